@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every event of the platform, on one page.
+
+An event is named ``memoryguard.<noun>.<past>.v1``. It carries facts and references: never pixels,
+never identity. Fields are only ever added within v1. Who says and hears what is in ``flow.py``.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memoryguard.common.contracts.event import Fact
+
+
+class Part(BaseModel):
+    """A part of a fact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- parts ---------------------------------------------------------------------------------
+
+
+class ObjectRef(Part):
+    """An encrypted object in the store."""
+
+    uri: str = Field(description="Path in the object store.")
+    sha256: str = Field(description="Of the plain bytes, hexadecimal.")
+    bytes: int = Field(ge=0, description="Length of the plain bytes.")
+
+
+class Reason(Part):
+    """Why something was refused, withheld or warned of."""
+
+    code: str
+    message: str
+
+
+class Person(Part):
+    """What the measurement needs to know about the person; nothing that identifies."""
+
+    age_years: float | None = Field(default=None, description="Age at the scan.")
+    sex: Literal["F", "M"] | None = None
+
+
+class Acquisition(Part):
+    """How the scan was made."""
+
+    acquired_on: date | None = Field(
+        default=None, description="Shifted by a constant of this person: intervals are true."
+    )
+    manufacturer: str | None = None
+    scanner_model: str | None = None
+    field_strength_t: float | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    series: str | None = Field(default=None, description="From a closed vocabulary.")
+
+
+class Quantity(Part):
+    """A measured value, or why there is none."""
+
+    value: float | None
+    error_sd: float | None = Field(default=None, description="One standard deviation, same unit.")
+    reason: str | None = Field(default=None, description="Code; set when value is null.")
+
+
+class Engine(Part):
+    """What measured."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+
+class Quality(Part):
+    """Whether the scan can be measured."""
+
+    verdict: Literal["accepted", "warned", "refused"]
+    reasons: tuple[Reason, ...] = ()
+
+
+class RegionScore(Part):
+    """One region against healthy people of that age, sex and head size."""
+
+    volume_mm3: float | None
+    error_sd_mm3: float | None = None
+    expected_mm3: float | None = None
+    z: float | None = None
+    z_sd: float | None = Field(default=None, description="Uncertainty of z, one SD.")
+    z_sd_parts: dict[str, float] = Field(default_factory=dict)
+    centile: float | None = None
+    severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None = None
+    direction: Literal["low", "high"] | None = Field(
+        default=None, description="Which side is abnormal for this region."
+    )
+    pack: str | None = None
+    reason: str | None = None
+
+
+class Change(Part):
+    """Change of one region between two scans of the same person."""
+
+    since_scan_id: str
+    interval_years: float
+    percent_total: float
+    percent_per_year: float
+    ci95_percent_per_year: tuple[float, float] | None = None
+    within_measurement_noise: bool | None = None
+    published_percent_per_year: dict[str, float] = Field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
+class Contribution(Part):
+    """How much one input moved the model's output (a SHAP value)."""
+
+    feature: str
+    value: float
+    contribution: float
+
+
+# --- intake --------------------------------------------------------------------------------
+
+
+class ScanAvailable(Fact):
+    """An integration says: a scan lies at this address."""
+
+    type: ClassVar[str] = "memoryguard.scan.available.v1"
+    uri: str = Field(description="A zip file or a folder in the configured import store.")
+    user_id: str | None = Field(default=None, description="Account the scan belongs to.")
+
+
+class ScanReceived(Fact):
+    """A series is validated, de-identified, encrypted and stored."""
+
+    type: ClassVar[str] = "memoryguard.scan.received.v1"
+    scan_id: str
+    user_id: str | None = None
+    modality: Literal["MR"] = "MR"
+    archive: ObjectRef = Field(description="A zip of de-identified DICOM instances.")
+    instances: int = Field(ge=1)
+    person: Person
+    acquisition: Acquisition
+    received_at: datetime
+
+
+class ScanRejected(Fact):
+    """What came in is not a scan we can take."""
+
+    type: ClassVar[str] = "memoryguard.scan.rejected.v1"
+    scan_id: str | None = None
+    user_id: str | None = None
+    reason: Reason
+
+
+class ScanErased(Fact):
+    """The person's key is destroyed; what is left is a tombstone."""
+
+    type: ClassVar[str] = "memoryguard.scan.erased.v1"
+
+
+class HealthRecorded(Fact):
+    """Health metrics of a person, as somebody entered them."""
+
+    type: ClassVar[str] = "memoryguard.health.recorded.v1"
+    user_id: str
+    recorded_on: date = Field(description="Shifted like all dates of this person.")
+    metrics: dict[str, float] = Field(
+        description="mmse, moca, education_years, apoe4_alleles, systolic_mmhg, diastolic_mmhg"
+    )
+    provenance: str = Field(description="'clinical', 'self_reported' or 'synthetic'")
+
+
+# --- measurement ---------------------------------------------------------------------------
+
+
+class VolumesExtracted(Fact):
+    """The scan is measured."""
+
+    type: ClassVar[str] = "memoryguard.volumes.extracted.v1"
+    scan_id: str
+    user_id: str | None = None
+    engine: Engine
+    quality: Quality
+    volumes_mm3: dict[str, Quantity]
+    thickness_mm: dict[str, Quantity]
+    labels: ObjectRef | None = Field(default=None, description="NIfTI, FreeSurfer label numbers.")
+    picture: ObjectRef | None = Field(default=None, description="PNG of skull-stripped slices.")
+    person: Person
+    acquisition: Acquisition
+    seconds: dict[str, float]
+
+
+class VolumesRefused(Fact):
+    """The scan cannot be measured."""
+
+    type: ClassVar[str] = "memoryguard.volumes.refused.v1"
+    scan_id: str
+    user_id: str | None = None
+    engine: Engine
+    quality: Quality
+    seconds: dict[str, float]
+
+
+class AtrophyScored(Fact):
+    """The volumes, set beside healthy people and beside earlier scans."""
+
+    type: ClassVar[str] = "memoryguard.atrophy.scored.v1"
+    scan_id: str
+    user_id: str | None = None
+    engine: Engine
+    quality: Quality
+    volumes_mm3: dict[str, Quantity]
+    thickness_mm: dict[str, Quantity]
+    person: Person
+    acquisition: Acquisition
+    regions: dict[str, RegionScore]
+    overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
+    overall_reason: str | None = None
+    asymmetry_percent: dict[str, Quantity]
+    ratios: dict[str, Quantity]
+    change: dict[str, Change] = Field(default_factory=dict)
+    change_reason: str | None = Field(default=None, description="Why there is no change.")
+    seconds: dict[str, float]
+
+
+class RiskPredicted(Fact):
+    """How similar this person is to diagnosed groups today, and why the model says so."""
+
+    type: ClassVar[str] = "memoryguard.risk.predicted.v1"
+    scan_id: str
+    user_id: str | None = None
+    model: Engine
+    probabilities: dict[str, float] = Field(description="Per group; they add up to 1.")
+    explained: str = Field(description="Which output the contributions add up to.")
+    base: float
+    output: float
+    contributions: tuple[Contribution, ...]
+    missing: dict[str, str] = Field(default_factory=dict, description="Feature -> reason code.")
+    seconds: dict[str, float]
+
+
+class RiskWithheld(Fact):
+    """The model says nothing, and why."""
+
+    type: ClassVar[str] = "memoryguard.risk.withheld.v1"
+    scan_id: str
+    user_id: str | None = None
+    model: Engine
+    reasons: tuple[Reason, ...]
+    missing: dict[str, str] = Field(default_factory=dict)
+    seconds: dict[str, float]
+
+
+# --- access --------------------------------------------------------------------------------
+
+
+class AccessGranted(Fact):
+    """A person lets somebody see their results."""
+
+    type: ClassVar[str] = "memoryguard.access.granted.v1"
+    user_id: str
+    grantee_id: str
+    actor_id: str
+
+
+class AccessRevoked(Fact):
+    """A person takes that back."""
+
+    type: ClassVar[str] = "memoryguard.access.revoked.v1"
+    user_id: str
+    grantee_id: str
+    actor_id: str
+
+
+class AccessRead(Fact):
+    """Something was served."""
+
+    type: ClassVar[str] = "memoryguard.access.read.v1"
+    actor_id: str
+    action: str
+    service: str
+    scan_id: str | None = None
+    user_id: str | None = None
+
+
+class AccessDenied(Fact):
+    """Something was refused."""
+
+    type: ClassVar[str] = "memoryguard.access.denied.v1"
+    actor_id: str
+    action: str
+    service: str
+    code: str
+    scan_id: str | None = None
+    user_id: str | None = None
+
+
+# --- deliveries ----------------------------------------------------------------------------
+
+
+class DeliveryFailed(Fact):
+    """A service gave an event up: its dead letter."""
+
+    type: ClassVar[str] = "memoryguard.delivery.failed.v1"
+    service: str
+    topic: str
+    event_id: str
+    event_source: str
+    event_type: str
+    code: str
+    attempts: int
+    scan_id: str | None = None
+
+
+class DeliveryConflicted(Fact):
+    """An event came again under the same id with other bytes: somebody forges or is broken."""
+
+    type: ClassVar[str] = "memoryguard.delivery.conflicted.v1"
+    service: str
+    topic: str
+    event_id: str
+    event_source: str
+
+
+class CheckpointSigned(Fact):
+    """The audit log's size and root, signed. Travels on a topic that is not itself audited."""
+
+    type: ClassVar[str] = "memoryguard.checkpoint.signed.v1"
+    size: int
+    note: str = Field(description="A C2SP tlog-checkpoint.")

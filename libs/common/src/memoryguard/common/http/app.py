@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One aiohttp application for the routes of one or of all services.
+
+Every request: who is it (bearer token, or the session cookie for reading), may they do this at all
+(the route's policy), the handler, then an access event. A read is recorded before its answer
+leaves: when the record cannot be written, nothing is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from memoryguard.common.contracts.events import AccessDenied, AccessRead
+from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
+from memoryguard.common.http.problem import problem
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.telemetry import HTTP_SECONDS, span
+from memoryguard.common.security.policy import Policy, Principal
+
+logger = logging.getLogger(__name__)
+
+SESSION_COOKIE = "memoryguard_session"
+ANONYMOUS = "anonymous"
+NOBODY = "0" * 32  # the key of access events that concern nobody in particular
+PRINCIPAL = "memoryguard.principal"
+STOPPING = "memoryguard.stopping"
+CONCERNS = "memoryguard.concerns"
+
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Who asks."""
+    return request[PRINCIPAL]
+
+
+def stopping_of(request: web.Request) -> asyncio.Event:
+    """Set when the server drains: streams should end."""
+    return request[STOPPING]
+
+
+def concerns(
+    request: web.Request,
+    *,
+    subject_id: str | None = None,
+    scan_id: str | None = None,
+    user_id: str | None = None,
+) -> None:
+    """Tell whose data a request is about, for the access event."""
+    request[CONCERNS] = {"subject_id": subject_id, "scan_id": scan_id, "user_id": user_id}
+
+
+def build_app(
+    running: Sequence[tuple[Platform, Service]], stopping: asyncio.Event
+) -> web.Application:
+    """Mount every service's routes, and health and metrics."""
+    first = running[0][0]
+    app = web.Application(client_max_size=2**20)
+    for platform, service in running:
+        for route in service.routes:
+            app.router.add_route(
+                route.method, route.path, _endpoint(platform, service.name, route, stopping)
+            )
+    for route in _own_routes([platform for platform, _ in running], stopping):
+        app.router.add_route(route.method, route.path, _endpoint(first, "http", route, stopping))
+    app.middlewares.append(_not_found)
+    return app
+
+
+def _own_routes(platforms: Sequence[Platform], stopping: asyncio.Event) -> list[Route]:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def ready(_: web.Request) -> web.Response:
+        if stopping.is_set():
+            raise Unavailable("draining", "this process is stopping")
+        for platform in platforms:
+            await platform.pool.fetchval("select 1")
+        return web.json_response({"status": "ready", "services": [p.name for p in platforms]})
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def public(action: str) -> Policy:
+        return Policy(action, public="tells nothing about anybody", audited=False)
+
+    return [
+        Route("GET", "/health/live", live, public("health")),
+        Route("GET", "/health/ready", ready, public("health")),
+        Route("GET", "/metrics", metrics, public("metrics")),
+    ]
+
+
+def _endpoint(platform: Platform, service: str, route: Route, stopping: asyncio.Event) -> Endpoint:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        request[STOPPING] = stopping
+        started = time.perf_counter()
+        with span(
+            f"{route.method} {route.path}", request.headers.get("traceparent"), service=service
+        ):
+            response = await _answer(platform, route, request)
+        HTTP_SECONDS.labels(service, route.path, str(response.status)).observe(
+            time.perf_counter() - started
+        )
+        return response
+
+    return serve
+
+
+async def _answer(platform: Platform, route: Route, request: web.Request) -> web.StreamResponse:
+    try:
+        if not route.policy.public:
+            request[PRINCIPAL] = _authorize(platform, route.policy, request)
+        response = await route.handler(request)
+        if response.status < 400 and not response.prepared:
+            await record_read(platform, route.policy, request)
+        return response
+    except Denied as error:
+        await _record_denied(platform, route.policy, request, error)
+        return problem(error, 401 if error.code == "invalid_token" else error.http_status)
+    except MemoryGuardError as error:
+        return problem(error)
+    except web.HTTPException as error:
+        return problem(MemoryGuardError("http_error", error.reason), error.status)
+    except AWAY:
+        return problem(Unavailable("unavailable", "a part of the platform is away"))
+    except Exception:  # noqa: BLE001  # the last line of defence: no traceback reaches a caller
+        logger.exception("request failed", extra={"route": route.path})
+        return problem(MemoryGuardError("bug", "something went wrong on our side"))
+
+
+def _authorize(platform: Platform, policy: Policy, request: web.Request) -> Principal:
+    header = request.headers.get("Authorization", "")
+    token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
+    if not token and request.method == "GET":  # a cookie may read, never change anything
+        token = request.cookies.get(SESSION_COOKIE, "")
+    principal = platform.tokens.verify(token)
+    request[PRINCIPAL] = principal
+    if not policy.allows(principal):
+        raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
+    return principal
+
+
+async def record_read(platform: Platform, policy: Policy, request: web.Request) -> None:
+    """Write the access event of a request that is about to be served."""
+    if not policy.audited or policy.public:
+        return
+    about = request.get(CONCERNS, {})
+    fact = AccessRead(
+        subject_id=about.get("subject_id") or NOBODY,
+        actor_id=principal_of(request).user_id,
+        action=policy.action,
+        service=platform.name,
+        scan_id=about.get("scan_id"),
+        user_id=about.get("user_id"),
+    )
+    await _append(platform, fact)
+
+
+async def _record_denied(
+    platform: Platform, policy: Policy, request: web.Request, error: Denied
+) -> None:
+    principal: Principal | None = request.get(PRINCIPAL)
+    about = request.get(CONCERNS, {})
+    fact = AccessDenied(
+        subject_id=about.get("subject_id") or NOBODY,
+        actor_id=principal.user_id if principal else ANONYMOUS,
+        action=policy.action,
+        service=platform.name,
+        code=error.code,
+        scan_id=about.get("scan_id"),
+        user_id=about.get("user_id"),
+    )
+    try:
+        await _append(platform, fact)
+    except AWAY:
+        logger.error("denial not recorded", extra={"action": policy.action})
+
+
+async def _append(platform: Platform, fact: AccessRead | AccessDenied) -> None:
+    async with platform.pool.acquire() as connection, connection.transaction():
+        await platform.outbox.append(connection, [fact])
+    platform.outbox.wake()
+
+
+@web.middleware
+async def _not_found(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+    """Answer unknown paths and methods in the same form as everything else."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return problem(MemoryGuardError("no_such_route", error.reason), error.status)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedded bus: one append-only PostgreSQL table, one cursor per group and topic.
+
+Durable and tiny, so that one command on a laptop needs neither a JVM nor Docker and still loses
+nothing when it is killed. Partitions, members and rebalances are Kafka's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.database import Connection, Pool, lock
+
+CHANNEL = "memoryguard_bus"
+BATCH_RECORDS = 500
+POLL_S = 1.0  # a lost notification costs at most this
+
+
+class PostgresBus:
+    """A bus in the schema ``bus`` of the pool's database."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Append the records in one transaction."""
+        if not records:
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._ensure_topics(connection, {record.topic for record in records})
+            await lock(connection, "bus")
+            await connection.execute(
+                "insert into bus.record (position, topic, key, body)"
+                " select (select coalesce(max(position), 0) from bus.record) + n, topic, key, body"
+                " from unnest($1::text[], $2::text[], $3::bytea[])"
+                " with ordinality as new (topic, key, body, n)",
+                [record.topic for record in records],
+                [record.key for record in records],
+                [record.body for record in records],
+            )
+            await connection.execute(f"notify {CHANNEL}")
+
+    async def _ensure_topics(self, connection: Connection, topics: set[str]) -> None:
+        await connection.execute(
+            "insert into bus.topic select unnest($1::text[]) on conflict do nothing", sorted(topics)
+        )
+
+    @asynccontextmanager
+    async def consumer(
+        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+    ) -> AsyncIterator[PostgresConsumer]:
+        """Join a group; the subscription ends with the context."""
+        async with self._pool.acquire() as listener:
+            woken = asyncio.Event()
+
+            def wake(*_: object) -> None:
+                woken.set()
+
+            await listener.add_listener(CHANNEL, wake)
+            try:
+                yield PostgresConsumer(self._pool, group, topics, pattern, woken)
+            finally:
+                if not listener.is_closed():
+                    await listener.remove_listener(CHANNEL, wake)
+
+
+class PostgresConsumer:
+    """A group's reader."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        group: str,
+        topics: Sequence[str],
+        pattern: str | None,
+        woken: asyncio.Event,
+    ) -> None:
+        self._pool = pool
+        self._group = group
+        self._topics = topics
+        self._pattern = re.compile(pattern) if pattern else None
+        self._woken = woken
+
+    async def batches(self) -> AsyncIterator[Sequence[Received]]:
+        """Yield batches, for ever. Asking for the next batch commits the one before."""
+        while True:
+            self._woken.clear()
+            batch = await self._fetch()
+            if batch:
+                yield batch
+                await self._commit(batch)
+            else:
+                try:
+                    await asyncio.wait_for(self._woken.wait(), POLL_S)
+                except TimeoutError:
+                    continue
+
+    async def _fetch(self) -> list[Received]:
+        rows: list[asyncpg.Record] = await self._pool.fetch(
+            "select r.topic, r.key, r.body, r.position from unnest($2::text[]) as t (name)"
+            " left join bus.cursor c on c.member = $1 and c.topic = t.name"
+            " cross join lateral (select * from bus.record where topic = t.name"
+            "   and position > coalesce(c.position, 0) order by position limit $3) r"
+            " order by r.position limit $3",
+            self._group,
+            await self._subscribed(),
+            BATCH_RECORDS,
+        )
+        return [Received(*_fields(row)) for row in rows]
+
+    async def _subscribed(self) -> list[str]:
+        if self._pattern is None:
+            return list(self._topics)
+        names = await self._pool.fetch("select name from bus.topic")
+        return [row["name"] for row in names if self._pattern.match(row["name"])]
+
+    async def _commit(self, batch: Sequence[Received]) -> None:
+        last = {record.topic: record.position for record in batch}
+        await self._pool.execute(
+            "insert into bus.cursor select $1, t, p from unnest($2::text[], $3::bigint[]) as n (t, p)"
+            " on conflict (member, topic) do update"
+            " set position = greatest(bus.cursor.position, excluded.position)",
+            self._group,
+            list(last),
+            list(last.values()),
+        )
+
+
+def _fields(row: asyncpg.Record) -> tuple[Any, ...]:
+    return (row["topic"], row["key"], bytes(row["body"]), row["position"])

