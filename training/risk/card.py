@@ -23,7 +23,8 @@ the optional inputs ({optional}) beside the required ones ({required}). A missin
 never filled in: the model without it is used. A missing required input, or one outside mean ± {sd:g}
 SD of every group, means no answer. Scaling is inside the ONNX files (opset 17). The signs that
 medicine gives (smaller hippocampus, larger head for the same hippocampus, lower MoCA, more APOE4
-alleles: more similar to dementia) are checked at every fit.
+alleles: dementia more likely against normal) are checked at every fit, and so is that the
+probability of dementia falls everywhere with hippocampal volume and with MoCA.
 
 **Explanation.** Exact Shapley values of the probability of dementia over {background} drawn people,
 the three groups in equal parts: they say how the inputs move the figure away from that mixed

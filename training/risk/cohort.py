@@ -62,13 +62,25 @@ def draw(
         float64 (3·per_class, 7) in the order of `FEATURES`; int64 (3·per_class,) into `CLASSES`.
     """
     generator = np.random.default_rng(seed)
-    blocks = [
-        generator.multivariate_normal(moments.mean[name], moments.covariance[name], per_class)
-        for name in CLASSES
-    ]
-    features = np.concatenate(blocks)
+    features = np.concatenate(
+        [
+            moments.mean[name]
+            + generator.standard_normal((per_class, len(FEATURES))) @ _root(moments, name).T
+            for name in CLASSES
+        ]
+    )
     column = {name: index for index, name in enumerate(FEATURES)}
     features[:, column["male"]] = features[:, column["male"]] > 0.5
     features[:, column["apoe4_count"]] = np.clip(np.rint(features[:, column["apoe4_count"]]), 0, 2)
     features[:, column["moca"]] = np.clip(np.rint(features[:, column["moca"]]), 0, 30)
     return features, np.repeat(np.arange(len(CLASSES)), per_class)
+
+
+def _root(moments: Moments, name: str) -> NDArray[np.float64]:
+    """Matrix L (7, 7) with L·Lᵀ = covariance, taken on the scale of correlations.
+
+    mm³ of the head and counts of alleles differ by ten orders of magnitude: factorising the
+    covariance itself would lose the small ones. Fails where the moments contradict themselves.
+    """
+    sd = np.sqrt(np.diag(moments.covariance[name]))
+    return sd[:, None] * np.linalg.cholesky(moments.covariance[name] / np.outer(sd, sd))

@@ -36,16 +36,19 @@ from sklearn.preprocessing import StandardScaler
 WEIGHTS = Path(__file__).parents[2] / "services/ml/src/memoryguard/ml/weights"
 NAME, VERSION = "dementia-similarity", "1"
 FIT_SEED, CHECK_SEED, BACKGROUND_SEED, GOLDEN_SEED, BOOTSTRAP_SEED = 1, 2, 3, 4, 5
-FIT_PER_CLASS, CHECK_PER_CLASS, BACKGROUND_PER_CLASS = 50_000, 20_000, 33
+FIT_PER_CLASS, CHECK_PER_CLASS, BACKGROUND_PER_CLASS = 20_000, 20_000, 33
 RANGE_SD = 4.0
 # Where medicine says which way a feature points, the fitted model must agree: sign of the change
-# of the probability of dementia with the feature.
+# of dementia's odds against normal with the feature.
 EXPECTED_SIGNS = {
     "hippocampus_total_mm3": -1,
     "intracranial_mm3": 1,
     "moca": -1,
     "apoe4_count": 1,
 }
+# Of these, the ones along which the probability of dementia itself must fall everywhere. (APOE4
+# is about as common in MCI as in dementia, given MoCA, so it cannot be asked of it.)
+MONOTONE = ("hippocampus_total_mm3", "moca")
 
 
 def subsets() -> list[tuple[str, ...]]:
@@ -72,17 +75,16 @@ def fit(x: NDArray[np.float64], y: NDArray[np.int64]) -> Pipeline:
 
 
 def check_signs(model: Pipeline, features: tuple[str, ...]) -> None:
-    """Stop when a feature points against medicine (see `EXPECTED_SIGNS`).
+    """Stop when a feature points against medicine (see `EXPECTED_SIGNS` and `MONOTONE`).
 
-    With a linear score per class the probability of dementia rises (falls) everywhere with a
-    feature exactly when dementia's coefficient is the largest (smallest) of the three.
+    With a linear score per class the probability of dementia falls everywhere with a feature
+    exactly when dementia's coefficient is the smallest of the three.
     """
-    coefficients = model[-1].coef_
-    for name, sign in EXPECTED_SIGNS.items():
-        if name in features:
-            column = sign * coefficients[:, features.index(name)]
-            if column.argmax() != CLASSES.index("Dementia"):
-                raise SystemExit(f"{name} points the wrong way in {features}: {column}")
+    normal, _, dementia = model[-1].coef_
+    for index, name in enumerate(features):
+        wrong = EXPECTED_SIGNS.get(name, 0) * (dementia[index] - normal[index]) < 0
+        if wrong or (name in MONOTONE and model[-1].coef_[:, index].argmin() != 2):
+            raise SystemExit(f"{name} points the wrong way in {features}")
 
 
 def export(model: Pipeline, features: tuple[str, ...]) -> str:

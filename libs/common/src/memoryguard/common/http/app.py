@@ -133,7 +133,7 @@ async def _answer(platform: Platform, route: Route, request: web.Request) -> web
         return problem(MemoryGuardError("http_error", error.reason), error.status)
     except AWAY:
         return problem(Unavailable("unavailable", "a part of the platform is away"))
-    except Exception:  # noqa: BLE001  # the last line of defence: no traceback reaches a caller
+    except Exception:  # the last line of defence: no traceback reaches a caller
         logger.exception("request failed", extra={"route": route.path})
         return problem(MemoryGuardError("bug", "something went wrong on our side"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ class PostgresBus:
     @asynccontextmanager
     async def consumer(
         self, group: str, topics: Sequence[str] = (), pattern: str | None = None
-    ) -> AsyncIterator[PostgresConsumer]:
+    ) -> AsyncGenerator[PostgresConsumer]:
         """Join a group; the subscription ends with the context."""
         async with self._pool.acquire() as listener:
             woken = asyncio.Event()
@@ -124,7 +124,9 @@ class PostgresConsumer:
     async def _commit(self, batch: Sequence[Received]) -> None:
         last = {record.topic: record.position for record in batch}
         await self._pool.execute(
-            "insert into bus.cursor select $1, t, p from unnest($2::text[], $3::bigint[]) as n (t, p)"
+            "insert into bus.cursor"
+            " select $1, n.topic, n.position"
+            " from unnest($2::text[], $3::bigint[]) as n (topic, position)"
             " on conflict (member, topic) do update"
             " set position = greatest(bus.cursor.position, excluded.position)",
             self._group,

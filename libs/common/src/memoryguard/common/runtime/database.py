@@ -6,17 +6,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from memoryguard.common.errors import Corrupt, Misconfigured
 
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Pool: TypeAlias = asyncpg.Pool
+Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 
 RUNTIME_MIGRATIONS = "memoryguard.common.runtime.migrations"
 ADVISORY_CLASS = 0x4D47  # "MG": keeps our advisory locks apart from anybody else's
@@ -79,7 +77,7 @@ async def _prepare_service(connection: Connection, service: str) -> None:
     await connection.execute(f"grant select, insert, update on bus.cursor to {role}")
 
 
-async def connect(url: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(url: str, **settings: str) -> asyncpg.Connection:
     """Open one connection; Misconfigured when the server refuses it."""
     try:
         return await asyncpg.connect(url, server_settings=settings or None)

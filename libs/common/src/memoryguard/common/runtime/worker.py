@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
 
 from memoryguard.common.contracts.event import Event, Fact, decode
 from memoryguard.common.contracts.events import DeliveryFailed, ScanErased

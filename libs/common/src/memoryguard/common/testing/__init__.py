@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real parts for tests: a PostgreSQL, a platform in a folder, recorded effects."""
+"""Real parts for tests: databases, settings in a folder, and a look at what was published."""
