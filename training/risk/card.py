@@ -14,26 +14,26 @@ the probability that the person has or will get dementia. Research only.
 
 **Where it comes from.** {fit_per_class} people per group drawn from the group's means and
 covariances (`training/risk/moments.json`). Those moments were computed from a **synthetic** copy
-of ADNI rows (synthpop), not from ADNI itself: they approximate a North American volunteer cohort
-and carry its selection (educated, mostly white, memory clinics). Hippocampal and intracranial
-volumes are FreeSurfer's; another engine's offset is not calibrated.
+of ADNI rows (synthpop), not from ADNI itself: they approximate that cohort of volunteers and carry
+its selection (16 years of education on average). Hippocampal and intracranial volumes are
+FreeSurfer's; the offset of another engine is not calibrated.
 
 **What it is.** {count} multinomial logistic regressions without penalty, one for every subset of
-the optional inputs ({optional}) beside the required ones ({required}). A missing optional input is
-never filled in: the model without it is used. A missing required input, or one outside mean ± {sd:g}
-SD of every group, means no answer. Scaling is inside the ONNX files (opset 17). The signs that
-medicine gives (smaller hippocampus, larger head for the same hippocampus, lower MoCA, more APOE4
-alleles: dementia more likely against normal) are checked at every fit, and so is that the
-probability of dementia falls everywhere with hippocampal volume and with MoCA.
+the optional inputs ({optional}) beside the required ones ({required}).
+A missing optional input is never filled in: the model without it is used. A missing required
+input, or any input outside mean ± {sd:g} SD of every group, means no answer. Scaling is inside the ONNX files (opset 17). The
+signs that medicine gives (smaller hippocampus, larger head for the same hippocampus, lower MoCA,
+more APOE4 alleles: dementia more likely against normal) are checked at every fit, and so is that
+the probability of dementia falls everywhere with hippocampal volume and with MoCA.
 
 **Explanation.** Exact Shapley values of the probability of dementia over {background} drawn people,
 the three groups in equal parts: they say how the inputs move the figure away from that mixed
 crowd's mean. The background draws inputs independently of each other.
 
 ## Figures on fresh draws
-{fresh_n} people drawn with another seed from the same moments: this measures the fit, not the world.
-Equal priors. Brier is the sum over the three classes; ECE has ten bins; "prior" is what always
-stating the class shares would score.
+{fresh_n} people drawn with another seed from the same moments: this measures the fit, not the
+world. Equal priors. Brier is the sum over the three classes; ECE has ten bins; "prior" is what
+always stating the class shares would score.
 
 {fresh}
 
@@ -45,8 +45,8 @@ Reliability of `dementia_similarity` with every input:
 TABLE = """
 ## Sanity check on the synthetic ADNI rows
 {n} rows (CN {cn}, MCI {mci}, dementia {dementia}). The moments came from these very rows, so this
-only shows that normal draws lose little of them; **it validates nothing**. Probabilities were moved to
-the table's class shares before Brier and ECE. Intervals: bootstrap, 95 %.
+only shows that normal draws lose little of them; **it validates nothing**. Probabilities were
+moved to the table's class shares before Brier and ECE. Intervals: bootstrap, 95 %.
 
 {rows}
 
@@ -57,17 +57,19 @@ Reliability of the probability of dementia with every input (at the table's shar
 
 TAIL = """
 ## Limits
-- Never tested on real patients with these inputs. OASIS-1 has no hippocampal volume, so no model here
-  can be run on it; no figure on it is claimed.
+- Never tested on real patients with these inputs. OASIS-1 has no hippocampal volume, so no model
+  here can be run on it; no figure on it is claimed.
 - MCI overlaps both neighbours: its probability is the least certain of the three.
-- Without MoCA the answer rests on volume, age and sex (and APOE4, education): see how much lower the
-  figures are.
-- MoCA partly defines the groups (cognition is part of diagnosis), which flatters models that use it.
+- Without MoCA the answer rests on volume, age and sex (and APOE4, education): see how much lower
+  the figures are.
+- MoCA partly defines the groups (cognition is part of diagnosis), which flatters models with
+  it.
 - Age bands and sexes are not reported apart yet; ethnicity is not in the moments at all.
 - Equal priors overstate dementia for screening populations; the priors are in `manifest.json`.
 
 ## Reproduce
-`python training/risk/fit.py`; seeds, package versions and every file's SHA-256 are in `manifest.json`.
+`python training/risk/fit.py`; seeds, package versions and every file's SHA-256 are
+in `manifest.json`.
 """
 
 

@@ -192,9 +192,7 @@ def main() -> None:
         models[features] = fit(x[:, columns(features)], y)
         check_signs(models[features], features)
         sha256 = export(models[features], features)
-        entries.append(
-            {"file": model_file(features), "features": list(features), "sha256": sha256}
-        )
+        entries.append({"file": model_file(features), "features": list(features), "sha256": sha256})
         figure: dict[str, Any] = {"features": list(features)}
         figure["fresh_draws"] = measured(features, *fresh, table=False)
         if rows is not None:

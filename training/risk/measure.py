@@ -38,9 +38,7 @@ def figures(
     }
 
 
-def _auc_cn_vs_dementia(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
-) -> float:
+def _auc_cn_vs_dementia(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     either = labels != MCI
     pair = probabilities[either][:, [CN, DEMENTIA]]
     return float(roc_auc_score(labels[either] == DEMENTIA, pair[:, 1] / pair.sum(axis=1)))

@@ -243,26 +243,32 @@ def _z(pack: Pack, region: str, person: Healthy) -> float:
     )
 
 
+def documents(facts: Path, tables: Path) -> list[dict[str, Any]]:
+    """Both packs as documents, with their evidence."""
+    sources = json.loads(facts.read_text(encoding="utf-8"))
+    free = ("fcon1000, healthy, 50 and over", "FreeSurfer", freesurfer_people(tables))
+    synth = ("IXI, healthy, 50 and over", "SynthSeg", synthseg_people(tables))
+    made: list[dict[str, Any]] = []
+    # A pack is never judged on the people it was fitted to.
+    for document, samples in ((potvin(sources), (free, synth)), (ixi(sources), (free,))):
+        pack = parse_pack(document)
+        for region in pack.regions:
+            found = [evidence(pack, region, people, name, sw) for name, sw, people in samples]
+            if rows := [row for row in found if row]:
+                document["evidence"][region] = rows
+        made.append(document)
+    return made
+
+
 def main() -> None:
-    """Write both packs and print their evidence."""
+    """Write both packs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--tables", type=Path, required=True)
     arguments = parser.parse_args()
-    facts = json.loads(arguments.facts.read_text(encoding="utf-8"))
-    free = ("fcon1000, healthy, 50 and over", "FreeSurfer", freesurfer_people(arguments.tables))
-    synth = ("IXI, healthy, 50 and over", "SynthSeg", synthseg_people(arguments.tables))
-    # A pack is never judged on the people it was fitted to.
-    for document, samples in ((potvin(facts), (free, synth)), (ixi(facts), (free,))):
-        pack = parse_pack(document)
-        for region in pack.regions:
-            found = [evidence(pack, region, people, name, sw) for name, sw, people in samples]
-            rows = [row for row in found if row]
-            if rows:
-                document["evidence"][region] = rows
-                print(pack.name, region, [(r["software"], r["mean_z"], r["sd_z"]) for r in rows])
+    for document in documents(arguments.facts, arguments.tables):
         text = json.dumps(document, indent=1, ensure_ascii=False)
-        (PACKS / f"{pack.name}.json").write_text(text + "\n", encoding="utf-8")
+        (PACKS / f"{document['name']}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ class Deformation:
 
     def jacobian_of_pull_back(self) -> NDArray[np.float32]:
         """Return det(I + grad u) on the grid; positive everywhere, or the change folds."""
-        a, b, c = (np.stack(np.gradient(part)) for part in self.displacement_mm)
+        a, b, c = (
+            np.stack([np.gradient(part, axis=axis) for axis in range(3)])
+            for part in self.displacement_mm
+        )
         a[0] += 1
         b[1] += 1
         c[2] += 1
@@ -135,5 +138,6 @@ def ageing(ventricles: NDArray[np.bool_]) -> Deformation:
         displacement += np.float32(stretch) * weight * (points - centre)
     # Towards the inside of the blurred ventricle: a later wall looks back at earlier fluid.
     blurred = ndimage.gaussian_filter(ventricles.astype(np.float32), VENTRICLE_BLUR_MM)
-    displacement += np.float32(VENTRICLE_PUSH_MM2) * np.stack(np.gradient(blurred))
+    inwards = np.stack([np.gradient(blurred, axis=axis) for axis in range(3)])
+    displacement += np.float32(VENTRICLE_PUSH_MM2) * inwards
     return Deformation(displacement.astype(np.float32), np.array(BOX_MIN_MM, np.float64))

@@ -121,7 +121,8 @@ class Template:
         box = self.box(self.voxels)
         x, y, z = box_points_mm()
         inside = (np.abs(x) < 45) & (y > -65) & (y < 45) & (z > -20) & (z < 40)
-        pools, _ = ndimage.label((box > 0) & (box < FLUID_BELOW) & inside)
+        labelled: Any = ndimage.label((box > 0) & (box < FLUID_BELOW) & inside)
+        pools: NDArray[np.int32] = labelled[0]
         found = np.zeros(box.shape, bool)
         for side in (-1, 1):
             seed = (side * x > 5) & (side * x < 25) & (np.abs(y + 14) < 12) & (z > 5) & (z < 25)
@@ -148,7 +149,7 @@ def load_template() -> Template:
         return nibabel.load(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
 
     t1 = load("t1")
-    grey = np.asarray(load("gm").dataobj, np.float32) / 255
+    grey = np.asarray(load("gm").dataobj, np.float32) / np.float32(255)
     return Template(np.asarray(t1.dataobj, np.float32), np.array(t1.affine[:3, 3]), grey)
 
 

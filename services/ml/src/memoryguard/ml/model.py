@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.common.errors import Misconfigured
-from memoryguard.ml.domain.features import FEATURES, FeatureSet, out_of_range, withheld
+from memoryguard.ml.domain.features import (
+    FEATURES,
+    OPTIONAL,
+    REQUIRED,
+    FeatureSet,
+    out_of_range,
+    withheld,
+)
 from memoryguard.ml.domain.prediction import (
     Explanation,
     ModelIdentity,
@@ -49,9 +58,7 @@ class RiskModel:
             raise Misconfigured(
                 "risk_model_features", "the risk model's features are not those gathered here"
             )
-        self._by_features = {
-            tuple(entry["features"]): entry for entry in self._manifest["models"]
-        }
+        self._by_features = {tuple(entry["features"]): entry for entry in self._manifest["models"]}
         for entry in self._manifest["models"]:
             self._verified(entry)
         self._background = self._load_background()
@@ -110,6 +117,12 @@ class RiskModel:
             model=ModelIdentity(self.name, self.version, entry["file"], entry["sha256"]),
         )
 
+    def warm_up(self) -> None:
+        """Load what the first explanation needs (seconds), so that no scan has to wait for it."""
+        names = REQUIRED + OPTIONAL
+        middle = np.median(self._background, axis=0)
+        self.predict(FeatureSet(dict(zip(names, middle.tolist(), strict=True)), {}))
+
     def probabilities(
         self, names: tuple[str, ...], rows: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -134,7 +147,7 @@ class RiskModel:
         self, entry: dict[str, Any], names: tuple[str, ...], row: NDArray[np.float64], output: float
     ) -> Explanation:
         """Exact Shapley values: every coalition of the (at most seven) inputs is evaluated."""
-        found = self._explainer(entry, names)(row)
+        found = self._explainer(entry, names)(row, silent=True)
         values: NDArray[np.float64] = np.asarray(found.values[0], dtype=np.float64)
         base = float(np.ravel(found.base_values)[0])
         if abs(base + float(values.sum()) - output) > ADDITIVITY_TOLERANCE:
@@ -144,16 +157,15 @@ class RiskModel:
 
     def _explainer(self, entry: dict[str, Any], names: tuple[str, ...]) -> Any:
         if entry["file"] not in self._explainers:
-            with warnings.catch_warnings():
-                # shap and numba warn about their own dependencies while they load.
-                warnings.simplefilter("ignore")
-                from shap.explainers import ExactExplainer
-                from shap.maskers import Independent
+            ExactExplainer, Independent = _shap()
             background = self._background[:, [FEATURES.index(name) for name in names]]
             dementia = self.classes.index(DEMENTIA)
+
+            def similarity(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+                return self._run(entry, np.asarray(rows))[:, dementia]
+
             self._explainers[entry["file"]] = ExactExplainer(
-                lambda rows: self._run(entry, np.asarray(rows))[:, dementia],
-                Independent(background, max_samples=len(background)),
+                similarity, Independent(background, max_samples=len(background))
             )
         return self._explainers[entry["file"]]
 
@@ -184,3 +196,25 @@ class RiskModel:
                 "a file of the risk model cannot be read",
                 "install the package again, or check the weights folder in the settings",
             ) from error
+
+
+def _shap() -> tuple[Any, Any]:
+    """Import shap's exact explainer and its masker.
+
+    Up to Python 3.11 shap brings numba, which would compile for 14 s to save 5 ms per
+    explanation of seven inputs; it is told not to while shap's functions are defined.
+    """
+    with warnings.catch_warnings():
+        # shap and numba warn about their own dependencies while they load.
+        warnings.simplefilter("ignore")
+        numba = import_module("numba") if find_spec("numba") else None
+        before = numba.config.DISABLE_JIT if numba else None
+        try:
+            if numba:
+                numba.config.DISABLE_JIT = True
+            from shap.explainers import ExactExplainer
+            from shap.maskers import Independent
+        finally:
+            if numba:
+                numba.config.DISABLE_JIT = before
+    return ExactExplainer, Independent

@@ -61,8 +61,8 @@ def draw(image: Image, labels: NDArray[np.int16]) -> bytes | None:
     centres = [_centre_mm(labels == number, image.ras_from_ijk) for number in HIPPOCAMPI.values()]
     middle = (centres[0] + centres[1]) / 2
     low, high = _extent_mm(brain, image.ras_from_ijk)
-    shown = np.where(brain, image.voxels, np.float32(0))
     white = 1.1 * float(np.percentile(image.voxels[brain], 99.5)) or 1.0
+    shown = (np.where(brain, image.voxels, 0) / white).astype(np.float32)
     # Viewed as radiologists do: the person's right is on the left side of the picture.
     views = {
         "Axial": (0, -1, 1, middle),
@@ -72,7 +72,7 @@ def draw(image: Image, labels: NDArray[np.int16]) -> bytes | None:
     panels: list[NDArray[np.uint8]] = []
     for across, direction, up, centre in views.values():
         points = _plane_mm(low, high, centre, across, direction, up)
-        panels.append(_render(points, shown / white, brain, labels, image.ras_from_ijk))
+        panels.append(_render(points, shown, brain, labels, image.ras_from_ijk))
     return _compose(list(views), panels)
 
 
@@ -96,9 +96,9 @@ def _brain(
     """Return the one labelled brain with a narrow rim, or None."""
     from scipy import ndimage
 
-    labelled = labels > 0
-    pieces, count = ndimage.label(labelled)
-    if not count or not all((labels == number).any() for number in HIPPOCAMPI.values()):
+    labelled: Any = ndimage.label(labels > 0)
+    pieces: NDArray[np.int32] = labelled[0]
+    if not all((labels == number).any() for number in HIPPOCAMPI.values()):
         return None
     sizes = np.bincount(pieces.ravel())[1:]
     volume_mm3 = float(sizes.max() * abs(np.linalg.det(ras_from_ijk[:3, :3])))
@@ -108,7 +108,8 @@ def _brain(
     # Labels away from the brain may lie on the face: they are left out, not shown.
     largest = pieces == int(sizes.argmax()) + 1
     spacing_mm = np.linalg.norm(ras_from_ijk[:3, :3], axis=0)
-    return ndimage.distance_transform_edt(~largest, sampling=spacing_mm) <= MARGIN_MM
+    away_mm: Any = ndimage.distance_transform_edt(~largest, sampling=spacing_mm)
+    return away_mm <= MARGIN_MM
 
 
 def _centre_mm(mask: NDArray[np.bool_], ras_from_ijk: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -163,7 +164,8 @@ def _render(
     seen = sample(labels, 0)
     for name, (numbers, colour) in COLOURS.items():
         inside = np.isin(seen, numbers)
-        edge = inside & ~ndimage.binary_erosion(inside)
+        core: Any = ndimage.binary_erosion(inside)
+        edge = inside & ~core
         strength = STRENGTH.get(name, 0.5)
         cover = strength * inside + min(1 - strength, 1.6 * strength) * edge
         rgb += cover[..., None] * (np.array(colour, np.float32) - rgb)

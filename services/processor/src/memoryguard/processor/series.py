@@ -15,7 +15,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def _from_instances(files: Iterable[bytes]) -> Image:
 
 
 @contextmanager
-def _fence() -> Iterator[None]:
+def _fence() -> Generator[None]:
     """Turn whatever a parser says about a broken file into a refusal; keep its warnings quiet."""
     try:
         with warnings.catch_warnings():

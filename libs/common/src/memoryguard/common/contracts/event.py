@@ -29,6 +29,9 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     type: ClassVar[str]
+    natural_key: ClassVar[str | None] = None
+    """Field that names the fact itself: however often it is said, it is one event."""
+
     subject_id: SubjectId = Field(description="Pseudonym of the person; the event's key.")
 
 

@@ -90,27 +90,32 @@ class RegionScore(Part):
     expected_mm3: float | None = None
     z: float | None = None
     z_sd: float | None = Field(default=None, description="Uncertainty of z, one SD.")
-    z_sd_parts: dict[str, float] = Field(default_factory=dict)
-    centile: float | None = None
+    z_sd_parts: dict[str, float | None] = Field(default_factory=dict)
+    centile: float | None = Field(default=None, description="Percent.")
+    centile_band: tuple[float, float] | None = Field(default=None, description="80 % band.")
     severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None = None
+    severity_probabilities: dict[str, float] | None = None
+    severity_reason: str | None = Field(default=None, description="Why it is uncertain.")
     direction: Literal["low", "high"] | None = Field(
         default=None, description="Which side is abnormal for this region."
     )
-    pack: str | None = None
-    reason: str | None = None
+    pack: str | None = Field(default=None, description="Norm that it is compared with.")
+    reason: str | None = Field(default=None, description="Why there is no z.")
 
 
 class Change(Part):
-    """Change of one region between two scans of the same person."""
+    """Yearly change of one region over the scans of the same person."""
 
-    since_scan_id: str
+    scans: int
     interval_years: float
-    percent_total: float
-    percent_per_year: float
+    percent_per_year: float | None
     ci95_percent_per_year: tuple[float, float] | None = None
     within_measurement_noise: bool | None = None
-    published_percent_per_year: dict[str, float] = Field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
+    published_percent_per_year: dict[str, float] = Field(
+        default_factory=dict, description="Mean rates of groups, by group and source."
+    )
+    error_reason: str | None = Field(default=None, description="Why there is no interval.")
+    reason: str | None = Field(default=None, description="Why there is no rate.")
 
 
 class Contribution(Part):
@@ -136,6 +141,7 @@ class ScanReceived(Fact):
     """A series is validated, de-identified, encrypted and stored."""
 
     type: ClassVar[str] = "memoryguard.scan.received.v1"
+    natural_key: ClassVar[str | None] = "scan_id"
     scan_id: str
     user_id: str | None = None
     modality: Literal["MR"] = "MR"
@@ -218,9 +224,17 @@ class AtrophyScored(Fact):
     acquisition: Acquisition
     regions: dict[str, RegionScore]
     overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
+    overall_region: str | None = Field(default=None, description="Where the word comes from.")
+    overall_at_least: bool = Field(
+        default=False, description="A region beside it is uncertain: the truth may be worse."
+    )
     overall_reason: str | None = None
+    flags: tuple[str, ...] = Field(
+        default=(), description="What a reader should know that forbids no score."
+    )
     asymmetry_percent: dict[str, Quantity]
     ratios: dict[str, Quantity]
+    earlier_scans: tuple[str, ...] = ()
     change: dict[str, Change] = Field(default_factory=dict)
     change_reason: str | None = Field(default=None, description="Why there is no change.")
     seconds: dict[str, float]

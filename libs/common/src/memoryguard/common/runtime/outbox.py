@@ -71,21 +71,34 @@ class Outbox:
             The event being handled: ids are derived from it, so that a replay gives the same ones.
         handler_version
             Part of the derived ids.
+
+        Returns
+        -------
+        list
+            The events that are new.
         """
         events = [
             self._event(fact, ordinal, cause, handler_version) for ordinal, fact in enumerate(facts)
         ]
-        if events:
-            await transaction.executemany(
-                "insert into outbox (event_id, topic, key, body) values ($1, $2, $3, $4)"
-                " on conflict (event_id) do nothing",
-                [(e.id, TOPIC_OF[type(e.data)], e.partitionkey, e.to_bytes()) for e in events],
-            )
-        return events
+        return [event for event in events if await self.append_event(transaction, event)]
+
+    async def append_event(self, transaction: Connection, event: Event) -> bool:
+        """Write one finished event; False when its id is known and nothing changed."""
+        status = await transaction.execute(
+            "insert into outbox (event_id, topic, key, body) values ($1, $2, $3, $4)"
+            " on conflict (event_id) do nothing",
+            event.id,
+            TOPIC_OF[type(event.data)],
+            event.partitionkey,
+            event.to_bytes(),
+        )
+        return status == "INSERT 0 1"
 
     def _event(self, fact: Fact, ordinal: int, cause: Event | None, version: int) -> Event:
         event_id = None
-        if cause is not None:
+        if fact.natural_key is not None:
+            event_id = derived_id(self.service, fact.type, getattr(fact, fact.natural_key))
+        elif cause is not None:
             event_id = derived_id(cause.source, cause.id, self.service, version, fact.type, ordinal)
         return new_event(
             fact,

@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import signal
 from collections.abc import AsyncGenerator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,11 +12,10 @@ from memoryguard.common.runtime.bus import Bus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
 from memoryguard.common.runtime.objects import ObjectStore, open_store
 from memoryguard.common.runtime.outbox import Outbox
+from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.security.tokens import TokenVerifier
-
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +30,7 @@ class Platform:
     objects: ObjectStore
     vault: VaultKey
     tokens: TokenVerifier
-    processes: ProcessPoolExecutor
+    processes: Processes
 
 
 @asynccontextmanager
@@ -43,7 +38,7 @@ async def open_platform(
     name: str,
     settings: PlatformSettings,
     migrations: str | None,
-    processes: ProcessPoolExecutor,
+    processes: Processes,
 ) -> AsyncGenerator[Platform]:
     """Open a service's resources and bring its schema up to date.
 
@@ -77,19 +72,3 @@ async def open_platform(
             tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),
             processes=processes,
         )
-
-
-def open_processes(workers: int) -> ProcessPoolExecutor:
-    """Processes for CPU work: heartbeats share the event loop, so nothing long runs on it."""
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
-    )
-
-
-def _die_with_parent() -> None:
-    """Leave no orphan behind when the parent is killed (Linux)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):  # another kernel
-        return

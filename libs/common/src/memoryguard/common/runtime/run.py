@@ -20,7 +20,8 @@ from memoryguard.common.http.app import build_app
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.feeder import Feeder
 from memoryguard.common.runtime.outbox import Relay
-from memoryguard.common.runtime.platform import Platform, open_platform, open_processes
+from memoryguard.common.runtime.platform import Platform, open_platform
+from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import PlatformSettings, read_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
@@ -92,8 +93,8 @@ async def serving(
     """
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
-        processes = open_processes(settings.cpu_workers)
-        stack.callback(processes.shutdown, wait=False, cancel_futures=True)
+        processes = Processes(settings.cpu_workers)
+        stack.callback(processes.close)
         running: list[Running] = []
         for recipe in recipes:
             platform = await stack.enter_async_context(

@@ -24,7 +24,7 @@ from memoryguard.atrophy.domain.rates import (
 )
 
 DAYS_PER_YEAR = 365.25
-# Below half a year, retest error alone (2.5 % between two hippocampi) exceeds a year's healthy loss.
+# Within half a year the retest error of two hippocampi (2.5 %) hides any published yearly loss.
 MIN_INTERVAL_YEARS = 0.5
 CI95_Z = 1.959963984540054
 

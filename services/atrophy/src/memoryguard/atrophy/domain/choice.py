@@ -48,7 +48,7 @@ _SUBCORTICAL = (
     "third_ventricle",
 )
 _TISSUE = ("cortical_grey_matter", "cerebral_white_matter", "total_brain")
-_POTVIN_ONLY = _SUBCORTICAL + ("cortical_grey_left", "cortical_grey_right")
+_POTVIN_ONLY = (*_SUBCORTICAL, "cortical_grey_left", "cortical_grey_right")
 _IXI_ONLY = (
     "hippocampus_left",
     "hippocampus_right",

@@ -62,9 +62,7 @@ def possible_scanners(field_strength_t: float | None, manufacturer: str | None) 
     return [Scanner(f, maker == "ge", maker == "philips") for f in fields for maker in makers]
 
 
-def predicted_response(
-    pack: Pack, region: str, covariates: Covariates, scanner: Scanner
-) -> float:
+def predicted_response(pack: Pack, region: str, covariates: Covariates, scanner: Scanner) -> float:
     """Predicted response of `region`, on its own scale (mm³ or log10 mm³)."""
     norm = pack.regions[region]
     if isinstance(norm, Composite):
@@ -107,7 +105,7 @@ def expect(
 
 
 def z_score(pack: Pack, region: str, volume_mm3: float, expectation: Expectation) -> float:
-    """z = (response − predicted) / residual SD, the definition of the packs' authors."""
+    """Give z = (response − predicted) / residual SD, the definition of the packs' authors."""
     return (_response(pack, region, volume_mm3) - expectation.response) / expectation.resid_sd
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A norm pack: published regression coefficients with where they come from and how far they hold."""
+"""A norm pack: published regression coefficients, where they come from and how far they hold."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ class Pack:
 
         Root mean square, over the samples of healthy people measured with other software, of
         each sample's mean z, plus whatever its variance exceeds 1:
-        sqrt(mean(mean_z² + max(0, sd_z² − 1))).
+        sqrt(mean(mean_z² + max(0, sd_z² − 1))). An engine not calibrated to the pack is taken as
+        one more such program: its offset is unknown, and about as large as theirs are.
 
         Returns
         -------

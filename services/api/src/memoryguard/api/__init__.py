@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people see: read model, access grants, live status, and plain pages."""

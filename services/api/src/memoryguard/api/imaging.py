@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Status, analysis, list and picture of scans."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from memoryguard.api import scans
+from memoryguard.api.access import hidden, is_id, may_see, visible_scan
+from memoryguard.api.analysis import (
+    analysis_document,
+    picture_of,
+    status_document,
+    summary_document,
+)
+from memoryguard.api.scans import Cursor
+from memoryguard.common.contracts.events import ObjectRef
+from memoryguard.common.errors import Rejected
+from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import PEOPLE, Policy
+
+PATH = "/api/v1/imaging"
+PAGE_SCANS = 20
+MAX_PAGE_SCANS = 100
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class NotReady(Rejected):
+    """The scan is still being worked on."""
+
+    http_status = 409
+
+
+def routes(platform: Platform) -> list[Route]:
+    """Everything that reads a scan."""
+
+    async def status(request: web.Request) -> web.Response:
+        scan = await visible_scan(platform, request)
+        return web.json_response(status_document(scan), headers=PRIVATE)
+
+    async def analysis(request: web.Request) -> web.Response:
+        scan = await visible_scan(platform, request)
+        if not scan.standing.final:
+            raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
+        health = await scans.latest_health(platform.pool, scan.user_id)
+        return web.json_response(analysis_document(scan, health), headers=PRIVATE)
+
+    async def listed(request: web.Request) -> web.Response:
+        return await _list(platform, request)
+
+    async def picture(request: web.Request) -> web.Response:
+        return await _picture(platform, request)
+
+    return [
+        Route("GET", PATH + "/user/{user_id}", listed, Policy("imaging.list", PEOPLE)),
+        Route("GET", PATH + "/{imaging_id}/status", status, Policy("imaging.status", PEOPLE)),
+        Route("GET", PATH + "/{imaging_id}/analysis", analysis, Policy("imaging.analysis", PEOPLE)),
+        Route("GET", PATH + "/{imaging_id}/picture", picture, Policy("imaging.picture", PEOPLE)),
+    ]
+
+
+async def _list(platform: Platform, request: web.Request) -> web.Response:
+    user_id = request.match_info["user_id"]
+    if not is_id(user_id):
+        raise hidden()
+    concerns(request, subject_id=platform.vault.user_subject_id(user_id), user_id=user_id)
+    if not await may_see(platform, principal_of(request), user_id):
+        raise hidden()
+    cursor = request.query.get("cursor")
+    found, following = await scans.page_of_user(
+        platform.pool, user_id, _limit(request), Cursor.from_text(cursor) if cursor else None
+    )
+    document = {
+        "items": [summary_document(scan) for scan in found],
+        "next_cursor": following.to_text() if following else None,
+    }
+    return web.json_response(document, headers=PRIVATE)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", str(PAGE_SCANS))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE_SCANS):
+        raise Rejected("bad_limit", f"limit is a number from 1 to {MAX_PAGE_SCANS}")
+    return int(text)
+
+
+async def _picture(platform: Platform, request: web.Request) -> web.Response:
+    scan = await visible_scan(platform, request)
+    reference = picture_of(scan)
+    if reference is None:
+        raise hidden()
+    png = await platform.objects.get(ObjectRef.model_validate(reference), scan.subject_id)
+    return web.Response(body=png, content_type="image/png", headers=PRIVATE)

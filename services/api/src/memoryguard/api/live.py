@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live status of a scan as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+
+from memoryguard.api.access import Hidden, visible_scan
+from memoryguard.api.analysis import status_document
+from memoryguard.api.changes import Changes
+from memoryguard.common.http.app import record_read, stopping_of
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import PEOPLE, Policy
+
+POLL_S = 1.0
+HEARTBEAT_S = 15.0
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would hold events back
+}
+
+
+def routes(platform: Platform, changes: Changes) -> list[Route]:
+    """One ``status`` event whenever the scan's status document changes, until it is final."""
+    policy = Policy("imaging.watch", PEOPLE)
+
+    async def watch(request: web.Request) -> web.StreamResponse:
+        scan = await visible_scan(platform, request)
+        await record_read(platform, policy, request)
+        response = web.StreamResponse(headers=HEADERS)
+        with changes.watching(scan.scan_id) as changed:
+            await response.prepare(request)
+            try:
+                await _send_until_final(platform, request, response, changed)
+            except (ConnectionError, Hidden, *AWAY):
+                # The reader left, may no longer look, or the database is away: readers of
+                # server-sent events connect again by themselves.
+                return response
+        return response
+
+    return [Route("GET", "/api/v1/imaging/{imaging_id}/events", watch, policy)]
+
+
+async def _send_until_final(
+    platform: Platform,
+    request: web.Request,
+    response: web.StreamResponse,
+    changed: asyncio.Event,
+) -> None:
+    sent: dict[str, Any] | None = None
+    last_write = time.monotonic()
+    while not stopping_of(request).is_set():
+        changed.clear()  # before reading: a change during the reading wakes us again
+        scan = await visible_scan(platform, request)
+        document = status_document(scan)
+        if document != sent:
+            await response.write(f"event: status\ndata: {json.dumps(document)}\n\n".encode())
+            sent, last_write = document, time.monotonic()
+        elif time.monotonic() - last_write >= HEARTBEAT_S:
+            await response.write(b": still here\n\n")
+            last_write = time.monotonic()
+        if scan.standing.final:
+            break
+        await _wait(changed)
+    await response.write_eof()
+
+
+async def _wait(changed: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(changed.wait(), POLL_S)
+    except TimeoutError:
+        return

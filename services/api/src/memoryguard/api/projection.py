@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From events to the read model: SQL only, and the same rows whatever the order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from memoryguard.api.status import FAILED
+from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts.event import Event, Fact
+from memoryguard.common.errors import Rejected
+from memoryguard.common.runtime.database import Connection
+from memoryguard.common.runtime.service import Handler, Record
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "memoryguard_api_scan"
+"""Where a change of a scan's rows is notified; the payload is the scan's id."""
+
+# Answers that say where a scan stands, and the kind they are kept under (see status.py).
+KINDS: Mapping[type[Fact], str] = {
+    e.ScanReceived: "received",
+    e.ScanRejected: "rejected",
+    e.VolumesExtracted: "extracted",
+    e.VolumesRefused: "refused",
+    e.AtrophyScored: "scored",
+    e.RiskPredicted: "predicted",
+    e.RiskWithheld: "withheld",
+}
+
+# A scan belongs to one subject: an event that says otherwise changes nothing and returns no row.
+_SCAN = """
+insert into scan (scan_id, subject_id, user_id, created_at, updated_at)
+values ($1, $2, $3, $4, $4)
+on conflict (scan_id) do update set
+    user_id = coalesce(scan.user_id, excluded.user_id),
+    created_at = least(scan.created_at, excluded.created_at),
+    updated_at = greatest(scan.updated_at, excluded.updated_at)
+where scan.subject_id = excluded.subject_id
+returning 1
+"""
+_FACT = """
+insert into scan_fact (scan_id, kind, at, data) values ($1, $2, $3, $4::jsonb)
+on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data
+where scan_fact.at < excluded.at
+"""
+_HEALTH = """
+insert into health (user_id, metric, subject_id, value, recorded_on, provenance, at)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (user_id, metric) do update set
+    subject_id = excluded.subject_id, value = excluded.value, at = excluded.at,
+    recorded_on = excluded.recorded_on, provenance = excluded.provenance
+where (health.recorded_on, health.at) < (excluded.recorded_on, excluded.at)
+"""
+_GRANT = """
+insert into access_grant (user_id, grantee_id, subject_id, granted, at)
+values ($1, $2, $3, $4, $5)
+on conflict (user_id, grantee_id) do update set
+    subject_id = excluded.subject_id, granted = excluded.granted, at = excluded.at
+where access_grant.at < excluded.at
+"""
+
+
+def handlers() -> dict[type[Fact], Handler]:
+    """Everything that this service hears, and how it is recorded."""
+    return {
+        **{fact: Handler(record=_scan_recorder(kind)) for fact, kind in KINDS.items()},
+        e.DeliveryFailed: Handler(record=_record_failure),
+        e.HealthRecorded: Handler(record=_record_health),
+        e.AccessGranted: Handler(record=_record_grant),
+        e.AccessRevoked: Handler(record=_record_grant),
+        e.ScanErased: Handler(record=_erase),
+    }
+
+
+def _scan_recorder(kind: str) -> Record:
+    async def record(event: Event, transaction: Connection) -> Sequence[Fact]:
+        if not await _keep(event, transaction, kind):
+            raise Rejected("subject_mismatch", "the event names a scan of another subject")
+        return ()
+
+    return record
+
+
+async def _record_failure(event: Event, transaction: Connection) -> Sequence[Fact]:
+    """Keep a dead letter about a scan. Never refuses: its own dead letter would come back here."""
+    fact = cast("e.DeliveryFailed", event.data)
+    if fact.scan_id and not await _keep(event, transaction, FAILED + fact.service):
+        logger.warning("dead letter of another subject's scan", extra={"from": fact.service})
+    return ()
+
+
+async def _keep(event: Event, transaction: Connection, kind: str) -> bool:
+    """Keep what an event says about a scan; False when the scan is another subject's."""
+    data: dict[str, Any] = event.data.model_dump(mode="json")
+    scan_id = data["scan_id"]
+    if scan_id is None:  # refused before it had a name: the sender has its answer
+        return True
+    known = await transaction.fetchval(
+        _SCAN, scan_id, event.data.subject_id, data.get("user_id"), event.time
+    )
+    if known:
+        await transaction.execute(_FACT, scan_id, kind, event.time, json.dumps(data))
+        await _notify(transaction, scan_id)
+    return bool(known)
+
+
+async def _notify(transaction: Connection, scan_id: str) -> None:
+    await transaction.execute("select pg_notify($1, $2)", CHANNEL, scan_id)
+
+
+async def _record_health(event: Event, transaction: Connection) -> Sequence[Fact]:
+    fact = cast("e.HealthRecorded", event.data)
+    await transaction.executemany(
+        _HEALTH,
+        [
+            (
+                fact.user_id,
+                metric,
+                fact.subject_id,
+                value,
+                fact.recorded_on,
+                fact.provenance,
+                event.time,
+            )
+            for metric, value in sorted(fact.metrics.items())
+        ],
+    )
+    return ()
+
+
+async def _record_grant(event: Event, transaction: Connection) -> Sequence[Fact]:
+    fact = cast("e.AccessGranted | e.AccessRevoked", event.data)
+    granted = isinstance(fact, e.AccessGranted)
+    await transaction.execute(
+        _GRANT, fact.user_id, fact.grantee_id, fact.subject_id, granted, event.time
+    )
+    return ()
+
+
+async def _erase(event: Event, transaction: Connection) -> Sequence[Fact]:
+    """Delete all rows of a person; the runtime's tombstone keeps late events out."""
+    subject_id = event.data.subject_id
+    scans = await transaction.fetch(
+        "delete from scan where subject_id = $1 returning scan_id", subject_id
+    )
+    await transaction.execute("delete from health where subject_id = $1", subject_id)
+    await transaction.execute("delete from access_grant where subject_id = $1", subject_id)
+    for row in scans:
+        await _notify(transaction, row["scan_id"])
+    return ()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scans out of the read model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from memoryguard.api.status import Arrived, Standing, standing
+from memoryguard.common.errors import Rejected
+from memoryguard.common.runtime.database import Pool
+
+_SELECT = """
+select s.scan_id, s.subject_id, s.user_id, s.created_at, s.updated_at, (
+    select jsonb_object_agg(f.kind, jsonb_build_object('at', f.at, 'data', f.data))::text
+    from scan_fact f where f.scan_id = s.scan_id) as facts
+from scan s
+"""
+_ORDER = " order by s.created_at desc, s.scan_id desc limit "
+_BY_ID = _SELECT + "where s.scan_id = $1"
+_OF_USER = (
+    _SELECT
+    + "where s.user_id = $1"
+    + " and ($2::timestamptz is null or (s.created_at, s.scan_id) < ($2, $3::text))"
+    + _ORDER
+    + "$4"
+)
+_VISIBLE = (
+    _SELECT
+    + "where $2 or s.user_id = $1 and $3 or $4 and s.user_id in"
+    + " (select user_id from access_grant where grantee_id = $1 and granted)"
+    + _ORDER
+    + "$5"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan as far as it is known."""
+
+    scan_id: str
+    subject_id: str
+    user_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    facts: dict[str, Arrived]
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands."""
+        return standing(self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of a list ended."""
+
+    created_at: datetime
+    scan_id: str
+
+    def to_text(self) -> str:
+        """Write it for a URL."""
+        text = f"{self.created_at.isoformat()}|{self.scan_id}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def from_text(cls, text: str) -> Cursor:
+        """Read what `to_text` wrote.
+
+        Raises
+        ------
+        Rejected
+            ``bad_cursor``.
+        """
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            at, _, scan_id = base64.urlsafe_b64decode(padded.encode()).decode().partition("|")
+            created_at = datetime.fromisoformat(at)
+            if created_at.tzinfo is None or not scan_id.isprintable():
+                raise ValueError
+        except (ValueError, binascii.Error) as error:
+            raise Rejected("bad_cursor", "the cursor is not one of ours") from error
+        return cls(created_at, scan_id)
+
+
+async def find(pool: Pool, scan_id: str) -> Scan | None:
+    """One scan, or None."""
+    row = await pool.fetchrow(_BY_ID, scan_id)
+    return _scan(row) if row else None
+
+
+async def page_of_user(
+    pool: Pool, user_id: str, limit: int, after: Cursor | None
+) -> tuple[list[Scan], Cursor | None]:
+    """A user's scans, newest first, and the cursor of the next page when there is one."""
+    at, scan_id = (after.created_at, after.scan_id) if after else (None, None)
+    rows = await pool.fetch(_OF_USER, user_id, at, scan_id, limit + 1)
+    scans = _scans(rows[:limit])
+    if len(rows) <= limit:
+        return scans, None
+    return scans, Cursor(scans[-1].created_at, scans[-1].scan_id)
+
+
+async def visible_to(pool: Pool, user_id: str, roles: Iterable[str], limit: int) -> list[Scan]:
+    """Give the newest scans that an account may see in its roles (as ``Principal.may_see``)."""
+    held = frozenset(roles)
+    rows = await pool.fetch(
+        _VISIBLE, user_id, "clinician" in held, "patient" in held, "caregiver" in held, limit
+    )
+    return _scans(rows)
+
+
+async def latest_health(pool: Pool, user_id: str | None) -> dict[str, dict[str, Any]]:
+    """Give the latest value of each health metric of an account, with where it came from."""
+    rows = await pool.fetch(
+        "select metric, value, provenance from health where user_id = $1 order by metric", user_id
+    )
+    return {r["metric"]: {"value": r["value"], "provenance": r["provenance"]} for r in rows}
+
+
+async def is_granted(pool: Pool, user_id: str | None, grantee_id: str) -> bool:
+    """Whether an account lets another one see its results."""
+    return bool(
+        await pool.fetchval(
+            "select granted from access_grant where user_id = $1 and grantee_id = $2",
+            user_id,
+            grantee_id,
+        )
+    )
+
+
+async def grants_of(pool: Pool, user_id: str) -> list[str]:
+    """Whom an account lets see its results."""
+    rows = await pool.fetch(
+        "select grantee_id from access_grant where user_id = $1 and granted order by grantee_id",
+        user_id,
+    )
+    return [row["grantee_id"] for row in rows]
+
+
+def _scans(rows: Sequence[asyncpg.Record]) -> list[Scan]:
+    return [_scan(row) for row in rows]
+
+
+def _scan(row: asyncpg.Record) -> Scan:
+    facts: dict[str, Any] = json.loads(row["facts"]) if row["facts"] else {}
+    return Scan(
+        scan_id=row["scan_id"],
+        subject_id=row["subject_id"],
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        facts={
+            kind: Arrived(datetime.fromisoformat(fact["at"]), fact["data"])
+            for kind, fact in facts.items()
+        },
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a score says: regions against their norms, the overall word, and the error of each z."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from memoryguard.atrophy.domain.measure import Quantity
+from memoryguard.atrophy.domain.severity import Direction, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class SdParts:
+    """What makes a z uncertain, each part as a standard deviation in z units.
+
+    Parameters
+    ----------
+    pack
+        Expected value of the norm, from its finite sample.
+    site
+        A site that the pack has not seen.
+    scanner
+        Scanner unknown or of a maker the pack does not know.
+    calibration
+        Offset between the engine and the pack's software, uncalibrated so far; 0 where the
+        engine is that software.
+    measurement
+        Error of the volume itself; None where the engine gave none.
+    intracranial
+        Error of the intracranial volume by which the norm adjusts; None where not given.
+    """
+
+    pack: float
+    site: float
+    scanner: float
+    calibration: float
+    measurement: float | None
+    intracranial: float | None
+
+    @property
+    def total(self) -> float | None:
+        """Root sum of squares of all parts; None where a part is unknown."""
+        if self.measurement is None or self.intracranial is None:
+            return None
+        parts = (self.pack, self.site, self.scanner, self.calibration)
+        return math.hypot(*parts, self.measurement, self.intracranial)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionScore:
+    """One region against its norm.
+
+    `z` counts residual SDs of the norm (`residual_sd`, on the scale of `response`); `z_sd` is how
+    uncertain that z is, from `sd_parts`. `expected_mm3` is the norm's prediction (for ventricles
+    the median, since their logarithm is normal). `centile` is in percent, `centile_band` its 80 %
+    band. `reason` says why `z` is None, `severity_reason` why the word is "uncertain".
+    """
+
+    volume: Quantity
+    direction: Direction
+    pack: str | None = None
+    expected_mm3: float | None = None
+    response: str | None = None
+    residual_sd: float | None = None
+    z: float | None = None
+    z_sd: float | None = None
+    sd_parts: SdParts | None = None
+    centile: float | None = None
+    centile_band: tuple[float, float] | None = None
+    severity: Severity | None = None
+    severity_probabilities: dict[Severity, float] | None = None
+    severity_reason: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """The worst certain severity of `score.OVERALL_REGIONS`.
+
+    `severity` is "uncertain" where nothing worse than "none" is certain and some region is
+    uncertain; None, with the reason, where no region could be scored. `region` names where the
+    word comes from. `at_least` is True where a region beside it is uncertain, so that the truth
+    may be worse than the word.
+    """
+
+    severity: Severity | None
+    region: str | None
+    at_least: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """All that one scan says against the norms."""
+
+    regions: dict[str, RegionScore]
+    overall: Overall
+    asymmetry_percent: dict[str, Quantity]
+    ratios: dict[str, Quantity]
+    packs: dict[str, str]
+    flags: tuple[str, ...]

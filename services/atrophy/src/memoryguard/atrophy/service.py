@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How atrophy is built."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from memoryguard.atrophy.handlers import forget, score
+from memoryguard.common.contracts.events import ScanErased, VolumesExtracted
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.service import Handler, Service
+
+
+async def build(platform: Platform, stack: AsyncExitStack) -> Service:
+    """Join atrophy's parts."""
+    return Service(
+        name="atrophy",
+        handlers={VolumesExtracted: Handler(record=score), ScanErased: Handler(record=forget)},
+    )
+
+
+RECIPE = Recipe("atrophy", build, "memoryguard.atrophy.migrations")

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How audit is built. It has no handlers: its log is its own inbox."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from memoryguard.audit.http import Queries
+from memoryguard.audit.settings import AuditSettings
+from memoryguard.audit.tasks import Appender, Notary
+from memoryguard.common.runtime.objects import open_store
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.service import Service
+
+
+async def build(platform: Platform, stack: AsyncExitStack) -> Service:
+    """Join audit's parts."""
+    settings = AuditSettings()
+    signer = settings.signer()
+    notary = Notary(platform, open_store(platform.settings.storage), signer, settings.checkpoint_s)
+    return Service(
+        name="audit",
+        routes=Queries(platform, signer).routes(),
+        background=[Appender(platform).run, notary.run],
+    )
+
+
+RECIPE = Recipe("audit", build, "memoryguard.audit.migrations")

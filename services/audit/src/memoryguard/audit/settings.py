@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of audit, from the environment."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memoryguard.audit.domain.note import Signer
+from memoryguard.common.errors import Misconfigured
+
+
+class AuditSettings(BaseSettings):
+    """Under which name and key the log is signed, and how often."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_AUDIT_", frozen=True, extra="ignore")
+
+    signing_key: SecretStr | None = Field(
+        default=None, description="Ed25519 private key (PEM) that signs checkpoints. Required."
+    )
+    origin: str = Field(
+        default="memoryguard/audit", pattern=r"^[^\s+]+$", description="Name of the log."
+    )
+    checkpoint_s: float = Field(
+        default=2.0, gt=0, description="Seconds between checkpoints of a growing log."
+    )
+
+    def signer(self) -> Signer:
+        """Build the log's signer; Misconfigured when there is no usable key."""
+        try:
+            pem = self.signing_key.get_secret_value().encode() if self.signing_key else b""
+            key = load_pem_private_key(pem, None)
+        except ValueError:
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise Misconfigured(
+                "no_signing_key",
+                "audit has no Ed25519 signing key",
+                "set MEMORYGUARD_AUDIT_SIGNING_KEY",
+            )
+        return Signer(self.origin, key)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audit's two endless tasks: append what the bus carries, and sign the log as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from memoryguard.audit import log
+from memoryguard.audit.domain.note import Signer
+from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
+from memoryguard.common.contracts.flow import AUDITED_TOPICS
+from memoryguard.common.http.app import NOBODY
+from memoryguard.common.runtime.bus import Received
+from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.platform import Platform
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Store
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+
+
+class Appender:
+    """Hears every topic by pattern and appends every event."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def run(self) -> None:
+        """Append, for ever."""
+        while True:
+            try:
+                consumer = self._platform.bus.consumer("audit-log", pattern=AUDITED_TOPICS)
+                async with consumer as member:
+                    async for batch in member.batches():
+                        await self.append(batch)
+            except AWAY:
+                logger.warning("audit waits")
+                await asyncio.sleep(RETRY_S)
+
+    async def append(self, batch: Sequence[Received]) -> None:
+        """Append a batch; the same event with other bytes is told as a security event."""
+        async with self._platform.pool.acquire() as connection, connection.transaction():
+            conflicts = await log.append(connection, batch)
+            await self._platform.outbox.append(
+                connection,
+                [
+                    DeliveryConflicted(
+                        subject_id=each.key,
+                        service="audit",
+                        topic=each.topic,
+                        event_id=each.event_id,
+                        event_source=each.source,
+                    )
+                    for each in conflicts
+                ],
+            )
+        if conflicts:
+            self._platform.outbox.wake()
+
+
+class Notary:
+    """Signs checkpoints and sends them off the box: to the object store and to a topic."""
+
+    def __init__(self, platform: Platform, store: Store, signer: Signer, every_s: float) -> None:
+        self._platform = platform
+        self._store = store
+        self._signer = signer
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """Sign, for ever, when the log has grown."""
+        while True:
+            try:
+                await self.sign()
+            except AWAY:
+                logger.warning("notary waits")
+            await asyncio.sleep(self._every_s)
+
+    async def sign(self) -> None:
+        """Sign the log as it is, if it has grown, and store every checkpoint not yet stored."""
+        async with self._platform.pool.acquire() as connection, connection.transaction():
+            signed = await log.sign(connection, self._signer)
+            if signed is None:
+                return
+            size, note = signed
+            fact = CheckpointSigned(subject_id=NOBODY, size=size, note=note)
+            await self._platform.outbox.append(connection, [fact])
+        self._platform.outbox.wake()
+        await self._send_off(size, note)
+
+    async def _send_off(self, size: int, note: str) -> None:
+        try:
+            await obstore.put_async(
+                self._store, f"checkpoints/{size:020d}", note.encode(), mode="create"
+            )
+        except AlreadyExistsError:
+            logger.critical("a checkpoint of this size was already sent off")
+        except (BaseError, OSError):
+            logger.error("checkpoint not sent off", extra={"size": size})

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Offline verification of a whole log: is it what was signed, and if not, which entry is wrong?
+
+Nothing in the store is believed. Entries are hashed again and compared with the roots in the
+signed checkpoints; stored leaf hashes and nodes only help to name the wrong entry, after they have
+proved themselves against a signed root. What is not told apart here: entries after the newest
+checkpoint can be replaced unnoticed as long as they agree with themselves, so their number is
+reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from memoryguard.audit.domain.checkpoint import Checkpoint, open_checkpoint
+from memoryguard.audit.domain.errors import Unverified
+from memoryguard.audit.domain.merkle import Frontier, leaf_hash
+from memoryguard.audit.domain.note import VerifierKey
+from memoryguard.audit.domain.producers import ProducerCounters
+from memoryguard.audit.domain.report import Entry, Finding, Report
+from memoryguard.audit.domain.window import StoredNodes, Window, proved_frontier
+
+MAX_FINDINGS_PER_CODE = 20
+"""One tampering may spoil every entry behind it; this many of each kind are listed."""
+
+
+def verify_log(
+    entries: Iterable[Entry],
+    checkpoints: Sequence[str],
+    key: VerifierKey,
+    *,
+    witnessed: Sequence[str] = (),
+    nodes: StoredNodes | None = None,
+) -> Report:
+    """Verify a log against its signed checkpoints.
+
+    Parameters
+    ----------
+    entries
+        All stored entries in the order of their sequence numbers; read once, as a stream. Memory
+        is needed for the leaf hashes between two checkpoints only.
+    checkpoints
+        Signed notes of the log, in the order in which they were issued.
+    key
+        The log's public key, obtained elsewhere than from the log.
+    witnessed
+        Checkpoints of the log that were kept out of its reach (by a witness, or at the last
+        verification), in any order. Without one, a log that was cut back together with its
+        checkpoints looks whole.
+    nodes
+        The stored nodes: ``get(level, index)``, None for one that is not there. They are checked
+        too, and narrow a fault down to an entry whose stored hash was rewritten to match.
+
+    Returns
+    -------
+    Report
+        ``report.intact`` and ``report.complete`` say whether all is well.
+    """
+    run = _Run(nodes)
+    run.open(checkpoints, witnessed, key)
+    run.settle()
+    for entry in entries:
+        run.take(entry)
+        run.settle()
+    return run.report()
+
+
+@dataclass(slots=True)
+class _Run:
+    """State of one verification. `window` is None where the entries cannot be hashed on."""
+
+    nodes: StoredNodes | None
+    marks: list[tuple[int, set[bytes]]] = field(default_factory=list[tuple[int, set[bytes]]])
+    window: Window | None = field(default_factory=lambda: Window(Frontier()))
+    mismatched: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    expected: int = 0
+    read: int = 0
+    unsigned: int = 0
+    met: int = 0
+    signed_size: int = 0
+    largest: int = 0
+    findings: list[Finding] = field(default_factory=list[Finding])
+    counts: Counter[str] = field(default_factory=Counter[str])
+    counters: ProducerCounters = field(default_factory=ProducerCounters)
+
+    def open(self, own: Sequence[str], witnessed: Sequence[str], key: VerifierKey) -> None:
+        """Verify the notes themselves, and set a mark at each size that was signed."""
+        issued = self._opened(own, key, "checkpoint")
+        kept = self._opened(witnessed, key, "witnessed checkpoint")
+        highest = 0
+        for each in issued:
+            if each.size < highest:
+                self._fault("rollback", f"a checkpoint follows a larger one, of {highest}", each)
+            highest = max(highest, each.size)
+        for each in kept:
+            if each.size > highest:
+                self._fault("rollback", f"the log's newest checkpoint is of {highest}", each)
+        self._mark([*issued, *kept])
+
+    def _opened(self, notes: Sequence[str], key: VerifierKey, what: str) -> list[Checkpoint]:
+        opened = list[Checkpoint]()
+        for number, note in enumerate(notes, 1):
+            try:
+                opened.append(open_checkpoint(note, key))
+            except Unverified as error:
+                self._add(Finding(error.code, f"{what} {number}: {error.message}"))
+        return opened
+
+    def _mark(self, checkpoints: list[Checkpoint]) -> None:
+        roots = dict[int, set[bytes]]()
+        for each in checkpoints:
+            others = roots.setdefault(each.size, set())
+            if others and each.root not in others:
+                self._fault("fork", "two different roots were signed for one size", each)
+            others.add(each.root)
+        self.marks = sorted(roots.items(), reverse=True)  # the next one is the last
+        self.largest = max(roots, default=0)
+        if not roots:
+            self._add(Finding("no_checkpoint", "no valid checkpoint vouches for this log"))
+
+    def take(self, entry: Entry) -> None:
+        """Read one entry: its place, its bytes against its stored hash, its producer's number."""
+        here, computed = entry.sequence, leaf_hash(entry.body)
+        self.counters.take(here, entry.body)
+        self.read += 1
+        self.unsigned += here >= self.largest
+        if here < self.expected:
+            message = f"entry {here} is there twice, or out of order"
+            self._add(Finding("duplicate_entry", message, here, here))
+            return
+        if here > self.expected:
+            self._lose(here)
+        if self.window is not None:
+            self.window.hashes.append(computed)
+        if computed != entry.hash:
+            self.mismatched[here] = entry.hash
+        self.expected = here + 1
+
+    def _lose(self, here: int) -> None:
+        """Go on behind missing entries, without roots until a checkpoint gives the frontier."""
+        first, last = self.expected, here - 1
+        message = f"entry {first} is missing" + (f", and all to {last}" if last > first else "")
+        self._add(Finding("missing_entry", message, first, last))
+        self._report_mismatched(None)
+        self.window = None
+        while self.marks and self.marks[-1][0] <= here:
+            self.marks.pop()
+
+    def settle(self) -> None:
+        """Compare with the checkpoint of the present size, if there is one."""
+        if not self.marks or self.marks[-1][0] != self.expected:
+            return
+        size, roots = self.marks.pop()
+        if self.window is None:
+            self._report_mismatched(size)
+            self._resume(size, roots)
+            return
+        frontier = self.window.frontier()
+        if frontier.root not in roots:
+            self._explain(self.window, size, roots)
+            return
+        self._report_hashes(size)
+        self.met += 1
+        if self.signed_size == self.window.start.size:  # nothing before it was wrong
+            self.signed_size = size
+        self._restart(self.window, frontier)
+
+    def _resume(self, size: int, roots: set[bytes]) -> None:
+        """Take the frontier at a signed size from the stored nodes, where they prove it."""
+        for root in sorted(roots):
+            proved = proved_frontier(size, root, self.nodes) if self.nodes else None
+            if proved is not None:
+                self.window = Window(proved)
+
+    def _explain(self, window: Window, size: int, roots: set[bytes]) -> None:
+        """Name what is wrong in a window that does not give the root that was signed."""
+        repaired = window.replaced(self.mismatched)
+        frontier = repaired.frontier()
+        if frontier.root in roots:  # the stored hashes are right, so their bytes are not
+            self._report_mismatched(size)
+            self._restart(repaired, frontier)
+            return
+        self.window = None
+        self._resume(size, roots)
+        if self.window is None or self.nodes is None:
+            self._report_mismatched(size)
+            message = f"the entries do not give the root that was signed for size {size}"
+            first, last = window.start.size, size - 1
+            self._add(Finding("inconsistent_root", message, first, last, size))
+            return
+        limit = MAX_FINDINGS_PER_CODE + 1
+        ranges = list(window.differences(self.window.start, self.nodes, limit))
+        for first, last in ranges:
+            which = f"entry {first}" if first == last else f"one of entries {first} to {last}"
+            message = f"{which} is not what was logged"
+            self._add(Finding("altered_entry", message, first, last, size))
+            for sequence in range(first, last + 1):
+                self.mismatched.pop(sequence, None)
+        if len(ranges) < limit:
+            self._report_hashes(size)
+        self.mismatched.clear()
+
+    def _restart(self, window: Window, frontier: Frontier) -> None:
+        """Begin a new window behind a proved one, whose stored nodes are checked."""
+        if self.nodes is not None:
+            for level, index, value in window.nodes():
+                if self.nodes(level, index) != value:
+                    first, last = index << level, ((index + 1) << level) - 1
+                    message = f"the stored node {index} of level {level} is wrong or missing"
+                    self._add(Finding("altered_node", message, first, last, frontier.size))
+        self.window = Window(frontier)
+        self.mismatched.clear()
+
+    def _report_mismatched(self, size: int | None) -> None:
+        for sequence in self.mismatched:
+            message = f"entry {sequence} does not match its stored hash"
+            self._add(Finding("altered_entry", message, sequence, sequence, size))
+        self.mismatched.clear()
+
+    def _report_hashes(self, size: int) -> None:
+        for sequence in self.mismatched:
+            message = f"entry {sequence} is what was logged, but its stored hash is not its own"
+            self._add(Finding("altered_hash", message, sequence, sequence, size))
+        self.mismatched.clear()
+
+    def _fault(self, code: str, message: str, checkpoint: Checkpoint) -> None:
+        self._add(Finding(code, message, checkpoint_size=checkpoint.size))
+
+    def _add(self, finding: Finding) -> None:
+        self.counts[finding.code] += 1
+        if self.counts[finding.code] <= MAX_FINDINGS_PER_CODE:
+            self.findings.append(finding)
+
+    def report(self) -> Report:
+        """Close the reading: what is cut off, and what nothing vouches for."""
+        if self.largest > self.expected:
+            message = f"the log ends after {self.expected} entries, {self.largest} were signed"
+            first, last = self.expected, self.largest - 1
+            self._add(Finding("truncated", message, first, last, self.largest))
+        self._close_tail()
+        return Report(
+            size=self.read,
+            signed_size=self.signed_size,
+            checkpoints=self.met,
+            unsigned_entries=self.unsigned,
+            unnumbered_entries=self.counters.unnumbered,
+            findings=tuple(sorted(self.findings, key=_place)),
+            omitted=self.counts.total() - len(self.findings),
+            gaps=tuple(self.counters.gaps()),
+            repeats=tuple(self.counters.repeats),
+        )
+
+    def _close_tail(self) -> None:
+        tail, agrees = self.window, not self.mismatched
+        self._report_mismatched(None)
+        if tail is not None and agrees:
+            self._restart(tail, tail.frontier())
+
+
+def _place(finding: Finding) -> tuple[bool, int, int]:
+    """Sort by where a wrong entry lies at the latest; faults of checkpoints come last."""
+    if finding.first is None or finding.last is None:
+        return True, finding.checkpoint_size or 0, 0
+    return False, finding.last, finding.first

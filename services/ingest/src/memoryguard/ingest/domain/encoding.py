@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a DICOM file (PS3.10): explicit VR little endian, zero preamble, nothing of its source."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+IMPLEMENTATION_UID = "2.25.114895211432270113957316843237406519823"
+IMPLEMENTATION_NAME = "MEMORYGUARD"
+
+_LONG_VRS = frozenset(
+    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+)
+_ZERO_PADDED = frozenset({"UI", "OB", "OW"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value to write: bytes, or items, or fragments."""
+
+    vr: str
+    value: bytes | memoryview = b""
+    items: tuple[Mapping[int, Written], ...] = ()
+    fragments: tuple[bytes, ...] | None = None
+
+
+def file_bytes(
+    dataset: Mapping[int, Written], *, sop_class: str, sop_uid: str, transfer_syntax: str
+) -> bytes:
+    """Write a whole file."""
+    meta = {
+        0x00020001: Written("OB", b"\x00\x01"),
+        0x00020002: Written("UI", sop_class.encode()),
+        0x00020003: Written("UI", sop_uid.encode()),
+        0x00020010: Written("UI", transfer_syntax.encode()),
+        0x00020012: Written("UI", IMPLEMENTATION_UID.encode()),
+        0x00020013: Written("SH", IMPLEMENTATION_NAME.encode()),
+    }
+    body = _elements(meta)
+    length = _element(0x00020000, Written("UL", struct.pack("<I", len(body))))
+    return b"".join((bytes(128), b"DICM", length, body, _elements(dataset)))
+
+
+def _elements(dataset: Mapping[int, Written]) -> bytes:
+    return b"".join(_element(tag, dataset[tag]) for tag in sorted(dataset))
+
+
+def _element(tag: int, written: Written) -> bytes:
+    if written.fragments is not None:
+        return _header(tag, written.vr, 0xFFFFFFFF) + _fragments(written.fragments)
+    if written.vr == "SQ":
+        value = b"".join(_item(_elements(item)) for item in written.items)
+    else:
+        value = bytes(written.value)
+        if len(value) % 2:
+            value += b"\0" if written.vr in _ZERO_PADDED else b" "
+    return _header(tag, written.vr, len(value)) + value
+
+
+def _fragments(fragments: Sequence[bytes]) -> bytes:
+    padded = (part + b"\0" * (len(part) % 2) for part in fragments)
+    return b"".join(map(_item, padded)) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def _item(value: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+
+def _header(tag: int, vr: str, length: int) -> bytes:
+    where = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()
+    if vr in _LONG_VRS:
+        return where + struct.pack("<HI", 0, length)
+    return where + struct.pack("<H", length)

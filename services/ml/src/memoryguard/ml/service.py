@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How ml is built."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from memoryguard.common.contracts.events import AtrophyScored, HealthRecorded, ScanErased
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.ml.handlers import Predictor, forget, remember
+
+
+async def build(platform: Platform, stack: AsyncExitStack) -> Service:
+    """Join ml's parts."""
+    return Service(
+        name="ml",
+        handlers={
+            AtrophyScored: Handler(transform=Predictor(platform).transform),
+            HealthRecorded: Handler(record=remember),
+            ScanErased: Handler(record=forget),
+        },
+    )
+
+
+RECIPE = Recipe("ml", build, "memoryguard.ml.migrations")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure image analysis of the processor: arrays in, measurements out."""

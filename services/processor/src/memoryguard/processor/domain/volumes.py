@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes out of soft segmentations, with their stated errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoryguard.processor.domain.drawing import Soft
+from memoryguard.processor.domain.measurement import VOLUMES, Measured
+
+NOT_BRAIN: Final = ("background", "head", "csf")
+VENTRICULAR: Final = ("lateral_ventricle", "third_ventricle", "fourth_ventricle")
+CORTICAL: Final = ("cortex",)
+GREY: Final = (
+    "cortex",
+    "cerebellar_cortex",
+    "thalamus",
+    "caudate",
+    "putamen",
+    "pallidum",
+    "hippocampus",
+    "amygdala",
+)
+WHITE: Final = ("white",)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one raw volume becomes a stated one.
+
+    ``value = scale * raw + offset_mm3``; its standard error is
+    ``sqrt(error_mm3^2 + (error_share * value)^2)``. A `reason` means: not shown.
+    """
+
+    scale: float = 1.0
+    offset_mm3: float = 0.0
+    error_share: float | None = None
+    error_mm3: float = 0.0
+    reason: str | None = None
+
+    def state(self, raw_mm3: float) -> Measured:
+        """Return the stated volume, or the reason why there is none."""
+        if self.reason is not None:
+            return Measured(None, None, self.reason)
+        value = max(0.0, self.scale * raw_mm3 + self.offset_mm3)
+        if self.error_share is None:
+            return Measured(value)
+        return Measured(value, float(np.hypot(self.error_mm3, self.error_share * value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A `Line` for every volume, measured on held-out synthetic heads."""
+
+    lines: dict[str, Line]
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, dict[str, Any]]) -> Calibration:
+        """Read what the calibration script wrote (calibration.json, key ``volumes``)."""
+        return cls({name: Line(**stored.get(name, {})) for name in VOLUMES})
+
+
+def brain(whole: Soft) -> NDArray[np.float32]:
+    """Probability of brain including ventricles, without the fluid around it."""
+    layers = [i for i, name in enumerate(whole.names) if name not in NOT_BRAIN]
+    total: NDArray[np.float32] = whole.probability[layers].sum(0)
+    return total
+
+
+def raw_volumes(whole: Soft, hippocampi: list[Soft], central: list[Soft]) -> dict[str, float]:
+    """Soft volumes in mm3 before calibration; left comes first in the lists.
+
+    Both central boxes hold the third ventricle: their mean counts.
+    """
+    hippocampus = [part.volume_mm3("hippocampus") for part in hippocampi]
+    lateral = [part.volume_mm3("lateral_ventricle") for part in central]
+    third = [part.volume_mm3("third_ventricle") for part in central]
+    brain_names = [n for n in whole.names if n not in NOT_BRAIN and n not in VENTRICULAR]
+    inside_names = [n for n in whole.names if n not in ("background", "head")]
+    return {
+        "hippocampus_left": hippocampus[0],
+        "hippocampus_right": hippocampus[1],
+        "hippocampus_total": sum(hippocampus),
+        "lateral_ventricle_left": lateral[0],
+        "lateral_ventricle_right": lateral[1],
+        "lateral_ventricles": sum(lateral),
+        "third_ventricle": sum(third) / len(third),
+        "cortical_grey_matter": whole.volume_mm3(*CORTICAL),
+        "grey_matter": whole.volume_mm3(*GREY),
+        "white_matter": whole.volume_mm3(*WHITE),
+        "total_brain": whole.volume_mm3(*brain_names),
+        "intracranial": whole.volume_mm3(*inside_names),
+    }
+
+
+def measure(
+    whole: Soft, hippocampi: list[Soft], central: list[Soft], calibration: Calibration
+) -> dict[str, Measured]:
+    """Stated volumes with every key of `VOLUMES`."""
+    raw = raw_volumes(whole, hippocampi, central)
+    return {name: calibration.lines[name].state(raw[name]) for name in VOLUMES}

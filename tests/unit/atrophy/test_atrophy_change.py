@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Change between scans: rates, intervals, and when nothing is said."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from memoryguard.atrophy.domain.change import DAYS_PER_YEAR, Change, Scan, change
+from memoryguard.atrophy.domain.measure import Engine, Quantity
+
+ENGINE = Engine("baseline", "1")
+
+
+def scan(years: float, engine: Engine = ENGINE, scanner: str | None = "A", **mm3: Any) -> Scan:
+    """One scan; a number stands for a volume without an error of its own."""
+    volumes = {k: v if isinstance(v, Quantity) else Quantity(float(v)) for k, v in mm3.items()}
+    return Scan(years * DAYS_PER_YEAR, volumes, engine, scanner)
+
+
+def hippocampus(*scans: Scan) -> Change:
+    return change(scans).regions["hippocampus_total"]
+
+
+def test_two_scans_in_closed_form() -> None:
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(2, hippocampus_total=7000 * 0.95**2))
+    assert found.percent_per_year == pytest.approx(-5.0)
+    assert found.interval_years == pytest.approx(2.0)
+    # SD of ln(V2/V1) is sqrt(2)·1.8 %, over two years.
+    slope_se = math.sqrt(2.0) * 0.018 / 2.0
+    assert found.se_percent_per_year == pytest.approx(95.0 * slope_se)
+    low, high = found.ci95_percent_per_year or (0.0, 0.0)
+    assert low == pytest.approx(100.0 * math.expm1(math.log(0.95) - 1.959963984540054 * slope_se))
+    assert low < -5.0 < high < 0.0
+    assert found.within_measurement_noise is False
+
+
+def test_small_change_is_within_noise() -> None:
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(1.5, hippocampus_total=6900))
+    assert found.within_measurement_noise is True
+
+
+def test_order_of_arrival_does_not_matter() -> None:
+    scans = [scan(t, hippocampus_total=7000 - 100 * t) for t in (0.0, 1.0, 2.5)]
+    assert change(scans) == change(scans[::-1])
+
+
+def test_more_scans_narrow_the_interval() -> None:
+    volumes = {t: 7000 * 0.98**t for t in (0.0, 0.5, 1.0, 1.5, 2.0)}
+    two = hippocampus(*(scan(t, hippocampus_total=volumes[t]) for t in (0.0, 2.0)))
+    five = hippocampus(*(scan(t, hippocampus_total=v) for t, v in volumes.items()))
+    assert five.percent_per_year == pytest.approx(-2.0)
+    assert five.scans == 5
+    assert (five.se_percent_per_year or 9.0) < (two.se_percent_per_year or 0.0)
+
+
+def test_the_engines_larger_error_wins() -> None:
+    plain = hippocampus(scan(0, hippocampus_total=7000), scan(1, hippocampus_total=6900))
+    noisy = hippocampus(
+        scan(0, hippocampus_total=Quantity(7000.0, 210.0)),
+        scan(1, hippocampus_total=Quantity(6900.0, 207.0)),
+    )
+    assert noisy.percent_per_year == pytest.approx(plain.percent_per_year)
+    ratio = (noisy.se_percent_per_year or 0.0) / (plain.se_percent_per_year or 1.0)
+    assert ratio == pytest.approx(3.0 / 1.8)
+
+
+@pytest.mark.parametrize("years", [0.0, 0.1, 0.49])
+def test_short_intervals_are_withheld(years: float) -> None:
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(years, hippocampus_total=6000))
+    assert (found.percent_per_year, found.reason) == (None, "interval_too_short")
+
+
+def test_one_scan_has_no_change() -> None:
+    assert hippocampus(scan(0, hippocampus_total=7000)).reason == "fewer_than_two_scans"
+    missing = Quantity(None, None, "not_measured")
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(1, hippocampus_total=missing))
+    assert found.reason == "fewer_than_two_scans"
+
+
+def test_without_a_retest_figure_there_is_no_interval() -> None:
+    found = change([scan(0, third_ventricle=1000), scan(1, third_ventricle=1100)]).regions[
+        "third_ventricle"
+    ]
+    assert found.percent_per_year == pytest.approx(10.0)
+    assert found.ci95_percent_per_year is None
+    assert found.within_measurement_noise is None
+    assert found.error_reason == "no_retest_figure"
+
+
+def test_rates_are_compared_with_published_ones() -> None:
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(1, hippocampus_total=6720))
+    healthy = found.compared[0]
+    assert healthy.published.group == "healthy"
+    assert "ADNI" in healthy.published.source
+    spread = math.hypot(1.9, found.se_percent_per_year or 0.0)
+    assert healthy.z == pytest.approx((-4.0 + 1.0) / spread)
+    # No spread over people was published with this mean: nothing to measure a distance with.
+    assert [c.z for c in found.compared if c.published.sd_percent_per_year is None] == [None] * 3
+
+
+def test_other_engines_and_scanners_are_flagged() -> None:
+    same = change([scan(0, hippocampus_total=7000), scan(1, hippocampus_total=7000)])
+    assert same.flags == ()
+    other = change(
+        [
+            scan(0, hippocampus_total=7000),
+            scan(1, Engine("baseline", "2"), "B", hippocampus_total=7000),
+            scan(2, scanner=None, hippocampus_total=7000),
+        ]
+    )
+    assert other.flags == ("engine_changed", "scanner_changed", "scanner_unknown")
