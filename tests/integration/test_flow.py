@@ -1,4 +1,201 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole flow through all six services, with the measuring replaced by a stub part."""
+"""The whole flow through the services on real PostgreSQL; only the measuring is a stand-in."""
 
 from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import stub_measure
+from series import small_series
+
+from memoryguard.atrophy.service import RECIPE as ATROPHY
+from memoryguard.audit.domain.note import VerifierKey
+from memoryguard.audit.domain.proof import EntryProof
+from memoryguard.audit.service import RECIPE as AUDIT
+from memoryguard.cli.audit import verify_database
+from memoryguard.cli.client import Client, client
+from memoryguard.cli.home import Home, make_home
+from memoryguard.cli.up import Running, platform
+from memoryguard.common.contracts.events import ScanAvailable
+from memoryguard.common.errors import Rejected
+from memoryguard.common.runtime.database import connect
+from memoryguard.ingest.service import RECIPE as INGEST
+from memoryguard.ml.service import RECIPE as ML
+from memoryguard.processor.service import recipe as processor
+
+RECIPES = [INGEST, processor(stub_measure.constant), ATROPHY, ML, AUDIT]
+USER = "person-1"
+
+
+@dataclass
+class Bench:
+    home: Home
+    running: Running
+    patient: Client
+    officer: Client
+    integration: Client
+
+    async def events(self) -> list[dict[str, object]]:
+        connection = await connect(self.running.database_url)
+        try:
+            rows = await connection.fetch("select body from audit.entry order by sequence")
+        finally:
+            await connection.close()
+        return [json.loads(row["body"]) for row in rows]
+
+    async def until(self, kind: str, count: int = 1, seconds: float = 60) -> list[dict[str, object]]:
+        """Wait for so many events of a kind in the audit log."""
+        async with asyncio.timeout(seconds):
+            while True:
+                found = [e for e in await self.events() if kind in str(e["type"])]
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture
+async def bench(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Bench]:
+    monkeypatch.setenv("MEMORYGUARD_AUDIT_CHECKPOINT_S", "0.1")
+    home = make_home(tmp_path / "home")
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(
+            platform(home, database_url=database_url, recipes=RECIPES)
+        )
+
+        async def of(user: str, role: str) -> Client:
+            token = home.issuer().issue(user, [role])
+            return await stack.enter_async_context(client(running.url, token))
+
+        yield Bench(
+            home,
+            running,
+            await of(USER, "patient"),
+            await of("officer", "compliance"),
+            await of("pacs", "integration"),
+        )
+
+
+async def test_two_scans_are_measured_scored_explained_and_provable(
+    bench: Bench, tmp_path: Path
+) -> None:
+    await bench.patient.send(
+        "PUT",
+        f"/api/v1/users/{USER}/health-metrics",
+        {"recorded_on": "2022-03-01", "provenance": "synthetic", "metrics": {"moca": 24}},
+    )
+    first = await bench.patient.upload(small_series(tmp_path / "a", seed=1))
+    await bench.until("risk.predicted")
+    later = small_series(tmp_path / "b", seed=2, on=date(2023, 9, 1))
+    second = await bench.patient.upload(later)
+    predicted = await bench.until("risk.predicted", 2)
+    assert [p["data"]["scan_id"] for p in predicted] == [first["imaging_id"], second["imaging_id"]]  # type: ignore[index]
+    risk = predicted[-1]["data"]
+    total = risk["base"] + sum(c["contribution"] for c in risk["contributions"])  # type: ignore[index]
+    assert total == pytest.approx(risk["output"], abs=1e-6)  # type: ignore[index]
+    assert {c["feature"]: c["value"] for c in risk["contributions"]}["moca"] == 24  # type: ignore[index]
+    scored = (await bench.until("atrophy.scored", 2))[-1]["data"]
+    assert scored["regions"]["hippocampus_total"]["z"] < 0  # type: ignore[index]
+    assert scored["regions"]["total_brain"]["reason"] == "not_measured_by_engine"  # type: ignore[index]
+    assert scored["change"]["hippocampus_total"]["interval_years"] == pytest.approx(1.5, abs=0.01)  # type: ignore[index]
+    await _provable(bench, str(second["imaging_id"]))
+
+
+async def _provable(bench: Bench, scan_id: str) -> None:
+    key = VerifierKey.parse((await bench.officer.get_bytes("/api/v1/audit/key")).decode().strip())
+    listed = (await bench.officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
+    assert {"risk.predicted", "scan.received"} <= {e["type"].split("memoryguard.")[1][:-3] for e in listed}
+    sequence = listed[-1]["sequence"]
+    body = await bench.officer.get_bytes(f"/api/v1/audit/entries/{sequence}")
+
+    async def proved() -> bool:
+        try:
+            text = await bench.officer.get_bytes(f"/api/v1/audit/entries/{sequence}/proof")
+        except Rejected:
+            return False
+        proof = EntryProof.parse(text.decode())
+        proof.verify(body, key)
+        return True
+
+    await _until(proved)
+    report = await verify_database(bench.running.database_url, key, [])
+    assert report.intact and report.complete
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_the_same_upload_twice_is_one_scan(bench: Bench, tmp_path: Path) -> None:
+    folder = small_series(tmp_path / "a")
+    answers = [await bench.patient.upload(folder) for _ in range(2)]
+    assert answers[0]["imaging_id"] == answers[1]["imaging_id"]
+    await bench.until("risk.")
+    assert len(await bench.until("scan.received")) == 1
+
+
+async def test_an_integration_announces_a_folder(bench: Bench) -> None:
+    small_series(bench.home.folder / "import" / "study", patient="P9")
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/pacs", "type": ScanAvailable.type,
+        "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
+        "partitionkey": "x", "correlationid": "1",
+        "data": {"subject_id": "x", "uri": "study", "user_id": USER},
+    }  # fmt: skip
+    first = await bench.integration.send("POST", "/api/v1/events", event)
+    assert await bench.integration.send("POST", "/api/v1/events", event) == first
+    await bench.until("risk.")
+    await bench.integration.send(
+        "POST", "/api/v1/events", {**event, "id": "2", "data": {"subject_id": "x", "uri": "../x"}}
+    )
+    (rejected,) = await bench.until("scan.rejected")
+    assert rejected["data"]["reason"]["code"] == "forbidden_address"  # type: ignore[index]
+    assert len(await bench.until("scan.received")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", "empty"), (b"not a dicom at all", "not_dicom")]
+)
+async def test_what_is_no_scan_is_refused_with_a_code(
+    bench: Bench, tmp_path: Path, content: bytes, code: str
+) -> None:
+    place = tmp_path / "file.dcm"
+    place.write_bytes(content)
+    with pytest.raises(Rejected) as refused:
+        await bench.patient.upload(place)
+    assert refused.value.code.startswith(code)
+    (rejected,) = await bench.until("scan.rejected")
+    assert rejected["data"]["reason"]["code"] == refused.value.code  # type: ignore[index]
+
+
+async def test_another_persons_patient_number_is_refused(bench: Bench, tmp_path: Path) -> None:
+    await bench.patient.upload(small_series(tmp_path / "a"))
+    token = bench.home.issuer().issue("person-2", ["patient"])
+    async with client(bench.running.url, token) as other:
+        with pytest.raises(Rejected, match="patient_mismatch"):
+            await other.upload(small_series(tmp_path / "b", seed=3))
+
+
+async def test_no_identity_leaves_the_intake(
+    bench: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await bench.patient.upload(small_series(tmp_path / "a", patient="SECRETNUMBER"))
+    await bench.until("risk.")
+    written = [p.read_bytes() for p in bench.home.folder.rglob("*") if p.is_file()]
+    said = json.dumps(await bench.events()).encode()
+    captured = "".join(capfd.readouterr()).encode()
+    for haystack in (*written, said, captured):
+        for secret in (b"Secretname", b"SECRETNUMBER", base64.b64encode(b"SECRETNUMBER")[:-2]):
+            assert secret not in haystack

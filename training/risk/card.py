@@ -15,20 +15,22 @@ the probability that the person has or will get dementia. Research only.
 **Where it comes from.** {fit_per_class} people per group drawn from the group's means and
 covariances (`training/risk/moments.json`). Those moments were computed from a **synthetic** copy
 of ADNI rows (synthpop), not from ADNI itself: they approximate that cohort of volunteers and carry
-its selection (16 years of education on average). Hippocampal and intracranial volumes are
+its selection (long schooling, for one: see the moments). Hippocampal and intracranial volumes are
 FreeSurfer's; the offset of another engine is not calibrated.
 
 **What it is.** {count} multinomial logistic regressions without penalty, one for every subset of
 the optional inputs ({optional}) beside the required ones ({required}).
 A missing optional input is never filled in: the model without it is used. A missing required
-input, or any input outside mean ± {sd:g} SD of every group, means no answer. Scaling is inside the ONNX files (opset 17). The
-signs that medicine gives (smaller hippocampus, larger head for the same hippocampus, lower MoCA,
-more APOE4 alleles: dementia more likely against normal) are checked at every fit, and so is that
-the probability of dementia falls everywhere with hippocampal volume and with MoCA.
+input, or any input outside mean ± {sd:g} SD of every group, means no answer. Scaling is inside the
+ONNX files (opset 17). The signs that medicine gives (smaller hippocampus, larger head for the same
+hippocampus, lower MoCA, more APOE4 alleles: dementia more likely against normal) are checked at
+every fit, and so is that the probability of dementia falls everywhere with hippocampal volume and
+with MoCA.
 
 **Explanation.** Exact Shapley values of the probability of dementia over {background} drawn people,
 the three groups in equal parts: they say how the inputs move the figure away from that mixed
-crowd's mean. The background draws inputs independently of each other.
+crowd's mean. Inputs outside a coalition come from the background whatever the others are
+(interventional values).
 
 ## Figures on fresh draws
 {fresh_n} people drawn with another seed from the same moments: this measures the fit, not the

@@ -84,7 +84,7 @@ WHOLE = Plan(
         "ventral": both(26, 28) + (85,),
     },
     rest="ventral",
-    steps=4200,
+    steps=1600,
 )
 
 HIPPOCAMPUS = Plan(
@@ -109,16 +109,16 @@ HIPPOCAMPUS = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=4500,
+    steps=1900,
 )
 
 VENTRICLES = Plan(
     name="ventricles",
-    shape=(48, 96, 64),
+    shape=(48, 104, 64),
     spacing_mm=1.25,
     anchor="deep",
     one_side=True,
-    offset_mm=(-16.0, -14.0, 0.0),
+    offset_mm=(-16.0, -20.0, 0.0),
     jitter_mm=5.0,
     far_jitter_mm=0.0,
     channels=(32, 64, 64),
@@ -138,7 +138,7 @@ VENTRICLES = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=3000,
+    steps=1700,
     rotation_deg=12.0,
 )
 

@@ -80,6 +80,12 @@ def test_one_scan_has_no_change() -> None:
     assert found.reason == "fewer_than_two_scans"
 
 
+@pytest.mark.parametrize("volume_mm3", [0.0, math.nan])
+def test_volumes_must_be_positive_numbers(volume_mm3: float) -> None:
+    found = hippocampus(scan(0, hippocampus_total=7000), scan(1, hippocampus_total=volume_mm3))
+    assert found.reason == "volume_not_positive"
+
+
 def test_without_a_retest_figure_there_is_no_interval() -> None:
     found = change([scan(0, third_ventricle=1000), scan(1, third_ventricle=1100)]).regions[
         "third_ventricle"

@@ -95,7 +95,9 @@ def test_age_is_never_extrapolated(age_years: float | None, reason: str) -> None
     found = scored(aged(age_years))
     region = found.regions["hippocampus_total"]
     assert (region.z, region.centile, region.severity, region.reason) == (None, None, None, reason)
-    assert found.overall == Overall(None, None, at_least=False, reason="no_region_scored")
+    assert found.overall == Overall(
+        None, None, at_least=False, considered=(), reason="no_region_scored"
+    )
 
 
 @pytest.mark.parametrize("age_years", [18.0, 94.0])
@@ -160,9 +162,13 @@ def test_unusual_head_is_flagged_not_refused() -> None:
     assert found.regions["hippocampus_total"].z is not None
 
 
-def test_volumes_must_be_positive() -> None:
-    found = scored(lateral_ventricles=Quantity(0.0, 10.0))
+@pytest.mark.parametrize("volume_mm3", [0.0, -1.0, math.nan, math.inf])
+def test_volumes_must_be_positive_numbers(volume_mm3: float) -> None:
+    found = scored(lateral_ventricles=Quantity(volume_mm3, 10.0))
     assert found.regions["lateral_ventricles"].reason == "volume_not_positive"
+    assert found.ratios["ventricles_to_brain"].reason == "volume_not_positive"
+    no_head = scored(intracranial=Quantity(volume_mm3, 10.0)).regions["hippocampus_total"]
+    assert no_head.reason == "intracranial_not_positive"
 
 
 def test_smaller_hippocampus_never_scores_better() -> None:
@@ -199,6 +205,7 @@ def test_overall_is_the_worst_certain_word(
         {"hippocampus_total": _region(hippocampus), "lateral_ventricles": _region(ventricles)}
     )
     assert (found.severity, found.at_least) == expected
+    assert found.considered == ("hippocampus_total", "lateral_ventricles")
 
 
 def test_asymmetry_swaps_sign_with_the_sides() -> None:

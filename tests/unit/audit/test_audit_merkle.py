@@ -163,6 +163,21 @@ def test_every_consistency_proof_to_64_verifies_and_only_for_its_roots() -> None
                 merkle.verify_consistency(size1, size2, proof, roots[size1 - 1], roots[size2])
 
 
+def test_a_byte_may_not_move_from_one_hash_to_its_neighbour() -> None:
+    left, right, other = leaves(3)
+    hashes = [left, right, other]
+    get = source(grown(hashes)[1])
+    moved, rest = left + right[:1], right[1:]
+    assert node_hash(moved, rest) == node_hash(left, right)
+    inclusion = merkle.inclusion_proof(0, 3, get)
+    with pytest.raises(Unverified) as caught:
+        merkle.verify_inclusion(0, 3, moved, [rest, *inclusion[1:]], root_of(hashes))
+    assert caught.value.code == "malformed_hash"
+    with pytest.raises(Unverified) as caught:
+        merkle.verify_consistency(1, 2, [rest], moved, root_of(hashes[:2]))
+    assert caught.value.code == "malformed_hash"
+
+
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (5, 5), (-1, 5)])
 def test_no_inclusion_proof_outside_the_log(index: int, size: int) -> None:
     with pytest.raises(ValueError, match="not in a log"):

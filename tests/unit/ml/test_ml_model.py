@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -178,9 +179,12 @@ def test_warming_up_says_nothing(model: RiskModel, capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", "")
 
 
-def test_manifest_names_the_moments_it_was_fitted_on() -> None:
-    import hashlib
+def test_the_family_is_known_by_its_manifest(model: RiskModel) -> None:
+    manifest = (SHIPPED / "manifest.json").read_bytes()
+    assert model.weights_sha256 == hashlib.sha256(manifest).hexdigest()
 
+
+def test_manifest_names_the_moments_it_was_fitted_on() -> None:
     manifest = json.loads((SHIPPED / "manifest.json").read_text())
     moments = (TRAINING / "moments.json").read_bytes()
     assert manifest["moments_sha256"] == hashlib.sha256(moments).hexdigest()

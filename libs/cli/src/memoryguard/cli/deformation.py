@@ -10,6 +10,7 @@ All coordinates are MNI152 millimetres, RAS+.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,9 @@ class Deformation:
             later = points_mm - self._sample(self.displacement_mm, later)
         return later
 
+    @cached_property
     def jacobian_of_pull_back(self) -> NDArray[np.float32]:
-        """Return det(I + grad u) on the grid; positive everywhere, or the change folds."""
+        """The determinant det(I + grad u) on the grid; where it is not positive, space folds."""
         a, b, c = (
             np.stack([np.gradient(part, axis=axis) for axis in range(3)])
             for part in self.displacement_mm
@@ -81,7 +83,7 @@ class Deformation:
 
     def change_percent(self, points_mm: NDArray[np.float64]) -> float:
         """Return the true change of volume of a region given by evenly spread points (3, n)."""
-        jacobian = self.jacobian_of_pull_back()
+        jacobian = self.jacobian_of_pull_back
         if jacobian.min() <= 0:
             raise ValueError("the deformation folds: it is not invertible")
         later = self.push_forward(points_mm)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from memoryguard.api.scans import Scan
-from memoryguard.api.status import latest
+from memoryguard.api.status import Problem, latest
 
 Document: TypeAlias = dict[str, Any]
 
@@ -30,7 +30,8 @@ VOLUMES = (
     "total_brain",
     "intracranial",
 )
-THICKNESSES = ("cortex_mean",)
+GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": ("cortex_mean",)}
+DERIVED = ("asymmetry_percent", "ratios")
 MODALITIES = {"MR": "MRI"}
 # What a severity says about "is it low (a ventricle: large) for age"; absent means not known.
 DETECTED = {"none": False, "mild": True, "moderate": True, "severe": True}
@@ -68,12 +69,14 @@ def summary_document(scan: Scan) -> Document:
         "hippocampal_volume_total": _value(measured, "volumes_mm3", "hippocampus_total"),
         "cortical_thickness_mean": _value(measured, "thickness_mm", "cortex_mean"),
         "total_brain_volume": _value(measured, "volumes_mm3", "total_brain"),
-        "atrophy_severity": _said(scan, "scored").get("overall"),
+        "atrophy_severity": _scored(scan).get("overall"),
     }
 
 
 def analysis_document(scan: Scan, health: Mapping[str, Any]) -> Document:
     """Everything that is known about a scan.
+
+    The keys that ``memoryguard analyze`` writes have the same shape here.
 
     Parameters
     ----------
@@ -82,8 +85,7 @@ def analysis_document(scan: Scan, health: Mapping[str, Any]) -> Document:
     health
         The latest health metrics of its account.
     """
-    measured, scored = _measured(scan), _said(scan, "scored")
-    reasons: dict[str, str] = {}
+    measured, scored = _measured(scan), _scored(scan)
     document = {"id": scan.scan_id} | summary_document(scan)
     document |= {
         "atrophy_detected": _detected(scored),
@@ -92,30 +94,30 @@ def analysis_document(scan: Scan, health: Mapping[str, Any]) -> Document:
         "engine": measured.get("engine"),
         "person": measured.get("person"),
         "acquisition": _acquisition(measured),
-        "volumes_mm3": _values(measured, "volumes_mm3", VOLUMES, reasons),
-        "volumes_error_sd_mm3": _errors(measured, "volumes_mm3", VOLUMES),
-        "thickness_mm": _values(measured, "thickness_mm", THICKNESSES, reasons),
-        "thickness_error_sd_mm": _errors(measured, "thickness_mm", THICKNESSES),
-        "atrophy": _atrophy(scored, reasons),
-        "risk": _risk(scan, reasons),
+        **{group: _values(measured, group) for group in GROUPS},
+        "errors_sd": {group: _errors(measured, group) for group in GROUPS},
+        "atrophy": _atrophy(scored),
+        "risk": _risk(scan),
+        "risk_withheld": _risk_withheld(scan),
         "health": dict(health),
         "seconds": _seconds(scan),
         "picture": _picture(scan),
         "disclaimer": DISCLAIMER,
     }
-    _explain_absent(scan, document, reasons)
-    return document | {"reasons": reasons}
+    return document | {"reasons": _reasons(scan, document)}
 
 
 def picture_of(scan: Scan) -> Mapping[str, Any] | None:
     """Give the reference to the picture of a scan, None when there is none."""
-    if latest(scan.facts, "extracted", "refused") != "extracted":
-        return None
-    return _said(scan, "extracted").get("picture")
+    return None if _refused(scan) else _said(scan, "extracted").get("picture")
 
 
 def _said(scan: Scan, kind: str | None) -> Mapping[str, Any]:
     return scan.facts[kind].data if kind in scan.facts else {}
+
+
+def _refused(scan: Scan) -> bool:
+    return latest(scan.facts, "extracted", "refused") == "refused"
 
 
 def _measured(scan: Scan) -> Mapping[str, Any]:
@@ -123,9 +125,19 @@ def _measured(scan: Scan) -> Mapping[str, Any]:
     return _said(scan, latest(scan.facts, "extracted", "refused")) or _said(scan, "scored")
 
 
+def _scored(scan: Scan) -> Mapping[str, Any]:
+    """Give the score; an older one does not outlive a refusal."""
+    return {} if _refused(scan) else _said(scan, "scored")
+
+
+def _answered(scan: Scan) -> str | None:
+    """Give the kind of the model's latest answer."""
+    return None if _refused(scan) else latest(scan.facts, "predicted", "withheld")
+
+
 def _modality(scan: Scan) -> str | None:
     modality = _said(scan, "received").get("modality")
-    return MODALITIES.get(modality, modality)
+    return MODALITIES.get(modality, modality) if modality else None
 
 
 def _quantity(said: Mapping[str, Any], group: str, name: str) -> Mapping[str, Any]:
@@ -136,23 +148,21 @@ def _value(said: Mapping[str, Any], group: str, name: str) -> float | None:
     return _quantity(said, group, name)["value"]
 
 
-def _values(
-    said: Mapping[str, Any], group: str, names: Iterable[str], reasons: dict[str, str]
-) -> Document:
-    """Values by name: the known names always, and whatever else was measured."""
-    values: Document = {}
-    for name in dict.fromkeys((*names, *said.get(group, {}))):
-        quantity = _quantity(said, group, name)
-        values[name] = quantity["value"]
-        if quantity["value"] is None:
-            reasons[f"{group}.{name}"] = quantity["reason"] or "not_measured"
-    return values
+def _names(said: Mapping[str, Any], group: str) -> Iterable[str]:
+    """The known names always, and whatever else was measured."""
+    return dict.fromkeys((*GROUPS.get(group, ()), *said.get(group, {})))
 
 
-def _errors(said: Mapping[str, Any], group: str, names: Iterable[str]) -> Document:
+def _values(said: Mapping[str, Any], group: str) -> Document:
+    return {name: _value(said, group, name) for name in _names(said, group)}
+
+
+def _errors(said: Mapping[str, Any], group: str) -> Document:
+    """One standard deviation of each value there is, in its unit."""
     return {
         name: _quantity(said, group, name)["error_sd"]
-        for name in dict.fromkeys((*names, *said.get(group, {})))
+        for name in _names(said, group)
+        if _value(said, group, name) is not None
     }
 
 
@@ -172,83 +182,96 @@ def _features(measured: Mapping[str, Any], scored: Mapping[str, Any]) -> Documen
     """Give the numbers that a model can be given: volumes, thickness, ratios, asymmetry."""
     if not scored:
         return None
-    groups = {
-        "volumes_mm3": measured,
-        "thickness_mm": measured,
-        "ratios": scored,
-        "asymmetry_percent": scored,
+    return {group: _values(measured, group) for group in GROUPS} | {
+        group: _values(scored, group) for group in DERIVED
     }
+
+
+def _atrophy(scored: Mapping[str, Any]) -> Document:
     return {
-        group: {name: quantity["value"] for name, quantity in said.get(group, {}).items()}
-        for group, said in groups.items()
+        "regions": scored.get("regions", {}),
+        "overall": scored.get("overall"),
+        "overall_region": scored.get("overall_region"),
+        "overall_at_least": scored.get("overall_at_least", False),
+        "flags": scored.get("flags", []),
+        "change": scored.get("change", {}),
+        "earlier_scans": scored.get("earlier_scans", []),
+        **{group: _values(scored, group) for group in DERIVED},
     }
 
 
-def _atrophy(scored: Mapping[str, Any], reasons: dict[str, str]) -> Document | None:
-    if not scored:
+def _risk(scan: Scan) -> Document | None:
+    """Give the model's latest answer, None when it gave none."""
+    if _answered(scan) != "predicted":
         return None
-    for name, region in scored["regions"].items():
-        if region["z"] is None:
-            reasons[f"atrophy.regions.{name}.z"] = region["reason"] or "not_scored"
-    if scored["overall"] is None:
-        reasons["atrophy.overall"] = scored["overall_reason"] or "not_scored"
-    if not scored["change"]:
-        reasons["atrophy.change"] = scored["change_reason"] or "no_earlier_scan"
-    return {
-        "regions": scored["regions"],
-        "overall": scored["overall"],
-        "overall_reason": scored["overall_reason"],
-        "change": scored["change"],
-        "change_reason": scored["change_reason"],
-        **{
-            group: _values({group: scored[group]}, group, (), reasons)
-            for group in ("asymmetry_percent", "ratios")
-        },
-    }
+    said = _said(scan, "predicted")
+    names = ("model", "probabilities", "explained", "base", "output", "contributions", "missing")
+    return {name: said[name] for name in names}
 
 
-def _risk(scan: Scan, reasons: dict[str, str]) -> Document | None:
-    """Give the latest answer of the model, which may be that it gives none."""
-    kind = latest(scan.facts, "predicted", "withheld")
-    if kind is None:
+def _risk_withheld(scan: Scan) -> Document | None:
+    if _answered(scan) != "withheld":
         return None
-    said = _said(scan, kind)
-    names = ("probabilities", "explained", "base", "output", "contributions")
-    withheld = said.get("reasons", [])
-    for reason in withheld[:1]:
-        reasons["risk.probabilities"] = reason["code"]
-    return {
-        "model": said["model"],
-        **{name: said.get(name) for name in names},
-        "missing": said["missing"],
-        "reasons": withheld,
-    }
+    said = _said(scan, "withheld")
+    return {name: said[name] for name in ("model", "reasons", "missing")}
 
 
 def _seconds(scan: Scan) -> Document:
     """Seconds by step, as each service told them, and in all from upload to the last answer."""
-    kinds = (
-        latest(scan.facts, "extracted", "refused"),
-        "scored",
-        latest(scan.facts, "predicted", "withheld"),
-    )
     steps: Document = {}
-    for kind in kinds:
+    for kind in (latest(scan.facts, "extracted", "refused"), "scored", _answered(scan)):
         steps |= _said(scan, kind).get("seconds", {})
-    return steps | {
-        name: value for name, value in scan.standing.seconds.items() if name == "total"
-    }
+    steps.pop("total", None)
+    return steps | {name: value for name, value in scan.standing.seconds.items() if name == "total"}
 
 
 def _picture(scan: Scan) -> str | None:
     return f"/api/v1/imaging/{scan.scan_id}/picture" if picture_of(scan) else None
 
 
-def _explain_absent(scan: Scan, document: Document, reasons: dict[str, str]) -> None:
-    """Say of each missing part what kept it away."""
+def _reasons(scan: Scan, document: Document) -> Document:
+    """Say of everything that is null what kept it away."""
     problem = scan.standing.problem
-    for part in ("quality", "engine", "atrophy", "risk"):
+    otherwise = problem.code if problem else "not_ready"
+    measured, scored = _measured(scan), _scored(scan)
+    absent = otherwise if not measured or _refused(scan) else "not_measured"
+    reasons: Document = {group: _absent(measured, group, absent) for group in GROUPS}
+    reasons |= {group: _absent(scored, group, "not_measured") for group in DERIVED}
+    reasons["atrophy"] = _unscored(scored) if scored else {"overall": otherwise}
+    reasons["risk"] = _unexplained(document, problem)
+    for part in ("quality", "engine", "person", "acquisition"):
         if document[part] is None:
-            reasons[part] = problem.code if problem else "not_ready"
+            reasons[part] = otherwise
     if document["picture"] is None:
         reasons["picture"] = problem.code if problem else "no_picture"
+    return reasons
+
+
+def _absent(said: Mapping[str, Any], group: str, otherwise: str) -> dict[str, str]:
+    return {
+        name: _quantity(said, group, name)["reason"] or otherwise
+        for name in _names(said, group)
+        if _value(said, group, name) is None
+    }
+
+
+def _unscored(scored: Mapping[str, Any]) -> dict[str, str]:
+    """Why a region has no z, or one that is too uncertain for a word."""
+    coded = {
+        name: region["reason"] or region.get("severity_reason")
+        for name, region in scored["regions"].items()
+    }
+    coded |= {"overall": scored["overall_reason"], "change": scored["change_reason"]}
+    return {name: code for name, code in coded.items() if code}
+
+
+def _unexplained(document: Document, problem: Problem | None) -> list[dict[str, str]]:
+    """Why the model says nothing."""
+    if document["risk"] is not None:
+        return []
+    if document["risk_withheld"] is not None:
+        return document["risk_withheld"]["reasons"]
+    code, message = ("not_ready", "the scan is still being worked on")
+    if problem:
+        code, message = problem.code, problem.message
+    return [{"code": code, "message": message}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from memoryguard.api.projection import CHANNEL
@@ -31,7 +31,7 @@ class Changes:
         self._watched: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
-    def watching(self, scan_id: str) -> Iterator[asyncio.Event]:
+    def watching(self, scan_id: str) -> Generator[asyncio.Event]:
         """Give an event that is set whenever the scan changes; the watcher clears it."""
         changed = asyncio.Event()
         watchers = self._watched.setdefault(scan_id, set())

@@ -32,6 +32,7 @@ from memoryguard.common.security.policy import Policy
 LIFETIME = timedelta(minutes=10)
 CODE_BYTES = 32
 NONCE_BYTES = 12
+LINK_PATH = "/s/{code:[A-Za-z0-9_-]{20,100}}"
 PAGE_PATH = re.compile(r"/(?!/)[A-Za-z0-9/._-]{0,300}")
 """A page of ours: one slash in front, never two, which would name another host."""
 
@@ -91,7 +92,12 @@ def routes(platform: Platform) -> list[Route]:
 
     return [
         Route("POST", "/api/v1/sessions", create, Policy("session.create", EVERYBODY)),
-        Route("GET", "/s/{code}", follow, Policy("session.follow", public="the code is a secret")),
+        Route(
+            "GET",
+            LINK_PATH,
+            follow,
+            Policy("session.follow", public="the code is a secret"),
+        ),
     ]
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["uploaded", "processing", "completed", "failed"]
@@ -183,10 +184,7 @@ def _still_owed(service: str, facts: Facts, kind: str) -> bool:
 def _seconds(facts: Facts, kinds: Mapping[Stage, str], *, ended: Status) -> dict[str, float]:
     """Seconds from each reached stage to the next; never negative (clocks of machines differ)."""
     times = [(stage, facts[kinds[stage]].at) for stage in STAGES if stage in kinds]
-    seconds = {
-        stage: _between(earlier, at)
-        for (_, earlier), (stage, at) in zip(times, times[1:], strict=False)
-    }
+    seconds = {stage: _between(earlier, at) for (_, earlier), (stage, at) in pairwise(times)}
     if ended in ("completed", "failed") and "received" in facts:
         end = max((arrived.at for arrived in facts.values()), default=facts["received"].at)
         seconds["total"] = _between(facts["received"].at, end)

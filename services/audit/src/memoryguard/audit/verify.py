@@ -177,10 +177,9 @@ class _Run:
     def _explain(self, window: Window, size: int, roots: set[bytes]) -> None:
         """Name what is wrong in a window that does not give the root that was signed."""
         repaired = window.replaced(self.mismatched)
-        frontier = repaired.frontier()
-        if frontier.root in roots:  # the stored hashes are right, so their bytes are not
-            self._report_mismatched(size)
-            self._restart(repaired, frontier)
+        if repaired is not None and repaired.frontier().root in roots:
+            self._report_mismatched(size)  # the stored hashes are right, so their bytes are not
+            self._restart(repaired, repaired.frontier())
             return
         self.window = None
         self._resume(size, roots)
@@ -190,28 +189,38 @@ class _Run:
             first, last = window.start.size, size - 1
             self._add(Finding("inconsistent_root", message, first, last, size))
             return
+        if self._report_differences(window, self.window.start, size):
+            self._report_hashes(size)
+        self.mismatched.clear()
+
+    def _report_differences(self, window: Window, proved: Frontier, size: int) -> bool:
+        """Name the entries that a proved frontier contradicts; say whether that is all of them."""
+        if self.nodes is None:
+            return False
         limit = MAX_FINDINGS_PER_CODE + 1
-        ranges = list(window.differences(self.window.start, self.nodes, limit))
+        ranges = list(window.differences(proved, self.nodes, limit))
         for first, last in ranges:
             which = f"entry {first}" if first == last else f"one of entries {first} to {last}"
             message = f"{which} is not what was logged"
             self._add(Finding("altered_entry", message, first, last, size))
             for sequence in range(first, last + 1):
                 self.mismatched.pop(sequence, None)
-        if len(ranges) < limit:
-            self._report_hashes(size)
-        self.mismatched.clear()
+        return len(ranges) < limit
 
     def _restart(self, window: Window, frontier: Frontier) -> None:
         """Begin a new window behind a proved one, whose stored nodes are checked."""
-        if self.nodes is not None:
-            for level, index, value in window.nodes():
-                if self.nodes(level, index) != value:
-                    first, last = index << level, ((index + 1) << level) - 1
-                    message = f"the stored node {index} of level {level} is wrong or missing"
-                    self._add(Finding("altered_node", message, first, last, frontier.size))
+        self._check_nodes(window, frontier.size)
         self.window = Window(frontier)
         self.mismatched.clear()
+
+    def _check_nodes(self, window: Window, size: int | None) -> None:
+        if self.nodes is None:
+            return
+        for level, index, value in window.nodes():
+            if self.nodes(level, index) != value:
+                first, last = index << level, ((index + 1) << level) - 1
+                message = f"the stored node {index} of level {level} is wrong or missing"
+                self._add(Finding("altered_node", message, first, last, size))
 
     def _report_mismatched(self, size: int | None) -> None:
         for sequence in self.mismatched:
@@ -239,6 +248,7 @@ class _Run:
             message = f"the log ends after {self.expected} entries, {self.largest} were signed"
             first, last = self.expected, self.largest - 1
             self._add(Finding("truncated", message, first, last, self.largest))
+            self._explain_cut()
         self._close_tail()
         return Report(
             size=self.read,
@@ -252,15 +262,25 @@ class _Run:
             repeats=tuple(self.counters.repeats),
         )
 
+    def _explain_cut(self) -> None:
+        """Compare the entries before a cut, whose checkpoint cannot be met, with proved nodes."""
+        window, (size, roots) = self.window, self.marks[0]
+        self.window = None
+        self._resume(size, roots)
+        if window is not None and self.window is not None and self.nodes is not None:
+            self._report_differences(window, self.window.start, size)
+        self.window = None
+
     def _close_tail(self) -> None:
-        tail, agrees = self.window, not self.mismatched
+        if self.window is not None and not self.mismatched:
+            self._check_nodes(self.window, None)
         self._report_mismatched(None)
-        if tail is not None and agrees:
-            self._restart(tail, tail.frontier())
 
 
-def _place(finding: Finding) -> tuple[bool, int, int]:
-    """Sort by where a wrong entry lies at the latest; faults of checkpoints come last."""
+def _place(finding: Finding) -> tuple[int, int, int]:
+    """Sort by where the first wrong entry lies at the latest, then nodes, then checkpoints."""
     if finding.first is None or finding.last is None:
-        return True, finding.checkpoint_size or 0, 0
-    return False, finding.last, finding.first
+        return 2, finding.checkpoint_size or 0, 0
+    certain = finding.code in {"missing_entry", "truncated"}  # the whole range is at fault
+    latest = finding.first if certain else finding.last
+    return int(finding.code == "altered_node"), latest, finding.first

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from memoryguard.common.contracts.event import derived_id
 from memoryguard.common.contracts.events import ScanReceived
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Pool
@@ -50,6 +49,8 @@ async def take_in(platform: Platform, files: Files, user_id: str | None) -> Scan
 
 async def _owner(pool: Pool, taken: Intake) -> str:
     """Person a patient number belongs to; the first scan decides."""
+    if taken.patient_alias is None:
+        return taken.subject_id
     await pool.execute(
         "insert into alias (alias, subject_id) values ($1, $2) on conflict do nothing",
         taken.patient_alias,
@@ -61,13 +62,12 @@ async def _owner(pool: Pool, taken: Intake) -> str:
 
 
 async def _store(platform: Platform, taken: Intake, user_id: str | None) -> ScanReceived:
-    scan_id = derived_id("scan", taken.subject_id, taken.sha256)
-    received_at = await _first_received(platform.pool, scan_id, taken, user_id)
+    received_at = await _first_received(platform.pool, taken, user_id)
     path = f"scans/{taken.subject_id}/{received_at:%Y%m%dT%H%M%SZ}-{taken.sha256[:16]}"
     archive = await platform.objects.put(path, taken.subject_id, taken.archive)
     return ScanReceived(
         subject_id=taken.subject_id,
-        scan_id=scan_id,
+        scan_id=taken.scan_id,
         user_id=user_id,
         archive=archive,
         instances=taken.instances,
@@ -77,17 +77,17 @@ async def _store(platform: Platform, taken: Intake, user_id: str | None) -> Scan
     )
 
 
-async def _first_received(pool: Pool, scan_id: str, taken: Intake, user_id: str | None) -> datetime:
+async def _first_received(pool: Pool, taken: Intake, user_id: str | None) -> datetime:
     """When this scan first came: it names the object, so the same scan is the same object."""
     await pool.execute(
         "insert into scan (scan_id, subject_id, user_id, sha256) values ($1, $2, $3, $4)"
         " on conflict do nothing",
-        scan_id,
+        taken.scan_id,
         taken.subject_id,
         user_id,
         taken.sha256,
     )
     received_at: datetime = await pool.fetchval(  # pyright: ignore[reportAssignmentType]
-        "select received_at from scan where scan_id = $1", scan_id
+        "select received_at from scan where scan_id = $1", taken.scan_id
     )
     return received_at

@@ -52,7 +52,9 @@ class RiskModel:
 
     def __init__(self, weights_dir: Path | None = None) -> None:
         self._folder = weights_dir or SHIPPED
-        self._manifest: dict[str, Any] = json.loads(self._read("manifest.json"))
+        manifest = self._read("manifest.json")
+        self._manifest: dict[str, Any] = json.loads(manifest)
+        self._manifest_sha256 = hashlib.sha256(manifest).hexdigest()
         unknown = set(self._manifest["ranges"]) ^ set(FEATURES)
         if unknown:
             raise Misconfigured(
@@ -74,6 +76,11 @@ class RiskModel:
     def version(self) -> str:
         """Version of the model family."""
         return self._manifest["version"]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the manifest, which holds that of every file of the family."""
+        return self._manifest_sha256
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 SESSION_COOKIE = "memoryguard_session"
 ANONYMOUS = "anonymous"
 NOBODY = "0" * 32  # the key of access events that concern nobody in particular
-PRINCIPAL = "memoryguard.principal"
-STOPPING = "memoryguard.stopping"
-CONCERNS = "memoryguard.concerns"
+PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
+STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
+CONCERNS = web.RequestKey("memoryguard.concerns", dict[str, str | None])
 
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -71,4 +71,5 @@ def _problem(quantity: Quantity) -> str | None:
     """Reason why a quantity cannot enter a ratio."""
     if quantity.value is None:
         return quantity.reason or "not_measured"
-    return None if quantity.value > 0.0 else "volume_not_positive"
+    positive = math.isfinite(quantity.value) and quantity.value > 0.0
+    return None if positive else "volume_not_positive"

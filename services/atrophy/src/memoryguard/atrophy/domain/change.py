@@ -111,7 +111,7 @@ def _region(name: str, scans: Sequence[Scan]) -> Change:
 def _why_not(points: Sequence[tuple[float, float, float | None]], interval: float) -> str | None:
     if len(points) < 2:
         return "fewer_than_two_scans"
-    if any(volume <= 0.0 for _, volume, _ in points):
+    if not all(math.isfinite(volume) and volume > 0.0 for _, volume, _ in points):
         return "volume_not_positive"
     return "interval_too_short" if interval < MIN_INTERVAL_YEARS else None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from memoryguard.atrophy.domain import norms
@@ -57,15 +58,19 @@ def _why_not(
     """Reason why a region cannot be compared with its norm, None where it can."""
     if volume.value is None:
         return volume.reason or "not_measured"
-    if volume.value <= 0.0:
+    if not _is_volume(volume.value):
         return "volume_not_positive"
     if pack is None:
         return "no_norm_for_region"
     if intracranial is None or intracranial.value is None:
         return "intracranial_unknown"
-    if intracranial.value <= 0.0:
+    if not _is_volume(intracranial.value):
         return "intracranial_not_positive"
     return _person_problem(person, pack)
+
+
+def _is_volume(value: float) -> bool:
+    return math.isfinite(value) and value > 0.0
 
 
 def _person_problem(person: Person, pack: Pack) -> str | None:

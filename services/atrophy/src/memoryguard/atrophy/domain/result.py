@@ -69,7 +69,7 @@ class RegionScore:
     centile: float | None = None
     centile_band: tuple[float, float] | None = None
     severity: Severity | None = None
-    severity_probabilities: dict[Severity, float] | None = None
+    severity_probabilities: dict[str, float] | None = None
     severity_reason: str | None = None
     reason: str | None = None
 
@@ -81,12 +81,14 @@ class Overall:
     `severity` is "uncertain" where nothing worse than "none" is certain and some region is
     uncertain; None, with the reason, where no region could be scored. `region` names where the
     word comes from. `at_least` is True where a region beside it is uncertain, so that the truth
-    may be worse than the word.
+    may be worse than the word. `considered` names the regions that could be scored: what is not
+    among them is not spoken for.
     """
 
     severity: Severity | None
     region: str | None
     at_least: bool
+    considered: tuple[str, ...]
     reason: str | None
 
 

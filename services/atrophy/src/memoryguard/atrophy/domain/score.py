@@ -89,13 +89,14 @@ def overall(regions: Mapping[str, RegionScore]) -> Overall:
         if name in regions and (severity := regions[name].severity) is not None
     }
     if not found:
-        return Overall(None, None, at_least=False, reason="no_region_scored")
-    unsure = [name for name, severity in found.items() if severity == "uncertain"]
-    certain = {name: severity for name, severity in found.items() if severity != "uncertain"}
-    worst = max(certain, key=lambda name: CLASSES.index(certain[name]), default=None)
-    if worst is None or (certain[worst] == "none" and unsure):
-        return Overall("uncertain", None, at_least=False, reason="class_uncertain")
-    return Overall(certain[worst], worst, at_least=bool(unsure), reason=None)
+        return Overall(None, None, at_least=False, considered=(), reason="no_region_scored")
+    considered = tuple(found)
+    certain = [name for name in considered if found[name] != "uncertain"]
+    unsure = len(certain) < len(considered)
+    worst = max(certain, key=lambda name: CLASSES.index(found[name]), default=None)
+    if worst is None or (found[worst] == "none" and unsure):
+        return Overall("uncertain", None, False, considered, "class_uncertain")
+    return Overall(found[worst], worst, unsure, considered, None)
 
 
 def _used(regions: Mapping[str, RegionScore]) -> set[str]:

@@ -48,7 +48,7 @@ class Verdict:
     """
 
     severity: Severity
-    probabilities: dict[Severity, float] | None
+    probabilities: dict[str, float] | None
     reason: str | None
 
 
@@ -63,7 +63,7 @@ def class_of(z: float, side: Direction) -> Severity:
     return CLASSES[sum(depth >= cutoff for cutoff in CUTOFFS_Z)]
 
 
-def class_probabilities(z: float, z_sd: float, side: Direction) -> dict[Severity, float]:
+def class_probabilities(z: float, z_sd: float, side: Direction) -> dict[str, float]:
     """Probability of each class for a true z distributed as N(z, z_sd²)."""
     depth = z if side == "high" else -z
     if z_sd == 0.0:

@@ -52,8 +52,10 @@ class Window:
             frontier, nodes = frontier.append(self.hashes[begin : begin + _CHUNK_ENTRIES])
             yield from nodes
 
-    def replaced(self, hashes: Mapping[int, bytes]) -> Window:
-        """Return a copy with other leaf hashes for some sequence numbers of the window."""
+    def replaced(self, hashes: Mapping[int, bytes]) -> Window | None:
+        """Return a copy with other leaf hashes at some sequence numbers, None if one is no hash."""
+        if any(len(each) != HASH_BYTES for each in hashes.values()):
+            return None
         other = Window(self.start)
         other.hashes = list(self.hashes)
         for sequence, value in hashes.items():
@@ -68,7 +70,7 @@ class Window:
         Parameters
         ----------
         true
-            Frontier at the window's size, proved by a checkpoint.
+            Frontier at the window's size or a larger one, proved by a checkpoint.
         get
             Stored nodes. They narrow a difference down as far as they prove themselves: two
             children are believed when they hash to a believed parent.
@@ -93,15 +95,17 @@ class Window:
         self, level: int, index: int, true: bytes, get: StoredNodes
     ) -> Iterator[tuple[int, int]]:
         begin, end = index << level, (index + 1) << level
-        if end <= self.start.size or self._hash(level, index) == true:
+        if end <= self.start.size or begin >= self.size or self._hash(level, index) == true:
             return
         children = (get(level - 1, 2 * index), get(level - 1, 2 * index + 1)) if level else ()
         match children:
-            case (bytes() as left, bytes() as right) if node_hash(left, right) == true:
+            case (bytes() as left, bytes() as right) if _are_children(left, right, true):
                 yield from self._descend(level - 1, 2 * index, left, get)
                 yield from self._descend(level - 1, 2 * index + 1, right, get)
-            case _:
+            case _ if end <= self.size:
                 yield max(begin, self.start.size), end - 1
+            case _:  # some of these entries are not there at all: nothing can be said of the others
+                return
 
     def _hash(self, level: int, index: int) -> bytes:
         """Compute a node from the window's entries and the subtrees before it."""
@@ -112,6 +116,10 @@ class Window:
             return self.start.hashes[root_nodes(first).index((level, index))]
         left, right = self._hash(level - 1, 2 * index), self._hash(level - 1, 2 * index + 1)
         return node_hash(left, right)
+
+
+def _are_children(left: bytes, right: bytes, parent: bytes) -> bool:
+    return len(left) == len(right) == HASH_BYTES and node_hash(left, right) == parent
 
 
 def proved_frontier(size: int, root: bytes, get: StoredNodes) -> Frontier | None:

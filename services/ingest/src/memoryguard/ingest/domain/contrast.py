@@ -46,10 +46,11 @@ _NAMES = (
     ("T1", r"\bT1W?I?\b|\b3DT1|\bT1(?!\d)"),
 )
 _ANOTHER_KIND = re.compile(
-    r"\bT2|DWI|DTI|\bDIFF|\bADC\b|TRACE|BOLD|FMRI|\bREST(ING)?\b|\bEPI?\b|EP2D|SWI\b|\bPD|PROTON"
-    r"|\bTOF\b|\bMR[AV]\b|\bANGIO|\bASL\b|PCASL|PERF|\bMIP\b|\bMAP|T1MAP|T1 IMAGES|LOCALI[SZ]ER|SCOUT"
-    r"|SURVEY|CALIB|\bFIELD ?MAP|\bB0\b|SUBTR|\bFA\b|STIR|CISS|FIESTA|SPECTR|\bMRS\b|\bINV ?[12]\b"
-    r"|\bPHASE|\bASSET|\bREF\b"
+    r"\bT2|\bPD|PROTON|STIR|CISS|FIESTA|\bINV ?[12]\b|SWI\b|\bPHASE|SUBTR"
+    r"|DWI|DTI|\bDIFF|\bADC\b|TRACE|\bFA\b|\bB0\b|\bEPI?\b|EP2D|BOLD|FMRI|\bREST(ING)?\b"
+    r"|\bTOF\b|\bMR[AV]\b|\bANGIO|\bASL\b|PCASL|PERF|SPECTR|\bMRS\b"
+    r"|\bMIP\b|\bMAP|T1MAP|T1 IMAGES|FIELD ?MAP"
+    r"|LOCALI[SZ]ER|SCOUT|SURVEY|CALIB|\bASSET|\bREF\b"
 )
 _NOT_A_WEIGHTING = frozenset({"UNKNOWN", "T1", "MIXED", "NONE", ""})
 _DERIVED_OTHERWISE = frozenset(

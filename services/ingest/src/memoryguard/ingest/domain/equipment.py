@@ -22,13 +22,14 @@ MANUFACTURERS = {
     "HYPERFINE": "Hyperfine",
     "MEMORYGUARD": "MemoryGuard",
 }
-MODELS: tuple[str, ...] = tuple(  # noqa: SIM905
+_MODELS = (
     "Prisma Skyra TrioTim Trio Verio Avanto Aera Vida Sola Lumina Allegra Symphony Sonata Espree"
     " Terra Cima Altea Free.Max Amira Essenza Biograph Premier Architect Artist Pioneer Hero"
     " MR750w MR750 MR450w MR450 Optima Discovery Explorer Voyager Signa Ingenia Achieva Intera"
     " Ambition Elition Gyroscan Panorama Titan Galan Orian Vantage Echelon Oasis Airis uMR Swoop"
-    " Synthetic".split()
+    " Synthetic"
 )
+MODELS = tuple(_MODELS.split())
 """Model families, the more specific first."""
 
 

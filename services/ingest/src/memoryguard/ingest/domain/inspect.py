@@ -113,6 +113,8 @@ def _check_object(file: DicomFile) -> str:
         )
     if sop_class not in (MR_IMAGE, ENHANCED_MR_IMAGE):
         raise Rejected("unsupported_object", "this DICOM object is not an MR image")
+    if tags.PIXEL_DATA not in dataset:
+        raise truncated()  # they come last: a file cut between two attributes ends without them
     if not modality:
         raise _missing("Modality")
     for tag, twin in (
@@ -148,9 +150,7 @@ def _check_pixels(file: DicomFile) -> tuple[int, int, int, int]:
     expected = rows * columns * frames * bits // 8
     if expected > MAX_PIXEL_BYTES:
         raise Rejected("too_large", "the pixels of an object may have at most 1 GiB")
-    pixels = dataset.get(tags.PIXEL_DATA)
-    if pixels is None:
-        raise truncated()
+    pixels = dataset[tags.PIXEL_DATA]
     if file.transfer_syntax in (IMPLICIT, EXPLICIT):
         _check_length(len(pixels.value), expected)
     elif pixels.fragments is None or len(pixels.fragments) < frames + 1:

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``memoryguard``: run the platform, use it, measure without it, and check its log.
+
+Exit status: 0 done, 1 an error (one line says which), 3 refused, 4 the log is not intact,
+78 wrongly configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from memoryguard.cli.home import Home, make_home
+from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
+
+EX_REFUSED = 3
+EX_NOT_INTACT = 4
+DEFAULT_HOME = Path("memoryguard-data")
+
+HomeFolder: TypeAlias = Annotated[
+    Path,
+    Parameter("--home", env_var="MEMORYGUARD_HOME", help="Folder of the embedded platform."),
+]
+AsJson: TypeAlias = Annotated[bool, Parameter("--json", negative="", help="Print plain JSON.")]
+Url: TypeAlias = Annotated[
+    str | None,
+    Parameter("--url", env_var="MEMORYGUARD_URL", help="Platform; that of --home by default."),
+]
+Token: TypeAlias = Annotated[
+    str | None,
+    Parameter("--token", env_var="MEMORYGUARD_TOKEN", help="Bearer token; else one of --home."),
+]
+Role: TypeAlias = Literal["patient", "caregiver", "clinician", "compliance", "integration", "admin"]
+
+app = App(
+    name="memoryguard",
+    help="Brain-MRI analysis, event-driven and auditable. Research software, not a medical device.",
+    version_flags=["--version"],
+)
+audit_app = App(name="audit", help="Questions to the audit log.")
+app.command(audit_app)
+
+out = Console()
+err = Console(stderr=True)
+
+
+@app.command
+def up(
+    *,
+    home: HomeFolder = DEFAULT_HOME,
+    host: str = "127.0.0.1",
+    port: int = 8470,
+    database_url: Annotated[
+        str | None, Parameter(env_var="MEMORYGUARD_DATABASE_URL", help="Instead of the embedded.")
+    ] = None,
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING",
+) -> None:
+    """Run the whole platform: embedded database, every service, one port. Ctrl-C stops it."""
+    from memoryguard.cli.up import platform, serve_until_signal
+    from memoryguard.common.runtime.telemetry import set_up_logging
+
+    set_up_logging(log_level)
+
+    async def run() -> None:
+        async with platform(
+            make_home(home), database_url=database_url, host=host, port=port
+        ) as running:
+            out.print(f"MemoryGuard serves at [bold]{running.url}[/]  (home: {home})")
+            out.print("A token for yourself: memoryguard token me --role patient")
+            await serve_until_signal(running)
+
+    asyncio.run(run())
+
+
+@app.command
+def token(
+    user: str,
+    *,
+    role: Annotated[
+        list[Role] | None, Parameter(help="One or several; patient by default.")
+    ] = None,
+    hours: Annotated[float, Parameter(help="Lifetime.")] = 1.0,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Print a bearer token for an account, signed by the local issuer."""
+    print(Home(home).issuer().issue(user, role or ["patient"], int(hours * 3600)))
+
+
+@app.command
+def upload(
+    place: Path,
+    *,
+    user: Annotated[
+        str | None, Parameter(help="Whose scan it is, when you are a clinician.")
+    ] = None,
+    follow: Annotated[bool, Parameter("--follow", negative="", help="Then watch it.")] = False,
+    url: Url = None,
+    token: Token = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Upload a DICOM folder, a zip or one file."""
+    from memoryguard.cli import use
+
+    imaging_id = asyncio.run(use.upload(_access(home, url, token), place, user, json, out, err))
+    if follow:
+        asyncio.run(use.watch(_access(home, url, token), imaging_id, json, out))
+
+
+@app.command
+def watch(
+    imaging_id: str,
+    *,
+    url: Url = None,
+    token: Token = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Follow a scan's status live until it is completed or failed."""
+    from memoryguard.cli import use
+
+    asyncio.run(use.watch(_access(home, url, token), imaging_id, json, out))
+
+
+@app.command
+def result(
+    imaging_id: str,
+    *,
+    url: Url = None,
+    token: Token = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Show a scan's analysis."""
+    from memoryguard.cli import use
+
+    asyncio.run(use.result(_access(home, url, token), imaging_id, json, out))
+
+
+@app.command
+def analyze(
+    path: Path,
+    *,
+    age: Annotated[
+        float | None, Parameter(help="Age at the scan in years; else from DICOM.")
+    ] = None,
+    sex: Annotated[Literal["F", "M"] | None, Parameter(help="Else from DICOM.")] = None,
+    labels: Annotated[Path | None, Parameter(help="Write the label map here (.nii.gz).")] = None,
+    json: AsJson = False,
+) -> None:
+    """Measure a scan without any server: a DICOM folder, zip, multi-frame file or NIfTI."""
+    from memoryguard.cli.analyze import analyze as measure
+    from memoryguard.cli.show import show
+
+    document, status = measure(path, age_years=age, sex=sex, labels_out=labels)
+    _print(document, json) if json else out.print(show(document))
+    raise SystemExit(status)
+
+
+@app.command
+def sample(folder: Path, *, seed: int = 7, json: AsJson = False) -> None:
+    """Make test data without patients: a synthetic person's two scans, as DICOM."""
+    from memoryguard.cli.sample import make_sample
+
+    person = make_sample(folder, seed)
+    if json:
+        _print(person.document, json)
+    else:
+        out.print(f"Two synthetic scans and [bold]sample.json[/] are in {folder}")
+
+
+@app.command
+def redrive(service: str, *, home: HomeFolder = DEFAULT_HOME) -> None:
+    """Give a service's dead events another chance."""
+    from memoryguard.cli import operate
+
+    out.print(f"{asyncio.run(operate.redrive(Home(home), service))} events are ready again")
+
+
+@app.command
+def doctor(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
+    """Look for what is missing or wrong on this machine and in this home."""
+    from memoryguard.cli import operate
+
+    checks = asyncio.run(operate.doctor(Home(home)))
+    if json:
+        _print({"checks": [check.document() for check in checks]}, json)
+    else:
+        for check in checks:
+            out.print(f"[{'green]ok   ' if check.ok else 'red]wrong'}[/] {check.name}: {check.say}")
+    raise SystemExit(0 if all(check.ok for check in checks) else 1)
+
+
+@app.command
+def demo(
+    *,
+    home: HomeFolder = Path("memoryguard-demo"),
+    keep: Annotated[bool, Parameter("--keep", negative="", help="Leave it running.")] = False,
+    port: int = 0,
+) -> None:
+    """Show everything on a synthetic person: start, upload, measure, explain, prove, tamper."""
+    from memoryguard.cli.demo import run_demo
+
+    asyncio.run(run_demo(home, keep=keep, port=port, out=out))
+
+
+@audit_app.command
+def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
+    """Verify the whole log offline and name the first bad entry. Exit status 4: not intact."""
+    from memoryguard.cli.audit import report_document, verify_home
+    from memoryguard.cli.operate import show_report
+
+    report = asyncio.run(verify_home(Home(home.resolve())))
+    _print(report_document(report), json) if json else out.print(show_report(report))
+    raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
+
+
+def _access(home: Path, url: str | None, token: str | None) -> tuple[str, str]:
+    """Find where the platform listens, and a token for it."""
+    here = Home(home.resolve())
+    if url is None:
+        running = here.running()
+        if running is None:
+            raise Misconfigured(
+                "not_running", "no platform runs in this home", "memoryguard up, or give --url"
+            )
+        url = running["url"]
+    return url, token or here.issuer().issue("local", ["clinician", "compliance"])
+
+
+def _print(document: dict[str, Any], as_json: bool) -> None:
+    """Print plain JSON, for programs."""
+    print(json.dumps(document, indent=None if as_json else 2))
+
+
+def main() -> None:
+    """Run the command; an error is one helpful line."""
+    try:
+        app(exit_on_error=True)
+    except Exception as error:  # noqa: BLE001  # the border to the person at the terminal
+        raise SystemExit(_tell(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _tell(error: BaseException) -> int:
+    """Say what is wrong in one line; the exit status."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, MemoryGuardError):
+        hint = f" ({error.hint})" if error.hint else ""
+        print(f"memoryguard: {error.code}: {error.message}{hint}", file=sys.stderr)
+        if isinstance(error, Rejected):
+            return EX_REFUSED
+        return EX_CONFIG if isinstance(error, Misconfigured) else 1
+    print(f"memoryguard: bug: {type(error).__name__}: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operate a platform: revive dead events, look for what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.text import Text
+
+from memoryguard.audit.verify import Report
+from memoryguard.cli.audit import database_of, verify_home
+from memoryguard.cli.home import Home
+from memoryguard.common.contracts.flow import SERVICES
+from memoryguard.common.errors import MemoryGuardError, Rejected
+from memoryguard.common.runtime import inbox
+from memoryguard.common.runtime.database import open_pool
+
+MIN_FREE_BYTES = 2 << 30
+PACKAGES = ("aiohttp", "asyncpg", "highdicom", "nibabel", "onnxruntime", "pydicom", "shap")
+
+
+async def redrive(home: Home, service: str) -> int:
+    """Make a service's dead events ready again; how many there were."""
+    if service not in SERVICES:
+        raise Rejected("no_such_service", "there is no such service", ", ".join(SERVICES))
+    async with database_of(home) as url, await open_pool(url, service, 1) as pool:
+        return await inbox.redrive(pool)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, and what was found."""
+
+    name: str
+    ok: bool
+    say: str
+
+    def document(self) -> dict[str, Any]:
+        """Write it as plain data."""
+        return asdict(self)
+
+
+async def doctor(home: Home) -> list[Check]:
+    """Look at the machine and at a home."""
+    checks = [_python(), _packages(), _disk(home)]
+    if not home.keys.exists():
+        return [*checks, Check("home", True, "nothing here yet: memoryguard up makes it")]
+    for name, look in (("dead events", _dead), ("audit log", _log)):
+        checks.append(await _guarded(name, home, look))
+    return checks
+
+
+async def _guarded(name: str, home: Home, look: Callable[[Home], Awaitable[Check]]) -> Check:
+    try:
+        return await look(home)
+    except MemoryGuardError as error:
+        return Check(name, False, f"{error.message} ({error.hint})")
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", (3, 11) <= sys.version_info < (3, 14), version)
+
+
+def _packages() -> Check:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    say = f"missing: {', '.join(missing)}" if missing else "all there"
+    return Check("packages", not missing, say)
+
+
+def _disk(home: Home) -> Check:
+    existing = home.folder if home.folder.exists() else home.folder.absolute().parent
+    free = shutil.disk_usage(existing).free
+    return Check("disk", free > MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB free")
+
+
+async def _dead(home: Home) -> Check:
+    found: dict[str, int] = {}
+    async with database_of(home) as url:
+        for service in SERVICES:
+            async with await open_pool(url, service, 1) as pool:
+                found[service] = (await inbox.count(pool))["dead"]
+    say = ", ".join(f"{name}: {count}" for name, count in found.items() if count)
+    return Check("dead events", not say, say or "none")
+
+
+async def _log(home: Home) -> Check:
+    report = await verify_home(home)
+    return Check("audit log", report.intact, str(show_report(report)))
+
+
+def show_report(report: Report) -> Text:
+    """Say what verification found, the first bad entry first."""
+    if report.intact and report.complete:
+        return Text(
+            f"intact: {report.size} entries, {report.signed_size} of them under"
+            f" {report.checkpoints} signed checkpoints",
+            "green",
+        )
+    lines = [_finding(finding) for finding in report.findings]
+    lines += [f"a producer's events are missing: {gap}" for gap in report.gaps]
+    lines += [f"a producer's number came twice: {repeat}" for repeat in report.repeats]
+    return Text("NOT INTACT\n" + "\n".join(lines), "red")
+
+
+def _finding(finding: Any) -> str:
+    where = f"entry {finding.first}" if finding.first is not None else "checkpoint"
+    if finding.last not in (None, finding.first):
+        where += f" to {finding.last}"
+    return f"{where}: {finding.code}: {finding.message}"

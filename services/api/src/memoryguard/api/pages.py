@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain pages for people in a browser: their scans, and one scan.
+
+A page answers problems with a page, so it asks who is there by itself. The rules are those of
+every route: no session, no page; what may not be seen is not there; what is shown is recorded
+before it leaves, and what is refused is recorded too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+
+from aiohttp import web
+
+from memoryguard.api import scans, words
+from memoryguard.api.access import visible_scan
+from memoryguard.api.analysis import analysis_document, status_document, summary_document
+from memoryguard.api.markup import Html, el
+from memoryguard.api.page import error_page, page, sign_in_page
+from memoryguard.api.result import progress_page, result_page
+from memoryguard.api.scans import Scan
+from memoryguard.common.contracts.events import AccessDenied, AccessRead
+from memoryguard.common.errors import Denied, Rejected
+from memoryguard.common.http.app import (
+    ANONYMOUS,
+    CONCERNS,
+    NOBODY,
+    PRINCIPAL,
+    SESSION_COOKIE,
+    principal_of,
+    record_read,
+)
+from memoryguard.common.http.route import HttpHandler, Route
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import PEOPLE, Policy, Principal
+
+SHOWN_SCANS = 50
+WHY_PUBLIC = "asks for the session itself, to answer with a page that says how to get one"
+STATIC = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+Show = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def routes(platform: Platform) -> list[Route]:
+    """Pages, and what they are drawn with."""
+
+    async def home(request: web.Request) -> web.Response:
+        return await _home(platform, request)
+
+    async def scan_page(request: web.Request) -> web.Response:
+        scan = await visible_scan(platform, request)
+        if not scan.standing.final:
+            return progress_page(status_document(scan))
+        health = await scans.latest_health(platform.pool, scan.user_id)
+        return result_page(analysis_document(scan, health))
+
+    def signed_in(path: str, action: str, show: Show) -> Route:
+        guarded = _guarded(platform, Policy(action, PEOPLE), show)
+        return Route("GET", path, guarded, Policy(action, public=WHY_PUBLIC))
+
+    return [
+        signed_in("/", "page.home", home),
+        signed_in("/imaging/{imaging_id}", "page.scan", scan_page),
+        Route(
+            "GET",
+            "/static/{name}",
+            _static(),
+            Policy("static", public="tells nothing about anybody", audited=False),
+        ),
+    ]
+
+
+def _guarded(platform: Platform, policy: Policy, show: Show) -> HttpHandler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        try:
+            request[PRINCIPAL] = _authorize(platform, policy, request)
+            response = await show(request)
+            await record_read(platform, policy, request)
+        except Denied as error:
+            await _record_denied(platform, policy, request, error)
+            return _refusal(error)
+        return response
+
+    return serve
+
+
+def _authorize(platform: Platform, policy: Policy, request: web.Request) -> Principal:
+    header = request.headers.get("Authorization", "")
+    token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
+    principal = platform.tokens.verify(token or request.cookies.get(SESSION_COOKIE, ""))
+    request[PRINCIPAL] = principal
+    if not policy.allows(principal):
+        raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
+    return principal
+
+
+def _refusal(error: Denied) -> web.Response:
+    if error.code == "invalid_token":
+        return sign_in_page()
+    if error.http_status == 404:
+        return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
+    return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
+
+
+async def _record_denied(
+    platform: Platform, policy: Policy, request: web.Request, error: Denied
+) -> None:
+    principal: Principal | None = request.get(PRINCIPAL)
+    about = request.get(CONCERNS, {})
+    fact = AccessDenied(
+        subject_id=about.get("subject_id") or NOBODY,
+        actor_id=principal.user_id if principal else ANONYMOUS,
+        action=policy.action,
+        service=platform.name,
+        code=error.code,
+        scan_id=about.get("scan_id"),
+        user_id=about.get("user_id"),
+    )
+    await _append(platform, [fact])
+
+
+async def _append(platform: Platform, facts: Sequence[AccessDenied | AccessRead]) -> None:
+    async with platform.pool.acquire() as connection, connection.transaction():
+        await platform.outbox.append(connection, facts)
+    platform.outbox.wake()
+
+
+async def _home(platform: Platform, request: web.Request) -> web.Response:
+    principal = principal_of(request)
+    found = await scans.visible_to(platform.pool, principal.user_id, principal.roles, SHOWN_SCANS)
+    await _record_shown(platform, principal, found)
+    if not found:
+        return page(
+            "Your scans",
+            el("p", "There is no scan for you to see yet. Upload one: "),
+            el("p", el("code", "memoryguard upload FOLDER")),
+        )
+    heads = ("Scan", "Account", "Uploaded", "Status", "Hippocampi, both", "Whole brain", "In words")
+    head = el("tr", *(el("th", text, scope="col") for text in heads))
+    caption = f"The newest {SHOWN_SCANS} scans that this account may see, the newest first."
+    table = el(
+        "table",
+        el("caption", caption),
+        el("thead", head),
+        el("tbody", *(_home_row(scan) for scan in found)),
+    )
+    return page("Your scans", el("div", table, class_="scroll"))
+
+
+async def _record_shown(platform: Platform, principal: Principal, found: Sequence[Scan]) -> None:
+    """Record a look at each person in the list, not only at the list."""
+    people = dict.fromkeys((scan.subject_id, scan.user_id) for scan in found)
+    facts = [
+        AccessRead(
+            subject_id=subject_id,
+            actor_id=principal.user_id,
+            action="page.home",
+            service=platform.name,
+            user_id=user_id,
+        )
+        for subject_id, user_id in people
+    ]
+    await _append(platform, facts)
+
+
+def _home_row(scan: Scan) -> Html:
+    summary = summary_document(scan)
+    hippocampi, brain = summary["hippocampal_volume_total"], summary["total_brain_volume"]
+    return el(
+        "tr",
+        el("th", el("a", scan.scan_id, href=f"/imaging/{scan.scan_id}"), scope="row"),
+        el("td", scan.user_id or "not linked"),
+        el("td", scan.created_at.strftime("%Y-%m-%d %H:%M UTC")),
+        el("td", words.STATUSES[summary["status"]]),
+        el("td", words.volume(hippocampi) if hippocampi is not None else "—"),
+        el("td", words.volume(brain) if brain is not None else "—"),
+        el("td", words.plain(summary["atrophy_severity"] or "—")),
+    )
+
+
+def _static() -> HttpHandler:
+    folder = files("memoryguard.api") / "static"
+    bodies = {name: (folder / name).read_bytes() for name in STATIC}
+
+    async def static(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in bodies:
+            raise Rejected("no_such_file", "there is no such file")
+        return web.Response(
+            body=bodies[name],
+            content_type=STATIC[name],
+            charset="utf-8",
+            headers={"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"},
+        )
+
+    return static

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of one scan, written from its analysis document alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from memoryguard.api import charts, words
+from memoryguard.api.markup import Child, Html, el
+from memoryguard.api.page import page
+from memoryguard.api.status import STAGES
+
+Document = Mapping[str, Any]
+
+COMPARED = (
+    "Each volume beside healthy people of the same age, sex and head size. ± is one standard"
+    " deviation of the measurement. The green band is the middle 80 % of healthy people, the dot"
+    " is this scan, the line its uncertainty (one standard deviation)."
+)
+SIMILAR = (
+    "How similar age, sex, volumes and the health metrics given are to groups of people with a"
+    " diagnosis, today, if each group were as frequent as the others. It is not a diagnosis and"
+    " says nothing about the future."
+)
+
+
+def result_page(document: Document) -> web.Response:
+    """Make the page of a scan that is completed or failed."""
+    failed = document["status"] == "failed"
+    body: list[Child] = [_lead(document), _quality(document)]
+    if not failed:
+        body += [_picture(document), _volumes(document), _derived(document), _change(document)]
+        body += [_risk(document)]
+    body += [_health(document), _provenance(document)]
+    return page("No result for this scan" if failed else "Result of a brain scan", *body)
+
+
+def progress_page(document: Document) -> web.Response:
+    """Make the page of a scan that is still being worked on, from its status document."""
+    reached = STAGES.index(document["stage"])
+    stages = [
+        el("li", name, data_stage=name, class_="reached" if place <= reached else None)
+        for place, name in enumerate(STAGES)
+    ]
+    path = f"/api/v1/imaging/{document['imaging_id']}/events"
+    return page(
+        "A scan being worked on",
+        el(
+            "div",
+            el("p", "Status: ", el("strong", document["status"], data_status=True)),
+            el("ol", *stages, class_="stages"),
+            id="progress",
+            data_events=path,
+            aria_live="polite",
+        ),
+        el("p", "This page follows by itself. Without scripts, load it again."),
+        script="live.js",
+    )
+
+
+def _section(title: str, *children: Child) -> Html:
+    return el("section", el("h2", title), *children)
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Html]) -> Html:
+    head = el("tr", *(el("th", text, scope="col") for text in heads))
+    table = el("table", el("caption", caption), el("thead", head), el("tbody", *rows))
+    return el("div", table, class_="scroll", tabindex=0, role="region", aria_label=heads[0])
+
+
+def _row(heading: str, *cells: Child) -> Html:
+    return el("tr", el("th", heading, scope="row"), *(el("td", cell) for cell in cells))
+
+
+def _lead(document: Document) -> Html:
+    error = document.get("error")
+    if error:
+        text = f"{error['message'].capitalize()} ({words.plain(error['code'])}). {error['hint']}"
+        return el("p", text, class_="lead refused")
+    atrophy = document["atrophy"]
+    region = atrophy["overall_region"]
+    direction = atrophy["regions"].get(region, {}).get("direction")
+    said = words.overall(
+        atrophy["overall"], region, direction, at_least=atrophy["overall_at_least"]
+    )
+    why = document["reasons"]["atrophy"].get("overall")
+    return el("p", said, f" Reason: {words.plain(why)}." if why else None, class_="lead")
+
+
+def _quality(document: Document) -> Html | None:
+    quality = document["quality"]
+    if quality is None:
+        return None
+    reasons = [el("li", reason["message"].capitalize()) for reason in quality["reasons"]]
+    return _section(
+        "Quality",
+        el("p", words.VERDICTS[quality["verdict"]]),
+        el("ul", *reasons) if reasons else None,
+    )
+
+
+def _picture(document: Document) -> Html | None:
+    if document["picture"] is None:
+        return None
+    return _section(
+        "Picture",
+        el(
+            "figure",
+            el("img", src=document["picture"], alt="Slices of this scan, brain only"),
+            el("figcaption", "Slices of this scan; everything but the brain is taken away."),
+        ),
+    )
+
+
+def _volumes(document: Document) -> Html:
+    heads = ("Structure", "Volume", "Expected", "z", "Among healthy people", "Centile", "In words")
+    regions = document["atrophy"]["regions"]
+    rows = [
+        _volume_row(document, name, regions.get(name, {})) for name in document["volumes_mm3"]
+    ] + [
+        _row(words.name(name), *_thickness(document, name, value), *[None] * 5)
+        for name, value in document["thickness_mm"].items()
+    ]
+    flags = [el("li", words.plain(flag).capitalize()) for flag in document["atrophy"]["flags"]]
+    return _section(
+        "Volumes",
+        _table(COMPARED, heads, rows),
+        [el("p", "Keep in mind:"), el("ul", *flags)] if flags else None,
+    )
+
+
+def _volume_row(document: Document, name: str, region: Document) -> Html:
+    value, reasons = document["volumes_mm3"][name], document["reasons"]
+    if value is None:
+        return _row(words.name(name), _why(reasons["volumes_mm3"].get(name)), *[None] * 5)
+    error = document["errors_sd"]["volumes_mm3"].get(name)
+    expected, z = region.get("expected_mm3"), region.get("z")
+    measured = words.volume(value, error)
+    if z is None:
+        return _row(
+            words.name(name), measured, None, _why(reasons["atrophy"].get(name)), *[None] * 3
+        )
+    return _row(
+        words.name(name),
+        measured,
+        words.volume(expected) if expected is not None else None,
+        words.signed(z, ""),
+        charts.norm_bar(z, region["z_sd"]),
+        words.centile(region["centile"], region.get("centile_band")),
+        words.severity(region["severity"], region["direction"]),
+    )
+
+
+def _thickness(document: Document, name: str, value: float | None) -> list[Child]:
+    if value is None:
+        return [_why(document["reasons"]["thickness_mm"].get(name))]
+    error = document["errors_sd"]["thickness_mm"].get(name)
+    return [f"{value:.2f} ± {error:.2f} mm" if error is not None else f"{value:.2f} mm"]
+
+
+def _why(code: str | None) -> Html:
+    return el("span", words.plain(code or "not_measured"), class_="why")
+
+
+def _derived(document: Document) -> Html | None:
+    atrophy, reasons = document["atrophy"], document["reasons"]
+    rows = [
+        _row(
+            f"{words.name(name)}, left against right",
+            _why(reasons["asymmetry_percent"].get(name))
+            if value is None
+            else words.signed(value, " %"),
+        )
+        for name, value in atrophy["asymmetry_percent"].items()
+    ]
+    rows += [
+        _row(
+            words.name(name), _why(reasons["ratios"].get(name)) if value is None else f"{value:.4f}"
+        )
+        for name, value in atrophy["ratios"].items()
+    ]
+    if not rows:
+        return None
+    caption = "Difference of the sides in percent of their mean (plus: the left one is larger)."
+    return _section(
+        "Asymmetry and ratios",
+        _table(caption, ("Measure", "Value"), rows),
+    )
+
+
+def _change(document: Document) -> Html:
+    changes = document["atrophy"]["change"]
+    if not changes:
+        why = document["reasons"]["atrophy"].get("change", "no_earlier_scan")
+        return _section("Change since earlier scans", el("p", "None to tell: ", _why(why), "."))
+    heads = ("Structure", "Scans", "Years", "Change a year", "95 % interval", "Published means")
+    rows = [_change_row(name, change) for name, change in changes.items()]
+    caption = "Change of each volume over this person's scans, in percent a year."
+    return _section("Change since earlier scans", _table(caption, heads, rows))
+
+
+def _change_row(name: str, change: Document) -> Html:
+    rate, interval = change["percent_per_year"], change["ci95_percent_per_year"]
+    noise = " (within measurement noise)" if change["within_measurement_noise"] else ""
+    return _row(
+        words.name(name),
+        change["scans"],
+        f"{change['interval_years']:.1f}",
+        _why(change["reason"]) if rate is None else words.signed(rate, " %") + noise,
+        f"{words.signed(interval[0], ' %')} to {words.signed(interval[1], ' %')}"
+        if interval
+        else _why(change["error_reason"]),
+        [
+            el("div", f"{words.signed(mean, ' %')} {group}")
+            for group, mean in change["published_percent_per_year"].items()
+        ],
+    )
+
+
+def _risk(document: Document) -> Html:
+    risk = document["risk"]
+    title = "Similarity to diagnosed groups"
+    if risk is None:
+        reasons = [el("li", r["message"].capitalize()) for r in document["reasons"]["risk"]]
+        return _section(title, el("p", "The model gives no answer:"), el("ul", *reasons))
+    groups = [
+        _row(words.name(group), f"{100 * share:.0f} %", charts.share_bar(share))
+        for group, share in risk["probabilities"].items()
+    ]
+    return _section(
+        title,
+        _table(SIMILAR, ("Group", "Similarity", ""), groups),
+        _contributions(risk),
+        _missing(risk["missing"]),
+    )
+
+
+def _contributions(risk: Document) -> Html:
+    largest = max((abs(c["contribution"]) for c in risk["contributions"]), default=0.0)
+    rows = [
+        _row(
+            words.name(c["feature"]),
+            words.number(c["value"]),
+            charts.contribution_bar(c["contribution"], largest),
+            words.signed(100 * c["contribution"], " points"),
+        )
+        for c in risk["contributions"]
+    ]
+    caption = (
+        f"What moves the {words.name(risk['explained'])} from its mean of"
+        f" {100 * risk['base']:.0f} % to {100 * risk['output']:.0f} % (SHAP values)."
+    )
+    return _table(caption, ("Input", "Value", "Lowers or raises", "By"), rows)
+
+
+def _missing(missing: Mapping[str, str]) -> Html | None:
+    if not missing:
+        return None
+    listed = ", ".join(f"{words.name(n)} ({words.plain(why)})" for n, why in missing.items())
+    return el("p", f"Not given to the model: {listed}.", class_="why")
+
+
+def _health(document: Document) -> Html | None:
+    if not document["health"]:
+        return None
+    rows = [
+        _row(words.name(metric), words.number(given["value"]), words.plain(given["provenance"]))
+        for metric, given in document["health"].items()
+    ]
+    caption = "The latest values of this account, which may be newer than the answer above."
+    return _section("Health metrics", _table(caption, ("Metric", "Value", "Source"), rows))
+
+
+def _provenance(document: Document) -> Html:
+    entries: list[tuple[str, Child]] = [("Scan", el("code", document["id"]))]
+    entries += [("Measured by", _engine(document["engine"]))] if document["engine"] else []
+    answered = document["risk"] or document["risk_withheld"]
+    entries += [("Model", _engine(answered["model"]))] if answered else []
+    packs = {region.get("pack") for region in document["atrophy"]["regions"].values()}
+    named = ", ".join(sorted(pack for pack in packs if pack))
+    entries += [("Norms", named)] if named else []
+    seconds = document["seconds"]
+    steps = ", ".join(f"{words.plain(step)} {value:.1f} s" for step, value in seconds.items())
+    entries += [("Time taken", steps)] if steps else []
+    entries.append(("Status", words.STATUSES[document["status"]]))
+    return _section(
+        "Where this comes from",
+        el("dl", *([el("dt", term), el("dd", text)] for term, text in entries)),
+    )
+
+
+def _engine(engine: Document) -> Child:
+    return [
+        f"{engine['name']} {engine['version']}, weights SHA-256 ",
+        el("code", engine["weights_sha256"]),
+    ]

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for the measuring, for tests of the flow: constant volumes, no networks."""
+
+from __future__ import annotations
+
+from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
+from memoryguard.processor.extract import Extract
+
+ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
+VOLUMES_MM3 = {
+    "hippocampus_left": 3000.0,
+    "hippocampus_right": 3100.0,
+    "hippocampus_total": 6100.0,
+    "lateral_ventricles": 30000.0,
+    "intracranial": 1_400_000.0,
+}
+
+
+def constant(archive: bytes, threads: int) -> Extract:
+    """Give the same volumes for every archive."""
+    volumes = {n: Quantity(value=v, error_sd=v * 0.02) for n, v in VOLUMES_MM3.items()}
+    volumes["total_brain"] = Quantity(value=None, reason="not_measured_by_engine")
+    thickness = {"cortex_mean": Quantity(value=None, reason="not_measured_by_engine")}
+    return Extract(
+        ENGINE, Quality(verdict="accepted"), volumes, thickness, b"labels", b"png", {"stub": 0.0}
+    )
+
+
+def refuse(archive: bytes, threads: int) -> Extract:
+    """Refuse every archive."""
+    reason = Reason(code="not_a_head", message="this is not a head")
+    return Extract(
+        ENGINE, Quality(verdict="refused", reasons=(reason,)), {}, {}, None, None, {}
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the trained networks as ONNX files with the manifest that the engine checks."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from nets import Net
+from plans import PLANS
+from torch import nn
+
+
+class Probabilities(nn.Module):
+    """A network with its softmax, as it is shipped."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, box: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.net(box), 1)
+
+
+def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
+    """Export one network (running mean of its weights) and compare it with torch."""
+    plan, state = PLANS[name], torch.load(checkpoint)
+    net = Net(plan)
+    net.load_state_dict(state["mean"])
+    model = Probabilities(net).eval()
+    box = torch.rand(1, 1, *plan.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (box,), out, input_names=["box"], output_names=["probability"],
+            opset_version=17, dynamo=False,
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = model(box).numpy()
+    difference = float(np.abs(session.run(None, {"box": box.numpy()})[0] - expected).max())
+    print(name, "step", state["step"], "minutes", round(state["seconds"] / 60, 1),
+          "MB", round(out.stat().st_size / 1e6, 2), "difference", difference)  # fmt: skip
+    return {
+        "file": out.name,
+        "shape": plan.shape,
+        "spacing_mm": plan.spacing_mm,
+        "offset_mm": plan.offset_mm,
+        "classes": list(plan.classes),
+        "steps": state["step"],
+        "training_minutes": round(state["seconds"] / 60, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, help="folder of checkpoints")
+    parser.add_argument("out", type=Path, help="the engine's weights folder")
+    parser.add_argument("--version", default="0.1.0")
+    args = parser.parse_args()
+    networks = {
+        name: write(name, args.runs / f"{name}.pt", args.out / f"{name}.onnx") for name in PLANS
+    }
+    seal(args.out, networks, args.version)
+
+
+def seal(out: Path, networks: dict[str, dict[str, object]], version: str) -> None:
+    """Write manifest.json with the hash of every file that changes a number."""
+    names = [str(entry["file"]) for entry in networks.values()]
+    names += ["anatomy.json", "calibration.json"]
+    manifest = {
+        "engine": "baseline",
+        "version": version,
+        "files": {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in sorted(names)},
+        "networks": networks,
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
