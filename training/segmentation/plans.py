@@ -49,6 +49,8 @@ class Plan:
     rate: float = 2.5e-3
     subvoxels: int = 4
     rotation_deg: float = 16.0
+    random_contrast: float = 0.16
+    stripped: float = 0.15
     held_out: tuple[str, ...] = field(default=("02", "09", "18"))
 
 
@@ -84,7 +86,27 @@ WHOLE = Plan(
         "ventral": both(26, 28) + (85,),
     },
     rest="ventral",
-    steps=1600,
+    steps=1300,
+)
+
+HELD_OUT_HEAD = Plan(
+    name="held_out_head",
+    shape=(176, 216, 208),
+    spacing_mm=1.0,
+    anchor="brain",
+    one_side=False,
+    offset_mm=(0.0, 8.0, -6.0),
+    jitter_mm=4.0,
+    far_jitter_mm=0.0,
+    channels=(),
+    refine=0,
+    classes={},
+    rest="",
+    steps=0,
+    subvoxels=2,
+    rotation_deg=10.0,
+    random_contrast=0.0,
+    stripped=0.2,
 )
 
 HIPPOCAMPUS = Plan(
@@ -109,20 +131,20 @@ HIPPOCAMPUS = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=1900,
+    steps=1400,
 )
 
 VENTRICLES = Plan(
     name="ventricles",
-    shape=(48, 104, 64),
-    spacing_mm=1.25,
+    shape=(40, 88, 56),
+    spacing_mm=1.5,
     anchor="deep",
     one_side=True,
     offset_mm=(-16.0, -20.0, 0.0),
     jitter_mm=5.0,
     far_jitter_mm=0.0,
     channels=(32, 64, 64),
-    refine=8,
+    refine=16,
     classes={
         "outside": (0, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530),
         "lateral_ventricle": LATERAL_VENTRICLE,
@@ -138,7 +160,7 @@ VENTRICLES = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=1700,
+    steps=1300,
     rotation_deg=12.0,
 )
 

@@ -77,7 +77,7 @@ class Generator:
 
     def __init__(self, plan: Plan, heads: list[Head]) -> None:
         self.plan, self.heads = plan, heads
-        self.table = target_table(plan)
+        self.table = target_table(plan) if plan.classes else torch.zeros(COUNT, dtype=torch.long)
         axes = [(torch.arange(n) - (n - 1) / 2) * plan.spacing_mm for n in plan.shape]
         self.grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(3, -1)
         self.extent = torch.tensor(plan.shape) * plan.spacing_mm
@@ -156,7 +156,7 @@ class Generator:
     # -- intensities ---------------------------------------------------------------------
     def _contrast(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of every compact label."""
-        if self._coin(0.84):
+        if not self._coin(self.plan.random_contrast):
             mean = torch.tensor([T1.get(LABELS[TWIN[i]], 0.5) for i in range(COUNT)])
             mean = 1 - (1 - mean) * self._u(0.65, 1.3)
             mean[FLUID] = mean[FLUID] + 0.10 * self._n(1)
@@ -168,7 +168,7 @@ class Generator:
         std = self._u(0.01, 0.07, COUNT)
         std[FAR] = self._u(0.02, 0.25, int(FAR.sum()))
         std[0] = 0.01
-        if self._coin(0.15):  # skull-stripped, half of them without the fluid over the brain
+        if self._coin(self.plan.stripped):  # skull-stripped, half of them without the fluid over the brain
             mean[OUTSIDE], std[OUTSIDE] = 0.0, 0.0
             if self._coin(0.5):
                 mean[CSF], std[CSF] = 0.0, 0.0
@@ -202,6 +202,15 @@ class Generator:
         image = image + self._n(*shape) * self._u(0.0, 0.06) * (1.5 / (0.5 + self.plan.spacing_mm))
         image = normalise(image.abs())
         return image.clamp(min=1e-4) ** torch.exp(0.2 * self._n(1))
+
+    def draw_head(self, seed: int, head: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whole image (uint16) and the true volume (mm3) of every compact label."""
+        self.rng = torch.Generator().manual_seed(seed)
+        labels = self._labels(self.heads[head], *self._coordinates(self.heads[head], False))
+        image = self._image(labels)[0, 0]
+        cell = self.plan.spacing_mm**3 / len(labels)
+        volumes = torch.bincount(labels.flatten(), minlength=COUNT).double() * cell
+        return (image * 2000).round().numpy().astype(np.uint16), volumes.numpy()
 
     def draw(self, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Image (1, 1, *shape) and soft target (1, classes, *shape)."""

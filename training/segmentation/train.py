@@ -27,11 +27,19 @@ def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return entropy + 1 - overlap[present].mean()
 
 
+def borrow(net: Net, checkpoint: Path) -> None:
+    """Start from another network's tensors wherever name and shape agree."""
+    own, other = net.state_dict(), torch.load(checkpoint)["mean"]
+    like = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape}
+    net.load_state_dict(own | like)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("plan", choices=sorted(PLANS))
     parser.add_argument("--maps", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="another network to take like tensors from")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -42,6 +50,8 @@ def main() -> None:
     numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in plan.held_out)
     source = Generator(plan, load_heads(args.maps, numbers))
     net = Net(plan).to(memory_format=torch.channels_last_3d)
+    if args.start:
+        borrow(net, args.start)
     mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def facts(text: str) -> Facts:
         ("received extracted scored failed.ml withheld", "completed", "explained", None),
         ("received scored failed.api", "failed", "received", "bug"),
         ("received extracted scored predicted failed.api", "completed", "explained", None),
-        ("received failed.ingest", "processing", "received", None),
+        ("received failed.ingest", "uploaded", "received", None),
         ("failed.processor", "failed", "received", "bug"),
     ],
 )

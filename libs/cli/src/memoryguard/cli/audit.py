@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from memoryguard.audit.domain.note import VerifierKey
-from memoryguard.audit.verify import Entry, Report, verify_log
+from memoryguard.audit.domain.report import Entry, Report
+from memoryguard.audit.verify import verify_log
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.runtime.postgres import embedded_postgres

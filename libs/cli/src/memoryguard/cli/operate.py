@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.text import Text
 
-from memoryguard.audit.verify import Report
+from memoryguard.audit.domain.report import Report
 from memoryguard.cli.audit import database_of, verify_home
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import SERVICES

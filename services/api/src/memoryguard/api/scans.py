@@ -33,11 +33,11 @@ _OF_USER = (
     + "$4"
 )
 _VISIBLE = (
-    _SELECT
+    _SELECT  # noqa: S608  # constants only
     + "where $2 or s.user_id = $1 and $3 or $4 and s.user_id in"
     + " (select user_id from access_grant where grantee_id = $1 and granted)"
     + _ORDER
-    + "$5"  # noqa: S608  # constants only
+    + "$5"
 )
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from memoryguard.common.runtime.run import main
 from memoryguard.atrophy.service import RECIPE
+from memoryguard.common.runtime.run import main
 
 if __name__ == "__main__":
     main(RECIPE)

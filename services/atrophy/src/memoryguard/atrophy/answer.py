@@ -66,6 +66,7 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         regions={name: _region(region) for name, region in score.regions.items()},
         overall=score.overall.severity,
         overall_region=score.overall.region,
+        overall_considered=tuple(score.overall.considered),
         overall_at_least=score.overall.at_least,
         overall_reason=score.overall.reason,
         flags=(*score.flags, *(flag for flag in change_flags if flag not in score.flags)),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from memoryguard.audit.service import RECIPE
-
 from memoryguard.common.runtime.run import main
 
 if __name__ == "__main__":

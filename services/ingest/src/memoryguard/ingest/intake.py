@@ -38,7 +38,7 @@ LEFT_OUT = {
 }
 """What may lie beside a scan and is left out with a note; anything else refuses the upload."""
 
-_BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from memoryguard.common.contracts.events import (
     RiskPredicted,
     RiskWithheld,
 )
-from memoryguard.ml.domain.features import HealthMetrics, Volume, gather
+from memoryguard.ml.domain.features import HealthMetrics, Volume, Withheld, gather
 from memoryguard.ml.domain.prediction import NoPrediction, Prediction
 from memoryguard.ml.model import RiskModel
 
@@ -26,6 +26,11 @@ MESSAGES = {
     "required_input_missing": "an input that the model needs is missing",
     "input_outside_training_range": "an input lies outside what the model was fitted for",
 }
+
+
+def warm_up() -> None:
+    """Load model and explainer before the first scan needs them: shap takes seconds."""
+    shipped_model().warm_up()
 
 
 @lru_cache(maxsize=1)
@@ -75,15 +80,21 @@ def _withheld(
         reasons=tuple(
             Reason(
                 code=reason.code,
-                message=f"{MESSAGES[reason.code]}: {reason.feature}"
-                if reason.feature
-                else MESSAGES[reason.code],
+                message=_message(reason, result),
             )
             for reason in result.reasons
         ),
         missing=dict(result.features.missing),
         seconds=seconds,
     )
+
+
+def _message(reason: Withheld, result: NoPrediction) -> str:
+    message = MESSAGES[reason.code]
+    if reason.feature is None:
+        return message
+    cause = result.features.missing.get(reason.feature)
+    return f"{message}: {reason.feature} ({cause})" if cause else f"{message}: {reason.feature}"
 
 
 def _predicted(

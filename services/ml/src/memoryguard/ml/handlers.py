@@ -9,7 +9,7 @@ from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.events import AtrophyScored, HealthRecorded
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.ml.answer import answer
+from memoryguard.ml.answer import answer, warm_up
 
 
 async def remember(event: Event, transaction: Connection) -> Sequence[Fact]:
@@ -39,6 +39,10 @@ class Predictor:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+
+    async def warm_up(self) -> None:
+        """Have a worker process load what the first prediction needs."""
+        await self._platform.processes.run(warm_up)
 
     async def transform(self, event: Event) -> Sequence[Fact]:
         """Answer with ``risk.predicted`` or ``risk.withheld``.

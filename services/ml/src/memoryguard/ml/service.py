@@ -14,13 +14,15 @@ from memoryguard.ml.handlers import Predictor, forget, remember
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join ml's parts."""
+    predictor = Predictor(platform)
     return Service(
         name="ml",
         handlers={
-            AtrophyScored: Handler(transform=Predictor(platform).transform),
+            AtrophyScored: Handler(transform=predictor.transform),
             HealthRecorded: Handler(record=remember),
             ScanErased: Handler(record=forget),
         },
+        background=[predictor.warm_up],
     )
 
 

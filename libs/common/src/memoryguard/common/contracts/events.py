@@ -225,6 +225,9 @@ class AtrophyScored(Fact):
     regions: dict[str, RegionScore]
     overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
     overall_region: str | None = Field(default=None, description="Where the word comes from.")
+    overall_considered: tuple[str, ...] = Field(
+        default=(), description="Regions that could be scored; the word speaks of no other."
+    )
     overall_at_least: bool = Field(
         default=False, description="A region beside it is uncertain: the truth may be worse."
     )

@@ -3,19 +3,11 @@
 
 from __future__ import annotations
 
+from memoryguard.common.errors import Rejected
 
-class Unverified(ValueError):
+
+class Unverified(Rejected):
     """Something that should prove a fact about the log does not prove it.
 
-    Parameters
-    ----------
-    code
-        Stable snake_case code, e.g. ``root_mismatch`` or ``bad_signature``.
-    message
-        One sentence for a person; it never carries an entry's content.
+    The message is one sentence without any content of an entry.
     """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message

@@ -27,7 +27,7 @@ _MODELS = (
     " Terra Cima Altea Free.Max Amira Essenza Biograph Premier Architect Artist Pioneer Hero"
     " MR750w MR750 MR450w MR450 Optima Discovery Explorer Voyager Signa Ingenia Achieva Intera"
     " Ambition Elition Gyroscan Panorama Titan Galan Orian Vantage Echelon Oasis Airis uMR Swoop"
-    " Synthetic"
+    " MNI152 Synthetic"
 )
 MODELS = tuple(_MODELS.split())
 """Model families, the more specific first."""

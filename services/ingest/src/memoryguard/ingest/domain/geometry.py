@@ -17,8 +17,8 @@ FEWEST_SLICES = 20
 LARGEST_SPACING_MM = 20.0
 FARTHEST_MM = 10_000.0
 DIRECTION_TOLERANCE = 1e-3
-POSITION_TOLERANCE_MM = 0.01
-"""Positions are written in up to 16 characters; scanners give at least 0.001 mm."""
+POSITION_TOLERANCE_MM = 0.05
+"""What rounding on the way may do to a position; as far as readers of volumes allow."""
 STEP_TOLERANCE = 0.01
 """Of the distance between slices; what readers of volumes allow as well (e.g. highdicom)."""
 
