@@ -125,7 +125,9 @@ def print_tables(rows: list[dict[str, Any]]) -> None:
     for name in DICE:
         cells = [f"{row['dice'].get(name, float('nan')):.3f}" for row in rows]
         print(f"| {name} | {' | '.join(cells)} |")
-    print("\n| volume, ours / FreeSurfer | ", " | ".join(names), "| mean bias % | SD of bias % | r |")
+    print(
+        "\n| volume, ours / FreeSurfer | ", " | ".join(names), "| mean bias % | SD of bias % | r |"
+    )
     print(f"|---|{'---|' * len(rows)}---|---|---|")
     for name in (*COUNTED, *STATED):
         pairs = [(r["ours"][name], r["theirs"].get(name)) for r in rows]

@@ -79,7 +79,7 @@ def test_the_document_has_the_promised_keys(scan: Path) -> None:
     assert tuple(document["volumes_mm3"]) == VOLUMES
     assert tuple(document["thickness_mm"]) == THICKNESSES
     assert {"z", "centile", "severity"} <= set(document["atrophy"]["regions"]["hippocampus_left"])
-    assert set(document["seconds"]) == {"read", "net", "atrophy", "risk", "total"}
+    assert set(document["seconds"]) == {"read", "net", "score", "predict", "total"}
 
 
 def test_every_null_has_its_reason(scan: Path) -> None:
@@ -101,7 +101,7 @@ def test_without_age_and_sex_nothing_is_scored(scan: Path) -> None:
     assert document["atrophy"]["overall"] is None
     assert document["reasons"]["atrophy"]["hippocampus_total"] == "age_unknown"
     assert document["risk"] is None
-    assert {r["feature"] for r in document["reasons"]["risk"]} == {"age_years", "male"}
+    assert {r["code"] for r in document["reasons"]["risk"]} == {"required_input_missing"}
 
 
 def test_risk_answers_with_contributions_that_add_up(scan: Path) -> None:
@@ -123,8 +123,9 @@ def test_a_refused_scan_gives_status_3_and_no_number(scan: Path) -> None:
     assert status == EXIT_REFUSED
     assert document["quality"]["reasons"][0]["code"] == "not_a_head"
     assert not any(v is not None for v in document["volumes_mm3"].values())
-    assert document["atrophy"]["overall"] is None
+    assert document["atrophy"] == {"regions": {}, "overall": None}
     assert document["risk"] is None
+    assert document["reasons"]["risk"] == document["quality"]["reasons"]
 
 
 def test_an_unreadable_file_is_refused_and_never_measured(tmp_path: Path) -> None:

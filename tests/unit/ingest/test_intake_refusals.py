@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,7 @@ from pydicom.sequence import Sequence
 
 from memoryguard.common.errors import Rejected
 from memoryguard.common.security.keyring import VaultKey
+from memoryguard.ingest import intake as intake_module
 from memoryguard.ingest.domain.inspect import inspect
 from memoryguard.ingest.intake import intake
 
@@ -484,3 +487,26 @@ def test_only_localizers_are_refused() -> None:
     assert code_of_series(lambda ds: setattr(ds, "ImageType", ["ORIGINAL", "LOCALIZER"])) == (
         "no_t1_series"
     )
+
+
+def test_a_broken_scaling_within_an_enhanced_object_is_refused() -> None:
+    for value in ("NaN", "1e999", "x"):
+        ds = enhanced_dataset()
+        scaling = Dataset()
+        scaling.add_new("RescaleSlope", "LO", value)
+        ds.PerFrameFunctionalGroupsSequence[3].PixelValueTransformationSequence = Sequence(
+            [scaling]
+        )
+        assert code_of(file_of(ds)) == "bad_pixel_format"
+
+
+def test_every_code_is_documented() -> None:
+    folder = Path(intake_module.__file__).parent
+    sources = [folder / "intake.py", folder / "archive.py", *(folder / "domain").glob("*.py")]
+    raised = {
+        code
+        for path in sources
+        for code in re.findall(r'Rejected\(\s*"([a-z0-9_]+)"', path.read_text("utf-8"))
+    }
+    listed = re.findall(r"^    ([a-z0-9_, ]+?)  ", intake_module.__doc__ or "", re.MULTILINE)
+    assert raised == {code for line in listed for code in line.split(", ")}

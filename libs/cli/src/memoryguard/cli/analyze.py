@@ -2,32 +2,48 @@
 """Measure one scan without any server: the code of the services, called in a row.
 
 The document has the keys ``quality``, ``engine``, ``person``, ``volumes_mm3``, ``thickness_mm``,
-``atrophy``, ``risk``, ``seconds``, and beside them ``errors_sd`` and ``reasons``: one standard
-deviation of every number that has an error, and the code for every null.
+``atrophy``, ``risk``, ``seconds``, shaped as the API shapes them, and beside them ``errors_sd``
+and ``reasons``: one standard deviation of every number that has an error, and the code for
+every null.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.cli.header import Header, read_header
+from memoryguard.common.contracts.events import (
+    Acquisition,
+    AtrophyScored,
+    Engine,
+    Person,
+    Quality,
+    Quantity,
+    Reason,
+    RiskPredicted,
+    RiskWithheld,
+    VolumesExtracted,
+)
 from memoryguard.common.errors import Rejected
-from memoryguard.processor.domain.measurement import Measurement, Quality, Reason, nothing
+from memoryguard.processor.domain.measurement import Measured, Measurement, nothing
+from memoryguard.processor.domain.measurement import Quality as Verdict
+from memoryguard.processor.domain.measurement import Reason as Because
 
 if TYPE_CHECKING:
     from memoryguard.processor.engine import BaselineEngine
 
-T = TypeVar("T")
 EXIT_MEASURED = 0
 EXIT_REFUSED = 3
+LOCAL = "local"
+"""Stands where an event names scan and subject: here nobody is named, and nothing published."""
 
 
 def analyze(
@@ -59,60 +75,32 @@ def analyze(
     -------
     tuple
         The document, and the exit status: 0, or 3 when the scan is refused.
+
+    Raises
+    ------
+    Rejected
+        When the label map cannot be written where it should go.
     """
     started = perf_counter()
     _check_target(labels_out)
-    chosen = engine or _load_engine()
-    measured = _measure(chosen, path, labels_out)
+    identity, measured = _measure(engine or _load_engine(), path, labels_out)
     header = read_header(path)
     person = replace(header, age_years=age_years or header.age_years, sex=sex or header.sex)
-    seconds = dict(measured.seconds)
-    atrophy, atrophy_reasons = _timed(
-        seconds, "atrophy", lambda: _score(measured, person, chosen.name, chosen.version)
-    )
-    risk, risk_reasons = _timed(seconds, "risk", lambda: _risk(measured, person, health or {}))
-    seconds["total"] = perf_counter() - started
-    quality = measured.quality
-    numbers = {"volumes_mm3": measured.volumes_mm3, "thickness_mm": measured.thickness_mm}
-    document: dict[str, Any] = {
-        "quality": {
-            "verdict": quality.verdict,
-            "reasons": [{"code": r.code, "message": r.message} for r in quality.reasons],
-        },
-        "engine": {
-            "name": chosen.name,
-            "version": chosen.version,
-            "weights_sha256": chosen.weights_sha256,
-        },
-        "person": {"age_years": person.age_years, "sex": person.sex},
-        **{part: {n: q.value for n, q in found.items()} for part, found in numbers.items()},
-        "atrophy": atrophy,
-        "risk": risk,
-        "errors_sd": {
-            part: {n: q.error_sd for n, q in found.items() if q.value is not None}
-            for part, found in numbers.items()
-        },
-        "reasons": {
-            part: {n: q.reason for n, q in found.items() if q.value is None}
-            for part, found in numbers.items()
-        }
-        | {"atrophy": atrophy_reasons, "risk": risk_reasons},
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-    }
-    return document, EXIT_REFUSED if quality.verdict == "refused" else EXIT_MEASURED
+    scan = _fact(identity, measured, person)
+    if scan.quality.verdict == "refused":
+        scored, risk = None, None
+    else:
+        scored, risk = _score_and_explain(scan, health or {})
+    seconds = (risk or scan).seconds | {"total": perf_counter() - started}
+    document = _document(scan, scored, risk)
+    document["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
+    return document, EXIT_MEASURED if scored else EXIT_REFUSED
 
 
 def _load_engine() -> BaselineEngine:
     from memoryguard.processor.engine import BaselineEngine
 
     return BaselineEngine()
-
-
-def _timed(seconds: dict[str, float], stage: str, work: Callable[[], T]) -> T:
-    started = perf_counter()
-    done = work()
-    seconds[stage] = perf_counter() - started
-    return done
 
 
 def _check_target(labels_out: Path | None) -> None:
@@ -125,23 +113,29 @@ def _check_target(labels_out: Path | None) -> None:
         raise Rejected("no_such_folder", "The folder for the label map does not exist.")
 
 
-def _measure(engine: BaselineEngine, path: Path, labels_out: Path | None) -> Measurement:
+def _measure(
+    engine: BaselineEngine, path: Path, labels_out: Path | None
+) -> tuple[Engine, Measurement]:
     """Read and measure; a file that cannot be read is a refusal with its code."""
     from memoryguard.processor.series import read_path
 
+    identity = Engine(
+        name=engine.name, version=engine.version, weights_sha256=engine.weights_sha256
+    )
     started = perf_counter()
     try:
         image = read_path(path)
+        seconds = {"read": perf_counter() - started}
+        measured = engine.measure(image)
     except Rejected as error:
-        reason = Reason(error.code, f"{error.message} {error.hint}".strip())
+        reason = Because(error.code, f"{error.message} {error.hint}".strip())
         volumes, thickness = nothing(error.code)
         seconds = {"read": perf_counter() - started}
-        return Measurement(Quality("refused", (reason,)), volumes, thickness, None, seconds)
-    seconds = {"read": perf_counter() - started}
-    measured = engine.measure(image)
+        refusal = Measurement(Verdict("refused", (reason,)), volumes, thickness, None, seconds)
+        return identity, refusal
     if labels_out is not None and measured.labels is not None:
         _write_labels(labels_out, measured.labels, image.ras_from_ijk)
-    return replace(measured, seconds=seconds | measured.seconds)
+    return identity, replace(measured, seconds=seconds | measured.seconds)
 
 
 def _write_labels(
@@ -153,82 +147,100 @@ def _write_labels(
     target.write_bytes(content if target.name.endswith(".gz") else gzip.decompress(content))
 
 
-def _score(
-    measured: Measurement, person: Header, engine: str, version: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Set the volumes beside healthy people; returns the scores and the reasons for none."""
-    from memoryguard.atrophy.domain.measure import Engine, Person, Quantity
-    from memoryguard.atrophy.domain.score import score
-    from memoryguard.atrophy.packs import load_packs
-
-    scored = score(
-        {n: Quantity(q.value, q.error_sd, q.reason) for n, q in measured.volumes_mm3.items()},
-        Person(person.age_years, person.sex, person.field_strength_t, person.manufacturer),
-        load_packs(),
-        Engine(engine, version),
-        measured.quality.verdict,
-    )
-    regions = {
-        name: {
-            "z": region.z,
-            "z_sd": region.z_sd,
-            "centile": region.centile,
-            "centile_band": region.centile_band,
-            "severity": region.severity,
-            "direction": region.direction,
-            "expected_mm3": region.expected_mm3,
-            "pack": region.pack,
-        }
-        for name, region in scored.regions.items()
-    }
-    found = {"regions": regions, "overall": scored.overall.severity, "flags": list(scored.flags)}
-    coded = {n: r.reason or r.severity_reason for n, r in scored.regions.items()}
-    reasons = {name: code for name, code in coded.items() if code}
-    if scored.overall.reason:
-        reasons["overall"] = scored.overall.reason
-    return found, reasons
-
-
-def _risk(
-    measured: Measurement, person: Header, health: Mapping[str, float]
-) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-    """Ask the model; returns its answer, or None and every reason for withholding it."""
-    from memoryguard.ml.domain.features import HealthMetrics, Volume, gather
-    from memoryguard.ml.domain.prediction import NoPrediction
-    from memoryguard.ml.model import RiskModel
-
-    alleles = health.get("apoe4_alleles")
-    features = gather(
-        person.age_years,
-        person.sex,
-        {n: Volume(q.value, q.reason) for n, q in measured.volumes_mm3.items()},
-        HealthMetrics(
-            education_years=health.get("education_years"),
-            apoe4_count=None if alleles is None else int(alleles),
-            moca=health.get("moca"),
+def _fact(engine: Engine, measured: Measurement, person: Header) -> VolumesExtracted:
+    """Say what was measured the way the processor says it to the next service."""
+    return VolumesExtracted(
+        subject_id=LOCAL,
+        scan_id=LOCAL,
+        engine=engine,
+        quality=Quality(
+            verdict=measured.quality.verdict,
+            reasons=tuple(
+                Reason(code=r.code, message=r.message) for r in measured.quality.reasons
+            ),
         ),
+        volumes_mm3=_quantities(measured.volumes_mm3),
+        thickness_mm=_quantities(measured.thickness_mm),
+        person=Person(age_years=person.age_years, sex=person.sex),
+        acquisition=Acquisition(
+            manufacturer=person.manufacturer, field_strength_t=person.field_strength_t
+        ),
+        seconds=measured.seconds,
     )
-    answer = RiskModel().predict(features, measured.quality.verdict)
-    if isinstance(answer, NoPrediction):
-        return None, [_withheld(r.code, r.feature) for r in answer.reasons]
-    moved = sorted(answer.explanation.contributions.items(), key=lambda item: -abs(item[1]))
+
+
+def _quantities(measured: Mapping[str, Measured]) -> dict[str, Quantity]:
     return {
-        "model": {
-            "name": answer.model.name,
-            "version": answer.model.version,
-            "weights_sha256": answer.model.sha256,
+        name: Quantity(value=m.value, error_sd=m.error_sd, reason=m.reason)
+        for name, m in measured.items()
+    }
+
+
+def _score_and_explain(
+    scan: VolumesExtracted, health: Mapping[str, float]
+) -> tuple[AtrophyScored, RiskPredicted | RiskWithheld]:
+    from memoryguard.atrophy.answer import answer as score
+    from memoryguard.ml.answer import answer as explain
+
+    scored = score(scan)
+    return scored, explain(scored, health)
+
+
+def _document(
+    scan: VolumesExtracted, scored: AtrophyScored | None, risk: RiskPredicted | RiskWithheld | None
+) -> dict[str, Any]:
+    numbers = {"volumes_mm3": scan.volumes_mm3, "thickness_mm": scan.thickness_mm}
+    predicted = risk if isinstance(risk, RiskPredicted) else None
+    return {
+        "quality": scan.quality.model_dump(mode="json"),
+        "engine": scan.engine.model_dump(mode="json"),
+        "person": scan.person.model_dump(mode="json"),
+        **{part: {n: q.value for n, q in found.items()} for part, found in numbers.items()},
+        "atrophy": _atrophy(scored),
+        "risk": predicted
+        and predicted.model_dump(
+            mode="json", exclude={"subject_id", "scan_id", "user_id", "seconds"}
+        ),
+        "errors_sd": {
+            part: {n: q.error_sd for n, q in found.items() if q.value is not None}
+            for part, found in numbers.items()
         },
-        "probabilities": answer.probabilities,
-        "explained": "Dementia",
-        "base": answer.explanation.base,
-        "output": answer.dementia_similarity,
-        "contributions": [
-            {"feature": name, "value": answer.features[name], "contribution": amount}
-            for name, amount in moved
-        ],
-        "missing": answer.missing,
-    }, []
+        "reasons": {
+            part: {n: q.reason for n, q in found.items() if q.value is None}
+            for part, found in numbers.items()
+        }
+        | {"atrophy": _unscored(scan, scored), "risk": _withheld(scan, risk)},
+    }
 
 
-def _withheld(code: str, feature: str | None) -> dict[str, str]:
-    return {"code": code} if feature is None else {"code": code, "feature": feature}
+def _atrophy(scored: AtrophyScored | None) -> dict[str, Any]:
+    if scored is None:
+        return {"regions": {}, "overall": None}
+    return {
+        "regions": {n: r.model_dump(mode="json") for n, r in scored.regions.items()},
+        "overall": scored.overall,
+        "overall_region": scored.overall_region,
+        "overall_at_least": scored.overall_at_least,
+        "flags": list(scored.flags),
+        "asymmetry_percent": {n: q.value for n, q in scored.asymmetry_percent.items()},
+        "ratios": {n: q.value for n, q in scored.ratios.items()},
+    }
+
+
+def _unscored(scan: VolumesExtracted, scored: AtrophyScored | None) -> dict[str, str]:
+    """Why a region has no z, or one that is too uncertain for a word."""
+    if scored is None:
+        return {"overall": scan.quality.reasons[0].code if scan.quality.reasons else "refused"}
+    coded = {n: r.reason or r.severity_reason for n, r in scored.regions.items()}
+    coded["overall"] = scored.overall_reason
+    return {name: code for name, code in coded.items() if code}
+
+
+def _withheld(
+    scan: VolumesExtracted, risk: RiskPredicted | RiskWithheld | None
+) -> list[dict[str, str]]:
+    """Why the model says nothing."""
+    if isinstance(risk, RiskPredicted):
+        return []
+    reasons = risk.reasons if risk else scan.quality.reasons
+    return [reason.model_dump(mode="json") for reason in reasons]

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from memoryguard.common.errors import MemoryGuardError, Rejected, Unavailable
 
 Document: TypeAlias = dict[str, Any]
 READ_BYTES = 1 << 18
+KNOWN_S = 10.0
+POLL_S = 0.1
 
 
 class Client:
@@ -71,10 +75,23 @@ class Client:
     async def watch(self, imaging_id: str) -> AsyncGenerator[Document]:
         """Follow a scan's status until it is completed or failed (server-sent events)."""
         path = f"/api/v1/imaging/{imaging_id}/events"
+        await self._known(f"/api/v1/imaging/{imaging_id}/status")
         async with self._asked("GET", path, timeout=aiohttp.ClientTimeout(None)) as response:
             async for line in response.content:
                 if line.startswith(b"data:"):
                     yield json.loads(line[5:])
+
+    async def _known(self, path: str) -> None:
+        """Wait until the read model has heard of a scan that was just uploaded."""
+        deadline = time.monotonic() + KNOWN_S
+        while True:
+            try:
+                await self.get(path)
+                return
+            except Rejected as error:
+                if error.code != "not_found" or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(POLL_S)
 
     @asynccontextmanager
     async def _asked(

@@ -28,7 +28,7 @@ from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.operate import show_report
 from memoryguard.cli.sample import make_noise, make_sample
-from memoryguard.cli.show import show
+from memoryguard.cli.show import result as show
 from memoryguard.cli.use import describe, upload_with_progress
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import connect
@@ -83,19 +83,25 @@ async def _started(home: Home, port: int, keep: bool, out: Console) -> AsyncGene
         out.print("  it runs already")
         yield running["url"]
         return
-    log = (home.folder / "up.log").open("ab")
-    process = subprocess.Popen(  # noqa: S603  # ourselves
-        [sys.executable, "-m", "memoryguard.cli", "up", "--home", str(home.folder),
-         "--port", str(port)],
-        stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    log.close()
+    process = _spawn(home, port)
     try:
         yield await _ready(home, process)
     finally:
         if not keep:
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(process.wait)
+
+
+def _spawn(home: Home, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "memoryguard.cli", "up", "--home", str(home.folder)]
+    with (home.folder / "up.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  # ourselves
+            [*command, "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C ends the demo, and the demo ends the platform
+        )
 
 
 def _alive(pid: int) -> bool:

@@ -54,15 +54,29 @@ class Changes:
 
     async def _listen_once(self) -> None:
         async with self._pool.acquire() as connection:
+            cut = asyncio.Event()
+
+            def on_cut(_: object) -> None:
+                cut.set()
+
+            connection.add_termination_listener(on_cut)
             await connection.add_listener(CHANNEL, self._heard)
             try:
-                while True:  # a dead connection is noticed only when it is used
-                    await connection.execute("select 1")
-                    await asyncio.sleep(ALIVE_S)
+                while not cut.is_set():
+                    await connection.execute("select 1")  # a half-open one is noticed by use
+                    await _wait(cut, ALIVE_S)
             finally:
                 if not connection.is_closed():
+                    connection.remove_termination_listener(on_cut)
                     await connection.remove_listener(CHANNEL, self._heard)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, scan_id: object) -> None:
         for changed in self._watched.get(str(scan_id), ()):
             changed.set()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -2,6 +2,34 @@
 """The intake of one upload: bytes in, one de-identified T1 series out, or a coded refusal.
 
 Synchronous and without effects, so that it can run in a worker process.
+
+Codes of refusals::
+
+    empty_upload                 nothing in it
+    too_large, too_many_files    beyond the limits below and those of `archive`
+    too_many_elements            beyond the limits below and those of `domain.elements`
+    bad_archive                  a zip that is damaged, overlaps, repeats a name, is not deflated
+    encrypted_archive            a zip with a password
+    nested_archive               a zip in a zip, or beside other files
+    unsafe_path                  a name or link in a zip that points out of it
+    not_dicom                    no DICOM file (PS3.10) in it
+    hostile_preamble             DICOM that is a program or a document as well
+    truncated_file               cut off: a length, an end or the pixels lie beyond the last byte
+    malformed_dicom              contradicts the standard
+    nested_too_deep              sequences in sequences, without end
+    unsupported_transfer_syntax  deflated, big endian, or a codec that is not read
+    unsupported_modality         not MR
+    unsupported_object           not a grey (Enhanced) MR Image
+    missing_attribute            what an image cannot be used without
+    bad_pixel_format             the description of the pixels contradicts itself or them
+    burned_in_annotation         text in the picture
+    conflicting_instances        two different images under one UID
+    mixed_patients               more than one person
+    no_t1_series                 no series is T1-weighted
+    mixed_series                 one series of several sizes, directions, studies or volumes
+    bad_geometry                 a place, direction or spacing that cannot be
+    too_few_slices               fewer than 20
+    incomplete_series            slices missing or unequally far apart
 """
 
 from __future__ import annotations
@@ -81,7 +109,7 @@ def intake(
     Raises
     ------
     Rejected
-        With one of the codes listed in the service's README.
+        With one of the codes listed above.
     """
     instances, notes = _inspected(_flattened(files))
     series, left_out = choose_t1(instances)

@@ -3,7 +3,7 @@
 
 A whole-head network at 3 mm finds the brain, its tissues and the mid-plane; boxes placed
 on what it found are read again, finer, one side at a time with the right side mirrored:
-the hippocampus at 1 mm, the ventricles and deep grey matter at 1.25 mm. Volumes are sums
+the hippocampus at 1 mm, the ventricles and deep grey matter at 1.5 mm. Volumes are sums
 of probabilities ("soft volumes"). See weights/MODEL_CARD.md for what was measured.
 """
 
@@ -24,7 +24,16 @@ from numpy.typing import NDArray
 from memoryguard.common.errors import Misconfigured
 from memoryguard.processor.domain import anatomy, drawing, quality, volumes
 from memoryguard.processor.domain.drawing import Soft
-from memoryguard.processor.domain.image import Grid, Image, box, grid_of, sample, smoothed, to_ras
+from memoryguard.processor.domain.image import (
+    Grid,
+    Image,
+    box,
+    grid_of,
+    sample,
+    smoothed,
+    surroundings,
+    to_ras,
+)
 from memoryguard.processor.domain.measurement import Measured, Measurement, nothing
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
@@ -54,16 +63,32 @@ class Network:
 
     def read(self, image: Image, grid: Grid) -> Soft:
         """Class probabilities over a box of the image (intensities as in training)."""
-        patch = sample(image, grid, outside=float(image.voxels.min()))
+        patch = sample(self.blurred(image, grid), grid, outside=float(image.voxels.min()))
         low, high = np.percentile(patch, (1.0, 99.0))
         scaled = np.clip((patch - low) / (high - low + 1e-6), 0.0, 1.4).astype(np.float32)
         output = self.session.run(None, {"box": scaled[None, None]})[0]
         return Soft(self.classes, np.asarray(output[0], np.float32), grid)
 
+    def blurred(self, image: Image, grid: Grid) -> Image:
+        """Cut the surroundings of a box out of the image, blurred for this spacing."""
+        return smoothed(surroundings(image, grid, 3 * self.spacing_mm), self.spacing_mm)
+
     def place(self, centre_mm: NDArray[np.float64], *, mirrored: bool = False) -> Grid:
         """Return this network's box around an anchor."""
         offset = np.array(self.offset_mm) * ([-1.0, 1.0, 1.0] if mirrored else [1.0, 1.0, 1.0])
         return box(centre_mm + offset, self.shape, self.spacing_mm, mirrored=mirrored)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the networks say about one head; lists hold the left side first."""
+
+    whole: Soft
+    hippocampi: list[Soft]
+    central: list[Soft]
+    plane: anatomy.MidPlane
+    fit: anatomy.Fit
+    certainty: list[quality.Certainty]
 
 
 @dataclass(slots=True)
@@ -136,6 +161,24 @@ class BaselineEngine:
                 quality.check_intensities(image, findings)
         if findings.refused:
             return _refused(findings, clock)
+        reading = self.read(image, clock)
+        quality.check_whole(reading.whole, reading.fit, self._guards, findings)
+        for side, sure in zip(SIDES, reading.certainty, strict=True):
+            quality.check_structure(f"hippocampus_{side}", sure, self._guards, findings)
+        if findings.refused:
+            return _refused(findings, clock)
+        quality.check_stripped(reading.whole, findings)
+        measured = volumes.measure(
+            reading.whole, reading.hippocampi, reading.central, self._calibration
+        )
+        with clock.stage("labels"):
+            labels = _draw(image, reading)
+        thickness = {"cortex_mean": Measured(None, None, "not_measured_by_engine")}
+        return Measurement(findings.verdict(), measured, thickness, labels, clock.seconds)
+
+    def read(self, image: Image, clock: Clock | None = None) -> Reading:
+        """Run the networks without judging or calibrating what they say."""
+        clock = clock or Clock()
         with clock.stage("locate"):
             upright = to_ras(image)
             whole = self._locate(upright)
@@ -144,59 +187,45 @@ class BaselineEngine:
             brain_mm = anatomy.centroid(volumes.brain(whole), points)
             found = anatomy.layout(soft, points, brain_mm, whole.grid.voxel_volume_mm3)
             fit = anatomy.fit_reference(found.centroids_mm, self._reference)
-            quality.check_whole(whole, fit, self._guards, findings)
-        if findings.refused:
-            return _refused(findings, clock)
         with clock.stage("hippocampi"):
-            hippocampi = [self._hippocampus(upright, found, side) for side in (0, 1)]
-            for side, part in enumerate(hippocampi):
-                sure = quality.certainty(part.of("hippocampus"))
-                quality.check_structure(f"hippocampus_{SIDES[side]}", sure, self._guards, findings)
-        if findings.refused:
-            return _refused(findings, clock)
+            hippocampi = [self._hippocampus(upright, found, brain_mm, side) for side in (0, 1)]
+            sure = [quality.certainty(part.of("hippocampus")) for part in hippocampi]
         with clock.stage("ventricles"):
             deep_mm = anatomy.deep_centre(soft, points)
             central = [self._central(upright, deep_mm, side) for side in (0, 1)]
-        with clock.stage("volumes"):
-            quality.check_stripped(whole, findings)
-            measured = volumes.measure(whole, hippocampi, central, self._calibration)
-        with clock.stage("labels"):
-            labels = _draw(image, whole, hippocampi, central, found.plane)
-        thickness = {"cortex_mean": Measured(None, None, "not_measured_by_engine")}
-        return Measurement(findings.verdict(), measured, thickness, labels, clock.seconds)
+        return Reading(whole, hippocampi, central, found.plane, fit, sure)
 
     def _locate(self, image: Image) -> Soft:
         """Read the whole head, twice or three times, each time centred on the brain found."""
         network = self._networks["whole"]
-        blurred = smoothed(image, network.spacing_mm)
-        centre = first_guess(blurred)
-        soft = network.read(blurred, network.place(centre))
+        centre = first_guess(image)
+        soft = network.read(image, network.place(centre))
         for _ in range(3):
             found = anatomy.centroid(volumes.brain(soft), soft.grid.points())
-            moved = float(np.linalg.norm(found - centre)) if np.isfinite(found).all() else 0.0
-            if moved < 4.0:
+            if not np.isfinite(found).all() or float(np.linalg.norm(found - centre)) < 4.0:
                 break
             centre = found
-            soft = network.read(blurred, network.place(centre))
+            soft = network.read(image, network.place(centre))
         return soft
 
-    def _hippocampus(self, image: Image, found: anatomy.Layout, side: int) -> Soft:
+    def _hippocampus(
+        self, image: Image, found: anatomy.Layout, brain_mm: NDArray[np.float64], side: int
+    ) -> Soft:
         """Read one hippocampus at 1 mm, again when it lies off the middle of its box."""
         network = self._networks["hippocampus"]
-        blurred = smoothed(image, network.spacing_mm)
-        centre = found.centroids_mm[f"hippocampus_{SIDES[side]}"]
-        soft = network.read(blurred, network.place(centre, mirrored=side == 1))
+        centre = found.centroids_mm.get(f"hippocampus_{SIDES[side]}", brain_mm)
+        soft = network.read(image, network.place(centre, mirrored=side == 1))
         refined = anatomy.centroid(soft.of("hippocampus"), soft.grid.points())
-        moved = float(np.linalg.norm(refined - centre))
+        moved = float(np.linalg.norm(refined - centre))  # NaN when nothing was found
         if not 2.0 < moved < 25.0:
             return soft
-        return network.read(blurred, network.place(refined, mirrored=side == 1))
+        return network.read(image, network.place(refined, mirrored=side == 1))
 
     def _central(self, image: Image, centre_mm: NDArray[np.float64], side: int) -> Soft:
         """Read one side's ventricles and deep grey matter."""
+        centre_mm = np.where(np.isfinite(centre_mm), centre_mm, first_guess(image))
         network = self._networks["ventricles"]
-        blurred = smoothed(image, network.spacing_mm)
-        return network.read(blurred, network.place(centre_mm, mirrored=side == 1))
+        return network.read(image, network.place(centre_mm, mirrored=side == 1))
 
 
 def first_guess(image: Image) -> NDArray[np.float64]:
@@ -211,8 +240,9 @@ def first_guess(image: Image) -> NDArray[np.float64]:
     ijk = np.indices(body.shape)[:, body] * np.array(step)[:, None]
     ras = image.ras_from_ijk[:3, :3] @ ijk + image.ras_from_ijk[:3, 3:]
     if ras.shape[1] == 0:
-        return image.ras_from_ijk[:3, :3] @ (np.array(image.voxels.shape) / 2) + (
-            image.ras_from_ijk[:3, 3]
+        return (
+            image.ras_from_ijk[:3, :3] @ (np.array(image.voxels.shape) / 2)
+            + (image.ras_from_ijk[:3, 3])
         )
     top = float(np.percentile(ras[2], 99.5))
     upper = ras[:, ras[2] > top - 2 * TOP_TO_BRAIN_MM]
@@ -220,20 +250,14 @@ def first_guess(image: Image) -> NDArray[np.float64]:
     return guess
 
 
-def _draw(
-    image: Image,
-    whole: Soft,
-    hippocampi: list[Soft],
-    central: list[Soft],
-    plane: anatomy.MidPlane,
-) -> NDArray[np.int16]:
+def _draw(image: Image, reading: Reading) -> NDArray[np.int16]:
     """Label map (int16, FreeSurfer numbers) on the input's own grid."""
-    grid = grid_of(image)
+    grid, plane = grid_of(image), reading.plane
     labels = np.zeros(grid.shape, np.int16)
-    drawing.paint_whole(labels, grid, *drawing.whole_labels(whole, plane))
+    drawing.paint_whole(labels, grid, *drawing.whole_labels(reading.whole, plane))
     for side in (0, 1):
-        drawing.paint_side(labels, grid, central[side], side, CENTRAL, plane)
-        drawing.paint_side(labels, grid, hippocampi[side], side, HIPPOCAMPAL, plane)
+        drawing.paint_side(labels, grid, reading.central[side], side, CENTRAL, plane)
+        drawing.paint_side(labels, grid, reading.hippocampi[side], side, HIPPOCAMPAL, plane)
     return labels
 
 
@@ -256,7 +280,9 @@ def _checked(path: Path, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Misconfigured("weights_missing", f"The weight file {path.name} is missing.") from error
+        raise Misconfigured(
+            "weights_missing", f"The weight file {path.name} is missing."
+        ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise Misconfigured(
             "weights_altered",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 
+from memoryguard.common.errors import Rejected
 from memoryguard.ingest.domain import equipment, tags
 from memoryguard.ingest.domain.codestream import blanked
 from memoryguard.ingest.domain.elements import (
@@ -185,7 +186,7 @@ def deidentify(
     Raises
     ------
     Rejected
-        ``malformed_dicom``.
+        ``malformed_dicom``, ``bad_pixel_format``.
     """
     stated = _stated(instance, pseudonym, series, age_years, number)
     written = {**stated, **_kept(instance.dataset, _KEPT, pseudonym)}
@@ -255,7 +256,11 @@ def _written(dataset: Dataset, tag: int, keep: _Keep, pseudonym: Pseudonym) -> W
     vr = tags.VR_OF[tag]
     match keep.how:
         case _How.NUMBERS:
-            return _numeric(vr, numbers(dataset, tag), keep.count)
+            kept = _numeric(vr, numbers(dataset, tag), keep.count)
+            if kept is None and tag in _SCALING and words(dataset, tag):
+                # Left out, it would silently change what the pixels mean.
+                raise Rejected("bad_pixel_format", "the scaling of the pixels is not a number")
+            return kept
         case _How.WORDS:
             known = [text for text in words(dataset, tag) if text in keep.allowed][: keep.count]
             return Written(vr, "\\".join(known).encode()) if known else None
@@ -273,6 +278,7 @@ def _written(dataset: Dataset, tag: int, keep: _Keep, pseudonym: Pseudonym) -> W
             return Written("SQ", items=tuple(_kept(i, keep.inside, pseudonym) for i in items))
 
 
+_SCALING = frozenset({tags.RESCALE_INTERCEPT, tags.RESCALE_SLOPE})
 _LAYOUTS = {"US": "H", "UL": "I", "FD": "d"}
 
 

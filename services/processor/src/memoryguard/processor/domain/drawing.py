@@ -37,21 +37,43 @@ class Soft:
 
 
 def whole_labels(soft: Soft, plane: MidPlane) -> tuple[NDArray[np.int16], Grid]:
-    """Label the whole head: interpolate, take the likeliest class, split at the mid-plane."""
-    step = np.diag([1 / FINE, 1 / FINE, 1 / FINE, 1.0])
-    step[:3, 3] = -(FINE - 1) / (2 * FINE)
-    i, j, k = (n * FINE for n in soft.grid.shape)
-    fine = Grid((i, j, k), soft.grid.ras_from_ijk @ step)
-    best = np.zeros(fine.shape, np.float32)
-    winner = np.zeros(fine.shape, np.uint8)
-    for number, layer in enumerate(soft.probability):
-        value = sample_field(layer, soft.grid.ras_from_ijk, fine)
-        better = value > best
-        best[better] = value[better]
-        winner[better] = number
+    """Label the brain: interpolate, take the likeliest class, split at the mid-plane.
+
+    Only the box that holds the brain and the fluid around it is worked out.
+    """
+    outside = [i for i, name in enumerate(soft.names) if number_of(name, 0) == 0]
+    inside = np.nonzero(soft.probability[outside].sum(0) < 0.9)
+    if inside[0].size == 0:
+        return np.zeros(soft.grid.shape, np.int16), soft.grid
+    i, j, k = (slice(max(int(a.min()) - 1, 0), int(a.max()) + 2) for a in inside)
+    coarse = cut(soft.grid, _clipped((i, j, k), soft.grid.shape))
+    fine = finer(coarse, FINE)
+    best = sample_field(soft.probability[outside].sum(0), soft.grid.ras_from_ijk, fine)
+    winner = np.full(fine.shape, outside[0], np.uint8)
+    for number in range(len(soft.names)):
+        if number not in outside:
+            value = sample_field(soft.probability[number], soft.grid.ras_from_ijk, fine)
+            better = value > best
+            best[better] = value[better]
+            winner[better] = number
     table = np.array([[number_of(name, side) for name in soft.names] for side in (0, 1)], np.int16)
     right = (plane.side(fine.points()) >= 0).astype(np.uint8)
     return table[right, winner], fine
+
+
+def _clipped(
+    part: tuple[slice, slice, slice], shape: tuple[int, int, int]
+) -> tuple[slice, slice, slice]:
+    i, j, k = (slice(s.start, min(s.stop, n)) for s, n in zip(part, shape, strict=True))
+    return i, j, k
+
+
+def finer(grid: Grid, times: int) -> Grid:
+    """Return the grid whose cells divide each cell `times` times along every axis."""
+    step = np.diag([1 / times, 1 / times, 1 / times, 1.0])
+    step[:3, 3] = -(times - 1) / (2 * times)
+    i, j, k = (n * times for n in grid.shape)
+    return Grid((i, j, k), grid.ras_from_ijk @ step)
 
 
 def side_labels(soft: Soft, side: int, wanted: tuple[str, ...]) -> NDArray[np.int16]:

@@ -173,3 +173,21 @@ def cut(grid: Grid, part: tuple[slice, slice, slice]) -> Grid:
     matrix[:3, 3] += matrix[:3, :3] @ start
     i, j, k = (s.stop - s.start for s in part)
     return Grid((i, j, k), matrix)
+
+
+def surroundings(image: Image, grid: Grid, margin_mm: float) -> Image:
+    """Cut out the part of the image that holds `grid` and `margin_mm` around it.
+
+    The whole image when the two do not meet.
+    """
+    own = grid_of(image)
+    part = overlap(own, grid)
+    if part is None:
+        return image
+    reach = [int(np.ceil(margin_mm / s)) for s in image.spacing_mm]
+    i, j, k = (
+        slice(max(s.start - r, 0), min(s.stop + r, n))
+        for s, r, n in zip(part, reach, own.shape, strict=True)
+    )
+    here = cut(own, (i, j, k))
+    return Image(image.voxels[i, j, k], here.ras_from_ijk)

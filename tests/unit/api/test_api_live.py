@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live status: one event for each change, woken by the database, ended by the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import api_facts as say
+
+from memoryguard.api.changes import Changes
+from memoryguard.common.contracts import events as e
+
+if TYPE_CHECKING:
+    from conftest import Api, Client
+
+PATH = f"/api/v1/imaging/{say.SCAN}/events"
+
+
+async def next_status(response: aiohttp.ClientResponse) -> dict[str, Any] | None:
+    """Read up to the next status; None when the stream ends."""
+    while line := (await response.content.readline()).decode():
+        if line.startswith("data: "):
+            return json.loads(line.removeprefix("data: "))
+    return None
+
+
+@asynccontextmanager
+async def in_background(task: Any) -> AsyncGenerator[None]:
+    running = asyncio.create_task(task)
+    try:
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_each_change_is_told_until_the_end(api: Api, client: Client) -> None:
+    await api.hear(say.at(say.received(), 0))
+    response = await client.get(PATH, headers=api.bearer(say.ANNA))
+    assert response.content_type == "text/event-stream"
+    told = [await next_status(response)]
+    for event in (
+        say.at(say.extracted(), 1),
+        say.at(say.scored(), 2),
+        say.at(say.predicted(), 3),
+    ):
+        await api.hear(event)
+        told.append(await next_status(response))
+    assert [each and (each["status"], each["stage"]) for each in told] == [
+        ("uploaded", "received"),
+        ("processing", "measured"),
+        ("processing", "scored"),
+        ("completed", "explained"),
+    ]
+    assert await next_status(response) is None
+    # one look, recorded once, before the first event
+    assert [type(fact) for fact in await api.said()] == [e.AccessRead]
+
+
+async def test_a_scan_at_its_end_is_told_once(api: Api, client: Client) -> None:
+    await api.hear(say.at(say.received(), 0), say.at(say.refused(), 1))
+    response = await client.get(PATH, headers=api.bearer(say.ANNA))
+    told = await next_status(response)
+    assert told
+    assert told["error"]["code"] == "not_a_head"
+    assert await next_status(response) is None
+
+
+async def test_draining_ends_the_stream(api: Api, client: Client, stopping: asyncio.Event) -> None:
+    await api.hear(say.at(say.received(), 0))
+    response = await client.get(PATH, headers=api.bearer(say.ANNA))
+    assert await next_status(response)
+    stopping.set()
+    assert await next_status(response) is None
+
+
+async def test_erasure_ends_the_stream(api: Api, client: Client) -> None:
+    await api.hear(say.at(say.received(), 0))
+    response = await client.get(PATH, headers=api.bearer(say.ANNA))
+    assert await next_status(response)
+    await api.hear(say.at(e.ScanErased(subject_id=say.SUBJECT), 1))
+    assert await next_status(response) is None
+
+
+async def test_watchers_are_woken_by_the_database(api: Api) -> None:
+    changes = Changes(api.platform.pool)
+    async with in_background(changes.listen()):
+        with changes.watching(say.SCAN) as mine, changes.watching("another") as other:
+
+            async def heard() -> bool:
+                await api.hear(say.at(say.received(), 0))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(mine.wait(), 0.05)
+                return mine.is_set()
+
+            await until(heard)  # again and again, since nobody says when the listener is there
+            assert not other.is_set()
+
+
+async def test_the_listener_comes_back_after_its_connection_is_cut(api: Api) -> None:
+    changes = Changes(api.platform.pool)
+
+    async def heard() -> bool:
+        await api.hear(say.at(say.received(), 0))
+        try:
+            await asyncio.wait_for(changed.wait(), 0.05)
+        except TimeoutError:
+            return False
+        changed.clear()
+        return True
+
+    async with in_background(changes.listen()):
+        with changes.watching(say.SCAN) as changed:
+            await until(heard)
+            mine = await api.platform.pool.fetchval("select pg_backend_pid()")
+            cut = await api.platform.pool.fetch(
+                "select pid, pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename = session_user and datname = current_database()"
+                " and query = 'select 1' and pid <> $1",
+                mine,
+            )
+            assert len(cut) == 1
+            await until(heard)
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + 20
+    while not await happened():
+        assert time.monotonic() < deadline
