@@ -19,9 +19,10 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
+
 from memoryguard.processor.domain.image import Image
 from memoryguard.processor.engine import BaselineEngine
-from numpy.typing import NDArray
 
 SUBJECTS = ("fs-sub-01", "fs-sub-02", "fs-sub-04")
 DICE = {
@@ -144,8 +145,10 @@ def print_tables(rows: list[dict[str, Any]]) -> None:
     wall = [row["seconds"] for row in rows]
     cpu = [row["cpu_seconds"] for row in rows]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"\nseconds a head: wall {min(wall):.1f}-{max(wall):.1f}, cpu {min(cpu):.1f}-{max(cpu):.1f}; "
-          f"peak memory {peak:.2f} GB; verdicts {[r['verdict'] for r in rows]}")  # fmt: skip
+    print(
+        f"\nseconds a head: wall {min(wall):.1f}-{max(wall):.1f}, cpu {min(cpu):.1f}-{max(cpu):.1f}"
+    )
+    print(f"peak memory {peak:.2f} GB; verdicts {[row['verdict'] for row in rows]}")
     print(PEERS)
 
 

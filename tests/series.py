@@ -14,7 +14,12 @@ BORN = date(1950, 5, 1)
 
 
 def small_series(
-    folder: Path, *, seed: int = 0, patient: str = "P1", on: date = date(2022, 3, 1), slices: int = 24
+    folder: Path,
+    *,
+    seed: int = 0,
+    patient: str = "P1",
+    on: date = date(2022, 3, 1),
+    slices: int = 24,
 ) -> Path:
     """Write a T1 series of ``slices`` small slices of noise; not a head, but a valid series."""
     rng = np.random.default_rng(seed)

@@ -29,6 +29,4 @@ def constant(archive: bytes, threads: int) -> Extract:
 def refuse(archive: bytes, threads: int) -> Extract:
     """Refuse every archive."""
     reason = Reason(code="not_a_head", message="this is not a head")
-    return Extract(
-        ENGINE, Quality(verdict="refused", reasons=(reason,)), {}, {}, None, None, {}
-    )
+    return Extract(ENGINE, Quality(verdict="refused", reasons=(reason,)), {}, {}, None, None, {})

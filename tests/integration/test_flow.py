@@ -52,7 +52,9 @@ class Bench:
             await connection.close()
         return [json.loads(row["body"]) for row in rows]
 
-    async def until(self, kind: str, count: int = 1, seconds: float = 60) -> list[dict[str, object]]:
+    async def until(
+        self, kind: str, count: int = 1, seconds: float = 60
+    ) -> list[dict[str, object]]:
         """Wait for so many events of a kind in the audit log."""
         async with asyncio.timeout(seconds):
             while True:
@@ -114,7 +116,9 @@ async def test_two_scans_are_measured_scored_explained_and_provable(
 async def _provable(bench: Bench, scan_id: str) -> None:
     key = VerifierKey.parse((await bench.officer.get_bytes("/api/v1/audit/key")).decode().strip())
     listed = (await bench.officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
-    assert {"risk.predicted", "scan.received"} <= {e["type"].split("memoryguard.")[1][:-3] for e in listed}
+    assert {"risk.predicted", "scan.received"} <= {
+        e["type"].split("memoryguard.")[1][:-3] for e in listed
+    }
     sequence = listed[-1]["sequence"]
     body = await bench.officer.get_bytes(f"/api/v1/audit/entries/{sequence}")
 

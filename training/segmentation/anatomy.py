@@ -24,12 +24,14 @@ def centroids(path: Path) -> dict[str, np.ndarray]:
     with np.load(path) as stored:
         labels = np.array(LABELS)[stored["labels"]]
         brain = stored["brain"]
-    wanted = {f"{n}_{s}": p[i] for n, p in LEFT_RIGHT.items() for i, s in enumerate(("left", "right"))}
+    sides = ("left", "right")
+    wanted = {f"{n}_{s}": p[i] for n, p in LEFT_RIGHT.items() for i, s in enumerate(sides)}
     wanted |= MIDLINE
     return {name: np.argwhere(labels == label).mean(0) - brain for name, label in wanted.items()}
 
 
 def main() -> None:
+    """Write anatomy.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("maps", type=Path)
     parser.add_argument("out", type=Path, help="the engine's weights folder")

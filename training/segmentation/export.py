@@ -25,6 +25,7 @@ class Probabilities(nn.Module):
         self.net = net
 
     def forward(self, box: torch.Tensor) -> torch.Tensor:
+        """Box (1, 1, i, j, k) -> probabilities (1, classes, i, j, k)."""
         return torch.softmax(self.net(box), 1)
 
 
@@ -59,6 +60,7 @@ def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
 
 
 def main() -> None:
+    """Export every network and the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder of checkpoints")
     parser.add_argument("out", type=Path, help="the engine's weights folder")

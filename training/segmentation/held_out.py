@@ -18,6 +18,7 @@ from synthetic import Generator, load_heads
 
 
 def main() -> None:
+    """Draw and store the heads that are not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("maps", type=Path)
     parser.add_argument("out", type=Path)

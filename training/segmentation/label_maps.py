@@ -42,6 +42,7 @@ def _gradient(mask: np.ndarray, sigma_mm: float) -> np.ndarray:
 
 
 def compact(path: Path) -> dict[str, np.ndarray]:
+    """Everything that the generator needs of one map (axes RAS, 1 mm, voxel coordinates)."""
     image = nib.as_closest_canonical(nib.load(path))
     if not np.allclose(image.header.get_zooms()[:3], 1.0, atol=1e-3):
         raise ValueError(f"{path.name}: expected 1 mm voxels")
@@ -64,6 +65,7 @@ def compact(path: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
+    """Write one npz a map, except for faulty ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of training_seg_NN.nii.gz")
     parser.add_argument("out", type=Path, help="folder for one npz a map")

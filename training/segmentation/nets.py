@@ -17,6 +17,7 @@ class Conv(nn.Conv3d):
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(1, in, i, j, k) -> (1, out, ...); plain float32 when exported."""
         if torch.onnx.is_in_onnx_export():
             return super().forward(input)
         input = input.contiguous(memory_format=torch.channels_last_3d)
@@ -45,6 +46,7 @@ class Norm(nn.Module):
         self.norm = nn.InstanceNorm3d(channels, affine=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Same shape as the input."""
         if torch.onnx.is_in_onnx_export():
             return self.norm(x)
         rows = x.permute(0, 2, 3, 4, 1)
@@ -56,6 +58,7 @@ class Norm(nn.Module):
 
 
 def block(inside: int, outside: int) -> nn.Sequential:
+    """Two convolutions with norm and ReLU."""
     return nn.Sequential(
         Conv(inside, outside, 3, padding=1, bias=False),
         Norm(outside),
@@ -98,6 +101,7 @@ class Net(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Box to logits."""
         x, kept = self.stem(image), []
         for i, stage in enumerate(self.down):
             x = stage(F.max_pool3d(x, 2) if i else x)

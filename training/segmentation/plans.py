@@ -83,7 +83,7 @@ WHOLE = Plan(
         "brainstem": (16,),
         "hippocampus": both(17),
         "amygdala": both(18),
-        "ventral": both(26, 28) + (85,),
+        "ventral": (*both(26, 28), 85),
     },
     rest="ventral",
     steps=1300,

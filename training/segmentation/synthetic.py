@@ -28,7 +28,8 @@ INDEX = {label: i for i, label in enumerate(LABELS)}
 OUTSIDE = torch.tensor([label == 0 or label >= 500 for label in LABELS])
 FAR = torch.tensor([label >= 500 for label in LABELS])
 CSF = INDEX[24]
-FLUID = torch.tensor([label in (4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164) for label in LABELS])
+FLUIDS = (4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164)
+FLUID = torch.tensor([label in FLUIDS for label in LABELS])
 LEFT_OF = {right: left for left, right in MIRROR.items()}
 TWIN = torch.tensor([INDEX[LEFT_OF.get(label, label)] for label in LABELS])
 OPPOSITE = torch.tensor([INDEX[LEFT_OF.get(label, MIRROR.get(label, label))] for label in LABELS])
@@ -55,6 +56,7 @@ class Head:
 
 
 def load_heads(folder: Path, numbers: list[str]) -> list[Head]:
+    """Read what label_maps.py wrote."""
     heads = []
     for number in numbers:
         with np.load(folder / f"{number}.npz") as stored:
@@ -103,10 +105,11 @@ class Generator:
     # -- geometry ------------------------------------------------------------------------
     def _matrix(self) -> torch.Tensor:
         limit = self.plan.rotation_deg * math.pi / 180
-        a, b, c = self._u(-limit, limit, 3).tolist()
-        rx = torch.tensor([[1, 0, 0], [0, math.cos(a), -math.sin(a)], [0, math.sin(a), math.cos(a)]])
-        ry = torch.tensor([[math.cos(b), 0, math.sin(b)], [0, 1, 0], [-math.sin(b), 0, math.cos(b)]])
-        rz = torch.tensor([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
+        x, y, z = self._u(-limit, limit, 3).tolist()
+        c, s = math.cos, math.sin
+        rx = torch.tensor([[1, 0, 0], [0, c(x), -s(x)], [0, s(x), c(x)]])
+        ry = torch.tensor([[c(y), 0, s(y)], [0, 1, 0], [-s(y), 0, c(y)]])
+        rz = torch.tensor([[c(z), -s(z), 0], [s(z), c(z), 0], [0, 0, 1]])
         scale = torch.diag(self._u(0.93, 1.07, 3) * self._u(0.88, 1.14))
         shear = torch.eye(3) + 0.04 * self._n(3, 3).triu(1)
         return rx @ ry @ rz @ scale @ shear
@@ -168,7 +171,9 @@ class Generator:
         std = self._u(0.01, 0.07, COUNT)
         std[FAR] = self._u(0.02, 0.25, int(FAR.sum()))
         std[0] = 0.01
-        if self._coin(self.plan.stripped):  # skull-stripped, half of them without the fluid over the brain
+        if self._coin(
+            self.plan.stripped
+        ):  # skull-stripped, half of them without the fluid over the brain
             mean[OUTSIDE], std[OUTSIDE] = 0.0, 0.0
             if self._coin(0.5):
                 mean[CSF], std[CSF] = 0.0, 0.0

@@ -35,6 +35,7 @@ def borrow(net: Net, checkpoint: Path) -> None:
 
 
 def main() -> None:
+    """Train, or go on training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("plan", choices=sorted(PLANS))
     parser.add_argument("--maps", type=Path, required=True)
@@ -86,8 +87,8 @@ def main() -> None:
                 checkpoint.with_suffix(".part"),
             )  # fmt: skip
             checkpoint.with_suffix(".part").replace(checkpoint)
-            line = {"step": step + 1, "of": steps, "seconds": round(seconds), "loss": round(running, 4)}
-            print(json.dumps(line), flush=True)
+            spoken = {"step": step + 1, "of": steps, "seconds": round(seconds)}
+            print(json.dumps(spoken | {"loss": round(running, 4)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def truth(labels: np.ndarray, volumes_mm3: np.ndarray) -> dict[str, float]:
 
 
 def synthetic(folder: Path) -> Iterator[tuple[str, Image, dict[str, float]]]:
+    """Held-out heads with their truth."""
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as stored:
             image = Image(stored["image"].astype(np.float32), np.diag([1.0, 1.0, 1.0, 1.0]))
@@ -57,6 +58,7 @@ def synthetic(folder: Path) -> Iterator[tuple[str, Image, dict[str, float]]]:
 
 
 def real(paths: list[Path]) -> Iterator[tuple[str, Image, dict[str, float]]]:
+    """T1 files; `0.78@file` scales the volume of the world they lie in."""
     for path in paths:
         scale, _, name = str(path).rpartition("@")
         stored: Any = nib.load(name)
@@ -112,9 +114,11 @@ def garbage(head: Image) -> Iterator[tuple[str, Image, dict[str, float]]]:
     yield "lower half only", Image(np.where(low, voxels, 0), place), {}
     yield "upper half only", Image(np.where(low, 0, voxels), place), {}
     across = int(np.argmax(np.abs(place[0, :3])))
-    yield "one hemisphere", Image(
-        np.where(ras[across] < voxels.shape[across] / 2, voxels, 0), place
-    ), {}
+    yield (
+        "one hemisphere",
+        Image(np.where(ras[across] < voxels.shape[across] / 2, voxels, 0), place),
+        {},
+    )
 
 
 def _noise(like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -122,6 +126,7 @@ def _noise(like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def note(reading: Reading, true: dict[str, float]) -> dict[str, Any]:
+    """Everything that thresholds and calibration are made of."""
     whole = reading.whole
     inside = [name for name in whole.names if name not in ("background", "head")]
     return {
@@ -138,6 +143,7 @@ def note(reading: Reading, true: dict[str, float]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Read every case of one kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("synthetic", "real", "garbage"))
     parser.add_argument("paths", type=Path, nargs="+", help="folder, files (0.78@file scales)")

@@ -16,6 +16,7 @@ import api_facts as say
 
 from memoryguard.api.changes import Changes
 from memoryguard.common.contracts import events as e
+from memoryguard.common.runtime.database import connect
 
 if TYPE_CHECKING:
     from conftest import Api, Client
@@ -105,7 +106,9 @@ async def test_watchers_are_woken_by_the_database(api: Api) -> None:
             assert not other.is_set()
 
 
-async def test_the_listener_comes_back_after_its_connection_is_cut(api: Api) -> None:
+async def test_the_listener_comes_back_after_its_connection_is_cut(
+    api: Api, database_url: str
+) -> None:
     changes = Changes(api.platform.pool)
 
     async def heard() -> bool:
@@ -120,13 +123,12 @@ async def test_the_listener_comes_back_after_its_connection_is_cut(api: Api) -> 
     async with in_background(changes.listen()):
         with changes.watching(say.SCAN) as changed:
             await until(heard)
-            mine = await api.platform.pool.fetchval("select pg_backend_pid()")
-            cut = await api.platform.pool.fetch(
+            admin = await connect(database_url)
+            cut = await admin.fetch(
                 "select pid, pg_terminate_backend(pid) from pg_stat_activity"
-                " where usename = session_user and datname = current_database()"
-                " and query = 'select 1' and pid <> $1",
-                mine,
+                " where datname = current_database() and query = 'select 1'"
             )
+            await admin.close()
             assert len(cut) == 1
             await until(heard)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from memoryguard.cli.show import DISCLAIMER, result, words
+from memoryguard.cli.show import DISCLAIMER, show
+from memoryguard.cli.words import words
 
 DOCUMENT: dict[str, Any] = {
     "quality": {"verdict": "warned", "reasons": [{"code": "low_contrast", "message": "Too grey."}]},
@@ -28,7 +29,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "risk": {
         "probabilities": {"CN": 0.2, "MCI": 0.5, "Dementia": 0.3},
-        "explained": "Dementia",
+        "explained": "dementia_similarity",
         "base": 0.33,
         "output": 0.30,
         "contributions": [
@@ -48,18 +49,20 @@ DOCUMENT: dict[str, Any] = {
 }  # fmt: skip
 CHANGE = {
     "hippocampus_total": {
+        "scans": 2,
         "interval_years": 1.5,
-        "percent_total": -5.4,
         "percent_per_year": -3.7,
         "ci95_percent_per_year": [-5.9, -1.4],
         "within_measurement_noise": True,
-    }
+        "published_percent_per_year": {"healthy, ADNI": -1.0, "healthy, B": -9.0, "AD, ADNI": -4.0},
+    },
+    "third_ventricle": {"scans": 1, "interval_years": 0.0, "percent_per_year": None},
 }
 
 
 def shown(document: dict[str, Any], width: int = 110) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(result(document, "Follow-up"))
+    Console(file=stream, width=width).print(show(document, "Follow-up"))
     return stream.getvalue()
 
 
@@ -87,12 +90,26 @@ def test_the_limits_are_stated(document: dict[str, Any]) -> None:
 
 
 def test_change_stands_beside_the_known_truth(document: dict[str, Any]) -> None:
-    document |= {"change": CHANGE, "truth": {"hippocampus_total_percent": -6.01, "how": "…"}}
-    line = next(line for line in shown(document).splitlines() if "-5.4 %" in line)
-    assert "-6.0 %" in line
-    assert "-5.9 … -1.4 %" in line
-    assert "within measurement noise" in line
+    document["atrophy"]["change"] = CHANGE
+    document["truth"] = {"hippocampus_total_percent": -6.0, "years": 1.5, "how": "…"}
+    line = next(line for line in shown(document).splitlines() if "-3.7" in line)
+    assert "-4.0" in line  # 0.94 ** (1 / 1.5) = 0.9596
+    assert "-5.9 … -1.4" in line
+    assert "healthy -1.0, Alzheimer's -4.0" in line
+    assert "within noise" in line
+    assert "third ventricle" not in shown(document)
     assert "known truth" not in shown(document | {"truth": None})
+
+
+def test_a_scan_that_failed_before_it_was_measured_says_why(document: dict[str, Any]) -> None:
+    document |= {
+        "quality": None, "engine": None, "person": None, "status": "failed",
+        "error": {"code": "engine_absent", "message": "No engine.", "hint": ""},
+    }  # fmt: skip
+    text = shown(document)
+    assert "failed" in text
+    assert "engine_absent" in text
+    assert "mm³" not in text
 
 
 def test_a_refused_scan_shows_reasons_and_no_table(document: dict[str, Any]) -> None:
@@ -105,14 +122,16 @@ def test_a_refused_scan_shows_reasons_and_no_table(document: dict[str, Any]) -> 
 
 def test_a_withheld_risk_says_what_is_missing(document: dict[str, Any]) -> None:
     document["risk"] = None
-    document["reasons"]["risk"] = [{"code": "required_input_missing", "feature": "age_years"}]
-    assert "withheld for want of: age, years" in shown(document)
+    document["reasons"]["risk"] = [{"code": "x", "message": "an input is missing: age_years"}]
+    assert "withheld" in shown(document)
+    assert "an input is missing: age years" in shown(document)
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_no_number_is_cut_off(document: dict[str, Any], width: int) -> None:
-    text = shown(document | {"change": CHANGE}, width)
-    for number in ("6,010 ± 120", "-3.52", "severe", "-5.9 … -1.4 %"):
+    document["atrophy"]["change"] = CHANGE
+    text = shown(document, width)
+    for number in ("6,010 ± 120", "-3.52", "severe", "-5.9 … -1.4"):
         assert number in text
 
 

@@ -79,6 +79,14 @@ def up(
 
 
 @app.command
+def down(*, home: HomeFolder = DEFAULT_HOME) -> None:
+    """Stop a platform that was left running; it finishes what it has in hand."""
+    from memoryguard.cli.operate import stop
+
+    out.print("stopped" if stop(Home(home.resolve())) else "nothing runs in this home")
+
+
+@app.command
 def token(
     user: str,
     *,

@@ -155,9 +155,7 @@ def _fact(engine: Engine, measured: Measurement, person: Header) -> VolumesExtra
         engine=engine,
         quality=Quality(
             verdict=measured.quality.verdict,
-            reasons=tuple(
-                Reason(code=r.code, message=r.message) for r in measured.quality.reasons
-            ),
+            reasons=tuple(Reason(code=r.code, message=r.message) for r in measured.quality.reasons),
         ),
         volumes_mm3=_quantities(measured.volumes_mm3),
         thickness_mm=_quantities(measured.thickness_mm),

@@ -19,10 +19,12 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
@@ -33,6 +35,8 @@ from memoryguard.common.security.tokens import TokenIssuer, generate_key_pair
 
 LOCAL_ISSUER = "memoryguard-local"
 KEY_MODE = 0o600
+LOCK_TRIES = 10
+LOCK_TRY_S = 0.05
 WARNING = (
     "new keys were made in {folder}: whoever has them can read every scan of this platform,"
     " and without them nobody can. Keep a copy elsewhere."
@@ -74,10 +78,23 @@ class Home:
 
     def running(self) -> dict[str, str] | None:
         """Where the platform of this home listens, if it runs."""
+        if not self.held():
+            return None
         try:
             return json.loads((self.folder / "run.json").read_text())
         except (FileNotFoundError, ValueError):
             return None
+
+    def held(self) -> bool:
+        """Whether a process holds this home: a killed one does not, whatever it left behind."""
+        try:
+            with (self.folder / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
     @contextmanager
     def announced(self, url: str, database_url: str) -> Iterator[None]:
@@ -95,14 +112,12 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Hold the home: two platforms in one folder would fight for its database."""
         with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(file):
                 raise Misconfigured(
                     "already_running",
                     "a platform already runs in this folder",
                     "stop it, or choose another folder with --home",
-                ) from None
+                )
             (self.folder / "run.json").unlink(missing_ok=True)  # of a killed process
             yield
 
@@ -140,6 +155,16 @@ def make_home(folder: Path) -> Home:
     if missing:
         print(WARNING.format(folder=home.keys), file=sys.stderr)
     return home
+
+
+def _lock(file: TextIO) -> bool:
+    """Take the lock; wait a moment, since another command may just be looking at it."""
+    for _ in range(LOCK_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(LOCK_TRY_S)
+    return False
 
 
 def _write_private(path: Path, text: str) -> None:

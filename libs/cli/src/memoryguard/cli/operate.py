@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,12 +19,27 @@ from memoryguard.audit.domain.report import Report
 from memoryguard.cli.audit import database_of, verify_home
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import SERVICES
-from memoryguard.common.errors import MemoryGuardError, Rejected
+from memoryguard.common.errors import MemoryGuardError, Rejected, Unavailable
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import open_pool
 
+STOP_S = 90.0
 MIN_FREE_BYTES = 2 << 30
 PACKAGES = ("aiohttp", "asyncpg", "highdicom", "nibabel", "onnxruntime", "pydicom", "shap")
+
+
+def stop(home: Home) -> bool:
+    """Ask a home's platform to stop and wait for its end; False when none runs."""
+    running = home.running()
+    if running is None:
+        return False
+    os.kill(int(running["pid"]), signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while home.held():
+        if time.monotonic() > deadline:
+            raise Unavailable("does_not_stop", "the platform does not stop", "see up.log")
+        time.sleep(0.1)
+    return True
 
 
 async def redrive(home: Home, service: str) -> int:

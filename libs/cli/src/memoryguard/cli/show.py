@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show a result in the terminal: the document of ``analyze`` in, something to print out.
+"""Show a result in the terminal: a document in, something to print out.
 
-Beside that document's keys, two may be there: ``change`` (by region, as in the event
-``atrophy.scored``) and ``truth`` (of a synthetic person, as in ``sample.json``).
+The document is what ``analyze`` returns or what the API serves as ``/analysis``. A synthetic
+person's ``truth`` may be added to it: percent of change by region, and ``years``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from memoryguard.cli.explanation import explanation
+from memoryguard.cli.words import words
 
 DISCLAIMER = (
     "Research software, not a medical device. One scan shows low volume for age, not loss over "
@@ -29,37 +32,31 @@ SEVERITY_STYLES = {
 }
 VERDICT_STYLES = {"accepted": "bold green", "warned": "bold yellow", "refused": "bold red"}
 GAUGE_WIDTH = 13
-BAR_WIDTH = 12
-_NAMES = {
-    "apoe4 count": "APOE ε4 alleles",
-    "moca": "MoCA",
-    "cortex mean": "cortex thickness",
-    "hippocampus total mm3": "hippocampi, mm³",
-    "intracranial mm3": "intracranial, mm³",
-    "age years": "age, years",
-    "education years": "education, years",
-}
 
 
-def result(document: Mapping[str, Any], title: str = "Result") -> RenderableType:
+def show(document: Mapping[str, Any], title: str = "Result") -> RenderableType:
     """Return everything a result holds, ready to print.
 
     Parameters
     ----------
     document
-        What ``analyze`` returns, with ``change`` and ``truth`` where known.
+        A result; see above.
     title
         Its first words.
     """
+    quality: Mapping[str, Any] = document["quality"] or {"verdict": "none", "reasons": []}
     parts: list[RenderableType] = [Text(), _headline(document, title)]
-    reasons = document["quality"]["reasons"]
+    error = document.get("error")
+    reasons: list[Mapping[str, str]] = quality["reasons"] or ([error] if error else [])
     if reasons:
         parts.append(_indent(_quality(reasons)))
-    if document["quality"]["verdict"] != "refused":
+    if quality["verdict"] in ("accepted", "warned"):
         parts += [_indent(_volumes(document)), _indent(_overall(document))]
-        if document.get("change"):
-            parts.append(_indent(_change(document["change"], document.get("truth") or {})))
-        parts.append(_indent(_risk(document)))
+        change = document["atrophy"].get("change") or {}
+        rated = {n: c for n, c in change.items() if c["percent_per_year"] is not None}
+        if rated:
+            parts.append(_indent(_change(rated, document.get("truth") or {})))
+        parts.append(_indent(explanation(document)))
     parts += [_indent(_seconds(document["seconds"])), _indent(Text(DISCLAIMER, "dim italic"))]
     return Group(*parts)
 
@@ -68,20 +65,14 @@ def _indent(part: RenderableType) -> RenderableType:
     return Padding(part, (1, 0, 0, 2))
 
 
-def words(code: str | None) -> str:
-    """Turn a region's name or a reason's code into words."""
-    plain = (code or "").replace("_", " ")
-    return _NAMES.get(plain, plain)
-
-
 def _headline(document: Mapping[str, Any], title: str) -> Text:
-    verdict = document["quality"]["verdict"]
-    person, engine = document.get("person") or {}, document["engine"]
+    verdict = (document["quality"] or {}).get("verdict") or document.get("status") or ""
+    person, engine = document.get("person") or {}, document.get("engine")
     sex, age = person.get("sex"), person.get("age_years")
     facts = [{"F": "woman", "M": "man"}[sex]] if sex else []
     facts += [] if age is None else [f"{age:.1f} years"]
-    facts.append(f"measured by {engine['name']} {engine['version']}")
-    line = Text.assemble((title, "bold"), "  ", (verdict, VERDICT_STYLES[verdict]))
+    facts += [f"measured by {engine['name']} {engine['version']}"] if engine else []
+    line = Text.assemble((title, "bold"), "  ", (verdict, VERDICT_STYLES.get(verdict, "bold")))
     return line.append("  " + " · ".join(facts), "dim")
 
 
@@ -169,81 +160,54 @@ def _centile(centile: float | None) -> str:
 
 
 def _overall(document: Mapping[str, Any]) -> Text:
-    severity = document["atrophy"]["overall"]
+    atrophy, reasons = document["atrophy"], document["reasons"]["atrophy"]
+    severity, why = atrophy["overall"], words(reasons.get("overall"))
     if severity is None:
-        why = document["reasons"]["atrophy"].get("overall")
-        return Text.assemble(("Overall  ", "bold"), (f"— {words(why)}", "dim"))
-    return Text.assemble(("Overall  ", "bold"), (severity, SEVERITY_STYLES[severity]))
+        return Text.assemble(("Overall  ", "bold"), (f"— {why}", "dim"))
+    text = Text.assemble(("Overall  ", "bold"), (severity, SEVERITY_STYLES[severity]))
+    text.append(" at least" if atrophy.get("overall_at_least") else "")
+    region = words(atrophy.get("overall_region"))
+    return text.append(f"  {', '.join(part for part in (region, why) if part)}", "dim")
 
 
 def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> Table:
     years = next(iter(change.values()))["interval_years"]
     table = _table(
-        f"Change over {years:.1f} years",
+        f"Change over {years:.1f} years, percent a year",
         ("structure", "left"),
-        ("change", "right"),
-        ("known truth" if truth else "", "right"),
-        ("a year", "right"),
+        ("measured", "right"),
         ("95 %", "center"),
+        ("known truth" if truth else "", "right"),
+        ("published", "left"),
         ("", "left"),
     )
     for name, row in change.items():
         interval = row.get("ci95_percent_per_year")
+        known = _yearly_percent(truth.get(f"{name}_percent"), truth.get("years") or years)
         noise = row.get("within_measurement_noise")
-        known = truth.get(f"{name}_percent")
         table.add_row(
             words(name),
-            Text(f"{row['percent_total']:+.1f} %", "bold"),
-            Text("" if known is None else f"{known:+.1f} %", "magenta"),
-            Text(f"{row['percent_per_year']:+.1f} %"),
-            Text(f"{interval[0]:+.1f} … {interval[1]:+.1f} %" if interval else "unknown", "dim"),
-            Text("within measurement noise" if noise else "", "dim"),
+            Text(f"{row['percent_per_year']:+.1f}", "bold"),
+            Text(f"{interval[0]:+.1f} … {interval[1]:+.1f}" if interval else "unknown", "dim"),
+            Text("" if known is None else f"{known:+.1f}", "magenta"),
+            Text(_published(row.get("published_percent_per_year") or {}), "dim"),
+            Text("within noise" if noise else "", "dim"),
         )
     return table
 
 
-def _risk(document: Mapping[str, Any]) -> RenderableType:
-    risk = document["risk"]
-    if risk is None:
-        whys = [words(r.get("feature") or r["code"]) for r in document["reasons"]["risk"]]
-        missing = ", ".join(dict.fromkeys(whys)) or "no reason given"
-        return Text.assemble(
-            ("Similarity  ", "bold"), (f"— withheld for want of: {missing}", "dim")
-        )
-    groups = Table.grid(padding=(0, 2))
-    for group, probability in risk["probabilities"].items():
-        bar = Text("█" * round(probability * 2 * BAR_WIDTH), "blue")
-        groups.add_row(words(group), f"{100 * probability:.0f} %", bar)
-    return Group(
-        Text("Similar to diagnosed groups today", "bold"),
-        Text(),
-        groups,
-        Text(),
-        Text.assemble(
-            (f"What moves “{risk['explained']}”", "bold"),
-            (f"  from {100 * risk['base']:.0f} % to {100 * risk['output']:.0f} %", "dim"),
-        ),
-        Text(),
-        _contributions(risk["contributions"]),
-        Text("".join(f"\n{words(n)}: {words(w)}" for n, w in risk["missing"].items()), "dim"),
-    )
+def _yearly_percent(total: float | None, years: float) -> float | None:
+    """Return the steady yearly percentage that adds up to a total."""
+    return None if total is None else 100 * ((1 + total / 100) ** (1 / years) - 1)
 
 
-def _contributions(contributions: list[Mapping[str, Any]]) -> Table:
-    """Draw the SHAP values as bars: to the left they lower the output, to the right raise it."""
-    table = Table.grid(padding=(0, 2))
-    largest = max((abs(c["contribution"]) for c in contributions), default=0.0) or 1.0
-    for row in contributions:
-        amount = row["contribution"]
-        bar = "█" * round(abs(amount) / largest * BAR_WIDTH)
-        left, right = (bar, "") if amount < 0 else ("", bar)
-        table.add_row(
-            words(row["feature"]),
-            Text(f"{row['value']:,.4g}" if row["value"] < 1000 else f"{row['value']:,.0f}", "dim"),
-            Text.assemble((left.rjust(BAR_WIDTH), "green"), "│", (right.ljust(BAR_WIDTH), "red")),
-            f"{100 * amount:+.1f} points",
-        )
-    return table
+def _published(rates: Mapping[str, float]) -> str:
+    """Name the first rate of healthy people and of Alzheimer's disease (keys: group, source)."""
+    first: dict[str, float] = {}
+    for key, rate in rates.items():
+        first.setdefault(key.partition(",")[0], rate)
+    named = (("healthy", "healthy"), ("AD", "Alzheimer's"))
+    return ", ".join(f"{name} {first[group]:+.1f}" for group, name in named if group in first)
 
 
 def _seconds(seconds: Mapping[str, float]) -> Text:

@@ -31,6 +31,7 @@ from memoryguard.common.contracts.flow import (
 SCHEMAS = Path("libs/common/schemas")
 EXAMPLES = Path("libs/common/examples")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+ANNOTATIONS = {"description", "title", "default", "examples"}
 KAFKA_BINDING = "0.5.0"
 DESCRIPTION = (
     "Every event of the platform: CloudEvents 1.0 in structured JSON mode. The key of every"
@@ -75,22 +76,23 @@ def breaks(old: Json, new: Json, where: str = "") -> Iterator[str]:
     Within v1 a field may be added when it can be left out, and an enumeration or a union may
     grow. Nothing vanishes, nothing becomes required, nothing changes its type.
     """
-    if where.endswith(("/description", "/title", "/default")):
-        return
-    for name in old.keys() - new.keys() - {"description", "title", "default"}:
-        yield f"{where}/{name} vanished"
-    for name in old.keys() & new.keys():
+    names = where.endswith(("/properties", "/$defs"))  # of fields and parts, not keywords
+    ignored = set[str]() if names else ANNOTATIONS
+    yield from (f"{where}/{name} vanished" for name in sorted(old.keys() - new.keys() - ignored))
+    if not names:
+        yield from (f"{where}/{name} narrows" for name in sorted(new.keys() - old.keys() - ignored))
+    for name in sorted(old.keys() & new.keys() - ignored):
         yield from _breaks_at(f"{where}/{name}", old[name], new[name])
 
 
 def _breaks_at(where: str, old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         yield from breaks(old, new, where)
-    elif where.endswith("/required") and isinstance(old, list) and isinstance(new, list):
+    elif where.endswith("/required"):
         yield from (f"{where}: {name} changed" for name in sorted(set(old) ^ set(new)))
-    elif where.endswith(("/enum", "/anyOf")) and isinstance(old, list) and isinstance(new, list):
+    elif where.endswith(("/enum", "/anyOf")):
         yield from (f"{where}: {member} vanished" for member in old if member not in new)
-    elif old != new and not where.endswith(("/description", "/title", "/default")):
+    elif old != new:
         yield f"{where} changed"
 
 
@@ -255,15 +257,15 @@ def settle(root: Path, rendered: Mapping[Path, str], *, check: bool) -> int:
     return 1 if check and found else 0
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write or check everything; the exit status."""
-    root = Path.cwd()
+def generate(root: Path, *, check: bool) -> int:
+    """Write or check every file of the contracts; the exit status."""
     if problems := broken(root):
-        print("events changed in a way that breaks their readers; make a v2 instead:")
+        print("events changed in a way that breaks their readers; make a v2 (only before a first")
+        print("release: delete the committed schema):")
         print("\n".join(problems))
         return 1
-    return settle(root, render(root), check="--check" in arguments)
+    return settle(root, render(root), check=check)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(generate(Path.cwd(), check="--check" in sys.argv[1:]))

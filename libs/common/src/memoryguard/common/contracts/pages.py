@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from memoryguard.common.contracts.event import Fact
+from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.flow import (
     AUDITED_TOPICS,
     EVERY_SERVICE,
@@ -70,9 +70,9 @@ def plain_picture() -> str:
         for place, (fact, hearers) in enumerate(facts, 1):
             branch = "└" if place == len(facts) else "├"
             arrow = f"{short(fact.type)} ".ljust(width, "─")
-            lines.append(f"  {branch}─ {arrow}▶ {', '.join(hearers) or '(audit only)'}")
+            lines.append(f"  {branch}─ {arrow}▶ {', '.join(hearers) or 'nobody'}")
         lines.append("")
-    lines.append("audit hears every topic but its own checkpoints")
+    lines.append("audit, besides: every topic but its own checkpoints")
     return "\n".join(lines) + "\n"
 
 
@@ -132,7 +132,8 @@ def events_page(schemas: Mapping[str, Json], examples: Mapping[str, str]) -> str
     examples
         Golden example of each event, by type.
     """
-    envelope = schemas[next(iter(schemas))]
+    envelope = Event.model_json_schema()
+    envelope["properties"]["data"] = {"type": "the fact, one of those below"}
     parts = {
         name: part
         for schema in schemas.values()

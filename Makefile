@@ -1,0 +1,79 @@
+# MemoryGuard Imaging. `make demo` shows everything, `make test` proves it.
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+HOME_OF_DEMO := memoryguard-demo
+
+# The first interpreter that is new enough and not too new.
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+    command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+    && { command -v $$p; break; }; done)
+
+.PHONY: help demo stop test lint types docs bench lock clean
+
+help:
+	@echo "make demo [KEEP=1]  the whole platform on a synthetic person (KEEP=1 leaves it running)"
+	@echo "make stop           stop a demo that was left running"
+	@echo "make test           every test"
+	@echo "make lint types     ruff, import-linter; strict types"
+	@echo "make docs           write the generated documents again"
+	@echo "make bench          the benchmarks of docs/BENCHMARKS.md"
+	@echo "make lock           resolve the dependencies again"
+	@echo "make clean          remove the environment and the demo's data"
+
+demo: $(VENV)/runtime
+	@$(BIN)/memoryguard demo --home $(HOME_OF_DEMO) $(if $(KEEP),--keep)
+
+stop: $(VENV)/runtime
+	@$(BIN)/memoryguard down --home $(HOME_OF_DEMO)
+
+test: $(VENV)/dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(VENV)/dev
+	@$(BIN)/basedpyright
+
+docs: $(VENV)/dev
+	@$(BIN)/python tools/documents.py
+
+bench: $(VENV)/dev
+	@$(BIN)/python benchmarks/run.py
+
+# --- environment: installed from hashed locks; uv only makes it fast ---------------------------
+
+$(VENV)/bin/uv: requirements-installer.lock
+	@test -n "$(PYTHON)" || { echo "missing: Python >= 3.11 and < 3.14" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	    || { echo "missing: Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements-installer.lock
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/bin/uv requirements.lock pyproject.toml
+	@echo "installing from requirements.lock"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	@echo "installing from requirements-dev.lock"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: $(VENV)/bin/uv
+	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra dev --universal --generate-hashes \
+	    --no-header -q -o requirements-dev.lock
+	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile pyproject.toml - --extra cli --universal \
+	    --generate-hashes --no-header --no-annotate -q -c requirements-dev.lock -o requirements.lock
+	@echo uv | $(BIN)/uv pip compile - --universal --generate-hashes --no-header -q \
+	    -o requirements-installer.lock
+
+clean:
+	@test ! -f $(HOME_OF_DEMO)/run.json || $(BIN)/memoryguard down --home $(HOME_OF_DEMO)
+	@rm -rf $(VENV) $(HOME_OF_DEMO)

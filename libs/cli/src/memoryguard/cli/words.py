@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and codes in words, for people who read a terminal."""
+
+from __future__ import annotations
+
+_NAMES = {
+    "apoe4 count": "APOE ε4 alleles",
+    "moca": "MoCA",
+    "cortex mean": "cortex thickness",
+    "hippocampus total mm3": "hippocampi, mm³",
+    "intracranial mm3": "intracranial, mm³",
+    "age years": "age, years",
+    "education years": "education, years",
+}
+
+
+def words(code: str | None) -> str:
+    """Turn a region's name or a reason's code into words."""
+    plain = (code or "").replace("_", " ")
+    return _NAMES.get(plain, plain)

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One valid event of every type, about a person who does not exist.
+
+The numbers are made up to show the shape of an event; they measure nobody. What is committed in
+libs/common/examples was written from here once, and must decode to these events for ever.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts.event import Event, Fact, derived_id
+
+SUBJECT = "5e" * 16
+SCAN = "20260301T090000Z-00112233445566aa"
+EARLIER_SCAN = "20240901T090000Z-ffeeddccbbaa9988"
+USER = "user-synthetic-1"
+CAREGIVER = "user-synthetic-2"
+START = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+EPOCH = "00000000-0000-4000-8000-000000000001"
+
+ENGINE = e.Engine(name="baseline", version="0.1.0", weights_sha256="ab" * 32)
+MODEL = e.Engine(name="risk-moca", version="0.1.0", weights_sha256="cd" * 32)
+PERSON = e.Person(age_years=72.0, sex="F")
+ACQUISITION = e.Acquisition(
+    acquired_on=date(2025, 7, 14),
+    manufacturer="SIEMENS",
+    scanner_model="Prisma",
+    field_strength_t=3.0,
+    spacing_mm=(1.0, 1.0, 1.0),
+    series="T1 MPRAGE",
+)
+WARNED = e.Quality(
+    verdict="warned", reasons=(e.Reason(code="low_contrast", message="grey and white are close"),)
+)
+NOT_A_HEAD = e.Reason(code="not_a_head", message="this is not a T1-weighted image of a head")
+VOLUMES_MM3 = {
+    "hippocampus_left": e.Quantity(value=2900.0, error_sd=90.0),
+    "hippocampus_right": e.Quantity(value=3000.0, error_sd=90.0),
+    "hippocampus_total": e.Quantity(value=5900.0, error_sd=130.0),
+    "intracranial": e.Quantity(value=1_400_000.0, error_sd=14_000.0),
+    "total_brain": e.Quantity(value=None, reason="not_measured_by_engine"),
+}
+THICKNESS_MM = {"cortex_mean": e.Quantity(value=None, reason="not_measured_by_engine")}
+SECONDS = {"read": 1.5, "segment": 12.0}
+SCORE = e.RegionScore(
+    volume_mm3=5900.0,
+    error_sd_mm3=130.0,
+    expected_mm3=6800.0,
+    z=-1.5,
+    z_sd=0.3,
+    z_sd_parts={"measurement": 0.2, "norm": 0.2, "scanner": None},
+    centile=6.7,
+    centile_band=(3.0, 13.2),
+    severity="mild",
+    severity_probabilities={"none": 0.2, "mild": 0.7, "moderate": 0.1, "severe": 0.0},
+    direction="low",
+    pack="synthetic_norm",
+)
+UNSCORED = e.RegionScore(volume_mm3=None, reason="not_measured_by_engine")
+CHANGE = e.Change(
+    scans=2,
+    interval_years=1.5,
+    percent_per_year=-2.0,
+    ci95_percent_per_year=(-4.2, 0.2),
+    within_measurement_noise=True,
+    published_percent_per_year={"synthetic group": -1.0},
+)
+
+
+def _objects(name: str) -> e.ObjectRef:
+    uri = f"derived/{SUBJECT}/{SCAN}/baseline-abababababababab/{name}"
+    return e.ObjectRef(uri=uri, sha256="ef" * 32, bytes=123_456)
+
+
+INTAKE: tuple[Fact, ...] = (
+    e.ScanAvailable(subject_id=SUBJECT, uri="studies/synthetic-1", user_id=USER),
+    e.ScanReceived(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        archive=e.ObjectRef(uri=f"scans/{SUBJECT}/{SCAN}", sha256="ef" * 32, bytes=9_876_543),
+        instances=176,
+        person=PERSON,
+        acquisition=ACQUISITION,
+        received_at=START,
+    ),
+    e.ScanRejected(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        reason=e.Reason(code="not_dicom", message="no file of the upload is DICOM"),
+    ),
+    e.ScanErased(subject_id=SUBJECT),
+    e.HealthRecorded(
+        subject_id=SUBJECT,
+        user_id=USER,
+        recorded_on=date(2025, 7, 1),
+        metrics={"moca": 24.0, "education_years": 12.0, "apoe4_alleles": 1.0},
+        provenance="synthetic",
+    ),
+)
+
+MEASUREMENT: tuple[Fact, ...] = (
+    e.VolumesExtracted(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        engine=ENGINE,
+        quality=WARNED,
+        volumes_mm3=VOLUMES_MM3,
+        thickness_mm=THICKNESS_MM,
+        labels=_objects("labels.nii.gz"),
+        picture=_objects("picture.png"),
+        person=PERSON,
+        acquisition=ACQUISITION,
+        seconds=SECONDS,
+    ),
+    e.VolumesRefused(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        engine=ENGINE,
+        quality=e.Quality(verdict="refused", reasons=(NOT_A_HEAD,)),
+        seconds=SECONDS,
+    ),
+    e.AtrophyScored(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        engine=ENGINE,
+        quality=WARNED,
+        volumes_mm3=VOLUMES_MM3,
+        thickness_mm=THICKNESS_MM,
+        person=PERSON,
+        acquisition=ACQUISITION,
+        regions={"hippocampus_total": SCORE, "total_brain": UNSCORED},
+        overall="mild",
+        overall_region="hippocampus_total",
+        overall_at_least=True,
+        flags=("scanner_unknown",),
+        asymmetry_percent={"hippocampus": e.Quantity(value=-3.4, error_sd=4.3)},
+        ratios={"hippocampus_to_intracranial": e.Quantity(value=0.0042)},
+        earlier_scans=(EARLIER_SCAN,),
+        change={"hippocampus_total": CHANGE},
+        seconds={**SECONDS, "score": 0.01},
+    ),
+    e.RiskPredicted(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        model=MODEL,
+        probabilities={"CN": 0.25, "MCI": 0.5, "Dementia": 0.25},
+        explained="dementia_similarity",
+        base=0.25,
+        output=0.5,
+        contributions=(
+            e.Contribution(feature="hippocampus_total_mm3", value=5900.0, contribution=0.125),
+            e.Contribution(feature="moca", value=24.0, contribution=0.125),
+        ),
+        missing={"education_years": "not_reported"},
+        seconds={**SECONDS, "score": 0.01, "predict": 0.2},
+    ),
+    e.RiskWithheld(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        model=MODEL,
+        reasons=(e.Reason(code="required_input_missing", message="the age is not known"),),
+        missing={"age_years": "age_unknown"},
+        seconds={**SECONDS, "score": 0.01, "predict": 0.0},
+    ),
+)
+
+ACCESS: tuple[Fact, ...] = (
+    e.AccessGranted(subject_id=SUBJECT, user_id=USER, grantee_id=CAREGIVER, actor_id=USER),
+    e.AccessRevoked(subject_id=SUBJECT, user_id=USER, grantee_id=CAREGIVER, actor_id=USER),
+    e.AccessRead(
+        subject_id=SUBJECT,
+        actor_id=CAREGIVER,
+        action="scan.analysis",
+        service="api",
+        scan_id=SCAN,
+        user_id=USER,
+    ),
+    e.AccessDenied(
+        subject_id=SUBJECT,
+        actor_id=CAREGIVER,
+        action="scan.analysis",
+        service="api",
+        code="not_allowed",
+        scan_id=SCAN,
+        user_id=USER,
+    ),
+)
+
+DELIVERIES: tuple[Fact, ...] = (
+    e.DeliveryFailed(
+        subject_id=SUBJECT,
+        service="processor",
+        topic="memoryguard.scans.v1",
+        event_id=derived_id("golden", "failed"),
+        event_source="/memoryguard/ingest",
+        event_type=e.ScanReceived.type,
+        code="bug",
+        attempts=3,
+        scan_id=SCAN,
+    ),
+    e.DeliveryConflicted(
+        subject_id=SUBJECT,
+        service="processor",
+        topic="memoryguard.scans.v1",
+        event_id=derived_id("golden", "conflicted"),
+        event_source="/memoryguard/ingest",
+    ),
+    e.CheckpointSigned(
+        subject_id="0" * 32,
+        size=42,
+        note="memoryguard/audit\n42\n" + "A" * 43 + "=\n\n— memoryguard/audit c3ludGhldGlj\n",
+    ),
+)
+
+SOURCES = {
+    e.ScanAvailable: "/synthetic/pacs",
+    e.VolumesExtracted: "/memoryguard/processor",
+    e.VolumesRefused: "/memoryguard/processor",
+    e.AtrophyScored: "/memoryguard/atrophy",
+    e.RiskPredicted: "/memoryguard/ml",
+    e.RiskWithheld: "/memoryguard/ml",
+    e.AccessGranted: "/memoryguard/api",
+    e.AccessRevoked: "/memoryguard/api",
+    e.AccessRead: "/memoryguard/api",
+    e.AccessDenied: "/memoryguard/api",
+    e.DeliveryFailed: "/memoryguard/processor",
+    e.DeliveryConflicted: "/memoryguard/processor",
+    e.CheckpointSigned: "/memoryguard/audit",
+}
+
+
+def golden_events() -> dict[str, Event]:
+    """Give every golden event, by type: ids, times and trace are fixed."""
+    facts = (*INTAKE, *MEASUREMENT, *ACCESS, *DELIVERIES)
+    return {fact.type: _event(fact, place) for place, fact in enumerate(facts)}
+
+
+def _event(fact: Fact, place: int) -> Event:
+    return Event(
+        id=derived_id("golden", fact.type),
+        source=SOURCES.get(type(fact), "/memoryguard/ingest"),
+        type=fact.type,
+        time=START + timedelta(seconds=place),
+        partitionkey=fact.subject_id,
+        correlationid=derived_id("golden", "correlation"),
+        causationid=derived_id("golden", "cause") if place else None,
+        traceparent=TRACE,
+        producerepoch=EPOCH if place else None,
+        producercounter=place or None,
+        data=fact,
+    )

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write every generated file of the repository; ``--check`` only tells what is stale.
+
+Schemas, docs/FLOW.md, docs/EVENTS.md and docs/asyncapi.json come from the contracts,
+docs/CONFIG.md from the settings classes, docs/ERRORS.md from the code that raises. A golden example
+that is missing is written once; one that exists is never touched.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import AliasChoices, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from memoryguard.common.contracts import artifacts
+from memoryguard.common.contracts.pages import GENERATED, first_line, table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "contract")]
+
+import error_codes  # noqa: E402
+from golden_events import golden_events  # noqa: E402
+
+SOURCES = ("libs/common/src", "libs/cli/src", *sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob("services/*/src")
+))  # fmt: skip
+
+
+# --- CONFIG.md -----------------------------------------------------------------------------
+
+
+def config_page() -> str:
+    """Write docs/CONFIG.md: every environment variable that is read."""
+    sections = "".join(
+        f"## {cls.__name__}\n\n{first_line(cls.__doc__)} Read by {reader}.\n\n"
+        f"{table(_SETTING_HEAD, _setting_rows(cls))}\n"
+        for cls, reader in settings_classes()
+    )
+    return (
+        f"{GENERATED}# Settings\n\n"
+        "Everything is set by environment variables; `memoryguard up` sets what is needed by"
+        " itself. A process that is configured wrongly says which setting is at fault and exits"
+        " with status 78.\n\n"
+        f"{sections}## The command line\n\n"
+        "Besides its options, `memoryguard` reads:\n\n"
+        f"{table(('Variable', 'What it is'), sorted(set(_command_line_variables())))}"
+    )
+
+
+_SETTING_HEAD = ("Variable", "Type", "Default", "What it is")
+
+
+def settings_classes() -> Iterator[tuple[type[BaseSettings], str]]:
+    """Give every settings class with who reads it, common first."""
+    for source in SOURCES:
+        for path in sorted((ROOT / source).rglob("settings.py")):
+            module = ".".join(path.relative_to(ROOT / source).with_suffix("").parts)
+            loaded = importlib.import_module(module)
+            for cls in vars(loaded).values():
+                if isinstance(cls, type) and issubclass(cls, BaseSettings):
+                    if cls.__module__ == module:
+                        owner = module.split(".")[1]
+                        yield cls, "every service" if owner == "common" else owner
+
+
+def variable(cls: type[BaseSettings], name: str, field: FieldInfo) -> str:
+    """Name of the environment variable of a setting."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return str(field.validation_alias.choices[0])
+    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _setting_rows(cls: type[BaseSettings]) -> Iterator[tuple[str, ...]]:
+    for name, field in cls.model_fields.items():
+        default = field.default.get_secret_value() if _secret(field) else field.default
+        shown = "**required**" if field.is_required() else f"`{default}`"
+        kind = str(getattr(field.annotation, "__name__", field.annotation))
+        kind = kind.replace("pathlib.", "").replace("pydantic.types.", "").replace("_local.", "")
+        yield (
+            f"`{variable(cls, name, field)}`",
+            kind.replace("SecretStr", "secret").replace(" | None", ""),
+            "none" if default is None else shown,
+            field.description or "",
+        )
+
+
+def _secret(field: FieldInfo) -> bool:
+    return isinstance(field.default, SecretStr)
+
+
+def _command_line_variables() -> Iterator[tuple[str, str]]:
+    for path in sorted((ROOT / "libs/cli/src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                named = {k.arg: k.value.value for k in node.keywords if _is_text(k.value)}
+                if "env_var" in named:
+                    yield f"`{named['env_var']}`", named.get("help", "")
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+# --- ERRORS.md -----------------------------------------------------------------------------
+
+
+def errors_page() -> str:
+    """Write docs/ERRORS.md: every code that is raised on purpose."""
+    found = error_codes.scan(ROOT, SOURCES)
+    classes = {error.cls: error for error in found}
+    return (
+        f"{GENERATED}# Errors\n\n"
+        "Every error that the platform raises on purpose has a stable code. Over HTTP it is an"
+        " `application/problem+json` answer with that code; on the command line one line; a dead"
+        " letter (`delivery.failed`) and a refusal (`scan.rejected`) carry it too. Messages hold"
+        " no value out of anybody's file.\n\n"
+        "A kind of error says what becomes of it: `Rejected` can never work, `Denied` is not"
+        " allowed, `Unavailable` is tried again, `Misconfigured` ends the process with status 78,"
+        " `Corrupt` stops it for somebody to look. `invalid_token` is answered with 401.\n\n"
+        f"{table(('Class', 'Kind', 'HTTP'), sorted((c, e.kind, str(e.http_status)) for c, e in classes.items()))}"
+        "\n## Codes\n\n"
+        f"{table(('Code', 'Class', 'HTTP', 'Message', 'What to do', 'Where'), (_error_row(e) for e in found))}"
+    )
+
+
+def _error_row(error: error_codes.Raised) -> tuple[str, ...]:
+    status = 401 if error.code == "invalid_token" else error.http_status
+    return (
+        f"`{error.code}`",
+        error.cls,
+        str(status),
+        " / ".join(error.messages),
+        " / ".join(error.hints),
+        ", ".join(error.places),
+    )
+
+
+# --- everything ----------------------------------------------------------------------------
+
+
+def write_missing_examples() -> None:
+    """Write a golden example that is not there yet; what is committed is never changed."""
+    for name, event in golden_events().items():
+        path = ROOT / artifacts.EXAMPLES / f"{name}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            document = json.loads(event.to_bytes())
+            path.write_text(artifacts.as_text(document), encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or check everything; the exit status."""
+    check = "--check" in arguments
+    if not check:
+        write_missing_examples()
+    pages = {
+        Path("docs/CONFIG.md"): config_page(),
+        Path("docs/ERRORS.md"): errors_page(),
+    }
+    mine = artifacts.settle(ROOT, pages, check=check)
+    return mine or artifacts.generate(ROOT, check=check)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
