@@ -64,10 +64,10 @@ def settings_classes() -> Iterator[tuple[type[BaseSettings], str]]:
             module = ".".join(path.relative_to(ROOT / source).with_suffix("").parts)
             loaded = importlib.import_module(module)
             for cls in vars(loaded).values():
-                if isinstance(cls, type) and issubclass(cls, BaseSettings):
-                    if cls.__module__ == module:
-                        owner = module.split(".")[1]
-                        yield cls, "every service" if owner == "common" else owner
+                known = isinstance(cls, type) and issubclass(cls, BaseSettings)
+                if known and cls.__module__ == module:
+                    owner = module.split(".")[1]
+                    yield cls, "every service" if owner == "common" else owner
 
 
 def variable(cls: type[BaseSettings], name: str, field: FieldInfo) -> str:
@@ -114,7 +114,7 @@ def _is_text(node: ast.expr) -> bool:
 def errors_page() -> str:
     """Write docs/ERRORS.md: every code that is raised on purpose."""
     found = error_codes.scan(ROOT, SOURCES)
-    classes = {error.cls: error for error in found}
+    classes = {(error.cls, error.kind, str(error.http_status)) for error in found}
     return (
         f"{GENERATED}# Errors\n\n"
         "Every error that the platform raises on purpose has a stable code. Over HTTP it is an"
@@ -123,19 +123,27 @@ def errors_page() -> str:
         " no value out of anybody's file.\n\n"
         "A kind of error says what becomes of it: `Rejected` can never work, `Denied` is not"
         " allowed, `Unavailable` is tried again, `Misconfigured` ends the process with status 78,"
-        " `Corrupt` stops it for somebody to look. `invalid_token` is answered with 401.\n\n"
-        f"{table(('Class', 'Kind', 'HTTP'), sorted((c, e.kind, str(e.http_status)) for c, e in classes.items()))}"
+        " `Corrupt` stops it for somebody to look.\n\n"
+        f"{table(('Class', 'Kind', 'HTTP'), sorted(classes))}"
         "\n## Codes\n\n"
-        f"{table(('Code', 'Class', 'HTTP', 'Message', 'What to do', 'Where'), (_error_row(e) for e in found))}"
+        f"{table(_ERROR_HEAD, (_error_row(error) for error in found))}"
     )
 
 
+_ERROR_HEAD = ("Code", "Class", "HTTP", "Message", "What to do", "Where")
+_OTHER_STATUS = {
+    "invalid_token": "401",
+    "no_such_route": "404, 405",
+    "http_error": "as the request deserves",
+}
+
+
 def _error_row(error: error_codes.Raised) -> tuple[str, ...]:
-    status = 401 if error.code == "invalid_token" else error.http_status
+    status = _OTHER_STATUS.get(error.code, str(error.http_status))
     return (
         f"`{error.code}`",
         error.cls,
-        str(status),
+        status,
         " / ".join(error.messages),
         " / ".join(error.hints),
         ", ".join(error.places),

@@ -40,11 +40,12 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
+    """A call of the family, or of a helper that makes one: where, and with which arguments."""
+
     cls: str
-    code: str
-    message: str
-    hint: str
-    place: str
+    arguments: Sequence[ast.expr]
+    module: str
+    owner: ast.AST
 
 
 def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
@@ -56,16 +57,19 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
         for module in [".".join(path.relative_to(root / source).with_suffix("").parts[1:])]
     }
     family = error_classes(list(trees.values()))
+    calls = [call for module, tree in trees.items() for call in _calls(tree, module, family)]
+    calls += [followed for call in calls for followed in _followed(call, trees)]
     found: dict[tuple[str, str], Raised] = {}
-    for module, tree in trees.items():
-        for call in _calls(tree, module, family):
+    for call in calls:
+        texts = [_text(argument) for argument in call.arguments]
+        if texts[0] != "…":
+            key = (texts[0], call.cls)
             raised = found.setdefault(
-                (call.code, call.cls),
-                Raised(call.code, call.cls, _kind(call.cls, family), _status(call.cls, family)),
+                key, Raised(*key, _kind(call.cls, family), _status(call.cls, family))
             )
-            _note(raised.messages, call.message)
-            _note(raised.hints, call.hint)
-            _note(raised.places, call.place)
+            _note(raised.messages, texts[1] if len(texts) > 1 else "")
+            _note(raised.hints, texts[2] if len(texts) > 2 else "")
+            _note(raised.places, call.module)
     return [found[key] for key in sorted(found)]
 
 
@@ -109,26 +113,28 @@ def _kind(cls: str, family: dict[str, ErrorClass]) -> str:
 
 
 def _calls(tree: ast.Module, module: str, family: dict[str, ErrorClass]) -> Iterator[_Call]:
-    helpers: dict[str, tuple[int, str, str, str]] = {}
     for owner, node in _owned_calls(tree):
         cls = _class_of(node, owner, family)
-        if cls is None or not node.args:
+        if cls is not None and node.args:
+            yield _Call(cls, node.args, module, owner)
+
+
+def _followed(call: _Call, trees: dict[str, ast.Module]) -> Iterator[_Call]:
+    """Give the calls of the helper that a call stands in, with their arguments put in."""
+    if not isinstance(call.owner, ast.FunctionDef):
+        return
+    names = [argument.arg for argument in call.owner.args.args]
+    if not any(isinstance(a, ast.Name) and a.id in names for a in call.arguments):
+        return
+    private = call.owner.name.startswith("_")
+    for module, tree in trees.items():
+        if private and module != call.module:
             continue
-        texts = [_text(argument) for argument in node.args]
-        message, hint = (*texts[1:3], "", "")[:2]
-        if isinstance(node.args[0], ast.Constant):
-            yield _Call(cls, texts[0], message, hint, module)
-        elif isinstance(owner, ast.FunctionDef):
-            names = [argument.arg for argument in owner.args.args]
-            if ast.unparse(node.args[0]) in names:
-                place = names.index(ast.unparse(node.args[0]))
-                helpers[owner.name] = (place, cls, message, hint)
-    for _, node in _owned_calls(tree):
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name in helpers and len(node.args) > helpers[name][0]:
-            place, cls, message, hint = helpers[name]
-            if isinstance(node.args[place], ast.Constant):
-                yield _Call(cls, _text(node.args[place]), message, hint, module)
+        for owner, node in _owned_calls(tree):
+            if isinstance(node.func, ast.Name) and node.func.id == call.owner.name:
+                given = dict(zip(names, node.args, strict=False))
+                arguments = [given.get(getattr(a, "id", ""), a) for a in call.arguments]
+                yield _Call(call.cls, arguments, module, owner)
 
 
 def _owned_calls(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.Call]]:
@@ -168,5 +174,5 @@ def _text(node: ast.expr) -> str:
 
 
 def _note(texts: list[str], text: str) -> None:
-    if text and text not in texts:
+    if text.strip("…") and text not in texts:
         texts.append(text)

@@ -13,8 +13,9 @@ from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
 
 SUBJECT = "5e" * 16
-SCAN = "20260301T090000Z-00112233445566aa"
-EARLIER_SCAN = "20240901T090000Z-ffeeddccbbaa9988"
+SCAN = derived_id("golden", "scan")
+EARLIER_SCAN = derived_id("golden", "earlier scan")
+ARCHIVE = f"scans/{SUBJECT}/20260301T090000Z-{'ef' * 8}"
 USER = "user-synthetic-1"
 CAREGIVER = "user-synthetic-2"
 START = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
@@ -81,7 +82,7 @@ INTAKE: tuple[Fact, ...] = (
         subject_id=SUBJECT,
         scan_id=SCAN,
         user_id=USER,
-        archive=e.ObjectRef(uri=f"scans/{SUBJECT}/{SCAN}", sha256="ef" * 32, bytes=9_876_543),
+        archive=e.ObjectRef(uri=ARCHIVE, sha256="ef" * 32, bytes=9_876_543),
         instances=176,
         person=PERSON,
         acquisition=ACQUISITION,
@@ -252,7 +253,7 @@ def _event(fact: Fact, place: int) -> Event:
         type=fact.type,
         time=START + timedelta(seconds=place),
         partitionkey=fact.subject_id,
-        correlationid=derived_id("golden", "correlation"),
+        correlationid=derived_id("golden", e.ScanAvailable.type),
         causationid=derived_id("golden", "cause") if place else None,
         traceparent=TRACE,
         producerepoch=EPOCH if place else None,

@@ -175,6 +175,19 @@ async def test_home_lists_what_may_be_seen_and_records_each_person(
     assert "There is no scan for you to see yet" in nothing.text
 
 
+async def test_home_of_a_caregiver_follows_the_grant(api: Api, client: Client) -> None:
+    await hear_all(api)
+    granted = e.AccessGranted(
+        subject_id=say.SUBJECT, user_id=say.ANNA, grantee_id="carl", actor_id=say.ANNA
+    )
+    revoked = e.AccessRevoked(**granted.model_dump())
+    await api.hear(say.at(granted, 20))
+    assert say.SCAN in (await read(client, "/", api.bearer("carl", "caregiver"))).text
+    assert say.SCAN not in (await read(client, "/", api.bearer("carl", "patient"))).text
+    await api.hear(say.at(revoked, 21))
+    assert say.SCAN not in (await read(client, "/", api.bearer("carl", "caregiver"))).text
+
+
 @pytest.mark.parametrize("path", ["/", PAGE])
 async def test_without_a_session_a_page_says_how_to_get_one(
     api: Api, client: Client, path: str

@@ -233,6 +233,7 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
     }
     assert told["atrophy"]["regions"]["hippocampus_total"]["z"] == -2.4
     assert told["atrophy"]["change"]["hippocampus_total"]["percent_per_year"] == -3.1
+    assert list(told["atrophy"]["change"]) == ["hippocampus_total", "total_brain"]
     assert told["risk"]["probabilities"] == {"CN": 0.2, "MCI": 0.5, "Dementia": 0.3}
     assert told["reasons"]["risk"] == []
     assert told["health"] == {"moca": {"value": 28.0, "provenance": "synthetic"}}

@@ -325,6 +325,20 @@ def test_binary_where_digits_belong_does_not_get_through() -> None:
         assert b"SECRETNA" not in intake(files, vault=VAULT).archive
 
 
+def test_more_numbers_than_an_attribute_has_do_not_get_through() -> None:
+    def change(ds: Dataset) -> None:
+        ds.EchoTime, ds.ImagingFrequency = "3", ["83", "69", "67", "82"]
+
+    ds = unpacked(intake(series_files(change), vault=VAULT))[0]
+    assert ds.EchoTime == 3
+    assert "ImagingFrequency" not in ds
+
+
+def test_what_is_written_starts_with_an_empty_preamble() -> None:
+    result = intake(series_files(preamble=b"II*\0".ljust(128, b"x")), vault=VAULT)
+    assert all(ds.preamble == bytes(128) for ds in unpacked(result))
+
+
 def test_packing_is_the_same_everywhere() -> None:
     """Frozen: the digest of an archive is part of a scan's identity."""
     packed = pack([b"one", b"two"])

@@ -189,15 +189,21 @@ def _features(measured: Mapping[str, Any], scored: Mapping[str, Any]) -> Documen
 
 def _atrophy(scored: Mapping[str, Any]) -> Document:
     return {
-        "regions": scored.get("regions", {}),
+        "regions": _in_order(scored.get("regions", {})),
         "overall": scored.get("overall"),
         "overall_region": scored.get("overall_region"),
         "overall_at_least": scored.get("overall_at_least", False),
         "flags": scored.get("flags", []),
-        "change": scored.get("change", {}),
+        "change": _in_order(scored.get("change", {})),
         "earlier_scans": scored.get("earlier_scans", []),
         **{group: _values(scored, group) for group in DERIVED},
     }
+
+
+def _in_order(regions: Mapping[str, Any]) -> Document:
+    """Regions in the order of `VOLUMES`: the database keeps none."""
+    known = [name for name in VOLUMES if name in regions]
+    return {name: regions[name] for name in dict.fromkeys((*known, *sorted(regions)))}
 
 
 def _risk(scan: Scan) -> Document | None:

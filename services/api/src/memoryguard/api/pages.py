@@ -136,7 +136,15 @@ async def _home(platform: Platform, request: web.Request) -> web.Response:
             el("p", "There is no scan for you to see yet. Upload one: "),
             el("p", el("code", "memoryguard upload FOLDER")),
         )
-    heads = ("Scan", "Account", "Uploaded", "Status", "Hippocampi, both", "Whole brain", "In words")
+    heads = (
+        "Scan",
+        "Account",
+        "Uploaded",
+        "Status",
+        "Hippocampi, both",
+        "Whole brain",
+        "Usual range for age",
+    )
     head = el("tr", *(el("th", text, scope="col") for text in heads))
     caption = f"The newest {SHOWN_SCANS} scans that this account may see, the newest first."
     table = el(
@@ -175,7 +183,7 @@ def _home_row(scan: Scan) -> Html:
         el("td", words.STATUSES[summary["status"]]),
         el("td", words.volume(hippocampi) if hippocampi is not None else "—"),
         el("td", words.volume(brain) if brain is not None else "—"),
-        el("td", words.plain(summary["atrophy_severity"] or "—")),
+        el("td", words.distance(summary["atrophy_severity"])),
     )
 
 

@@ -116,7 +116,15 @@ def _picture(document: Document) -> Html | None:
 
 
 def _volumes(document: Document) -> Html:
-    heads = ("Structure", "Volume", "Expected", "z", "Among healthy people", "Centile", "In words")
+    heads = (
+        "Structure",
+        "Measured",
+        "Expected",
+        "z",
+        "Among healthy people",
+        "Centile",
+        "In words",
+    )
     regions = document["atrophy"]["regions"]
     rows = [
         _volume_row(document, name, regions.get(name, {})) for name in document["volumes_mm3"]
@@ -141,7 +149,11 @@ def _volume_row(document: Document, name: str, region: Document) -> Html:
     measured = words.volume(value, error)
     if z is None:
         return _row(
-            words.name(name), measured, None, _why(reasons["atrophy"].get(name)), *[None] * 3
+            words.name(name),
+            measured,
+            None,
+            _why(reasons["atrophy"].get(name) or "not_compared"),
+            *[None] * 3,
         )
     return _row(
         words.name(name),

@@ -56,6 +56,7 @@ STATUSES = {
     "failed": "No result",
 }
 MM3_PER_ML = 1000.0
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def name(key: str) -> str:
@@ -79,6 +80,13 @@ def severity(word: str | None, direction: str | None) -> str:
     return ""
 
 
+def distance(word: str | None) -> str:
+    """Say in a list how far the furthest region lies from what is usual."""
+    if word in DEGREES:
+        return f"{DEGREES[word]} outside"
+    return {"none": "within", "uncertain": "too uncertain to say"}.get(word or "", "—")
+
+
 def overall(word: str | None, region: str | None, direction: str | None, *, at_least: bool) -> str:
     """Say what the regions say together."""
     if word == "none":
@@ -100,7 +108,7 @@ def volume(value_mm3: float, error_sd_mm3: float | None = None) -> str:
     value_ml = value_mm3 / MM3_PER_ML
     decimals = 2 if abs(value_ml) < 20 else 1 if abs(value_ml) < 100 else 0
     spread = f" ± {error_sd_mm3 / MM3_PER_ML:,.{decimals}f}" if error_sd_mm3 is not None else ""
-    return f"{value_ml:,.{decimals}f}{spread} mL"
+    return f"{value_ml:,.{decimals}f}{spread} mL".replace(" ", NO_BREAK)
 
 
 def centile(percent: float, band: tuple[float, float] | None) -> str:

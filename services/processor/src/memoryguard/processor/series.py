@@ -4,7 +4,7 @@
 Everything that cannot be read is refused with a stable code; no message holds a value out of the
 file. The files are somebody else's, so every call into a parser is fenced.
 
-Codes: ``not_dicom``, ``empty_input``, ``truncated_file``, ``not_an_image``, ``colour_image``,
+Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``not_an_image``, ``colour_image``,
 ``unsupported_modality``, ``unsupported_compression``, ``several_series``, ``several_volumes``,
 ``incomplete_series``, ``irregular_slices``, ``unknown_orientation``, ``too_large``.
 """
@@ -70,7 +70,7 @@ def read_path(path: Path) -> Image:
     """
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return _from_instances(p.read_bytes() for p in files)
+        return _from_instances(_bytes(p) for p in files)
     if not path.is_file():
         raise Rejected("empty_input", "There is no such file or folder.", "Check the path.")
     if path.stat().st_size == 0:
@@ -78,8 +78,15 @@ def read_path(path: Path) -> Image:
     if path.name.lower().endswith(_NIFTI_NAMES):
         return _from_nifti(path)
     if zipfile.is_zipfile(path):
-        return read_series(path.read_bytes())
-    return _from_instances([path.read_bytes()])
+        return read_series(_bytes(path))
+    return _from_instances([_bytes(path)])
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Rejected("not_readable", "A file cannot be opened.", "Check its rights.") from error
 
 
 # --- DICOM ---------------------------------------------------------------------------------
@@ -94,7 +101,9 @@ def _zip_members(stream: io.BytesIO) -> Iterator[bytes]:
                 raise Rejected("too_large", "The archive unpacks to more than 2 GiB.")
             for member in members:
                 yield packed.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except Rejected:
+        raise
+    except Exception as error:
         raise Rejected("truncated_file", "The zip cannot be unpacked.") from error
 
 

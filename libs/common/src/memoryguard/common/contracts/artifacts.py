@@ -55,13 +55,8 @@ class _Plain(GenerateJsonSchema):
 
 def envelope_of(fact: type[Fact]) -> type[Event]:
     """Make the envelope that carries one kind of fact: its type and data are fixed."""
-    return create_model(
-        f"{fact.__name__}Event",
-        __base__=Event,
-        __doc__=fact.__doc__,
-        type=(Literal[fact.type], ...),  # pyright: ignore[reportInvalidTypeForm]
-        data=(fact, ...),
-    )
+    fields: dict[str, Any] = {"type": (Literal[fact.type], ...), "data": (fact, ...)}
+    return create_model(f"{fact.__name__}Event", __base__=Event, __doc__=fact.__doc__, **fields)
 
 
 def json_schema(fact: type[Fact]) -> Json:

@@ -27,6 +27,12 @@ GREY: Final = (
 )
 WHITE: Final = ("white",)
 
+TOTALS: Final = {
+    "hippocampus_total": ("hippocampus_left", "hippocampus_right"),
+    "lateral_ventricles": ("lateral_ventricle_left", "lateral_ventricle_right"),
+}
+"""Stated as the sum of the stated sides; their line only holds the error of the sum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -102,4 +108,10 @@ def measure(
 ) -> dict[str, Measured]:
     """Stated volumes with every key of `VOLUMES`."""
     raw = raw_volumes(whole, hippocampi, central)
-    return {name: calibration.lines[name].state(raw[name]) for name in VOLUMES}
+    stated = {name: calibration.lines[name].state(raw[name]) for name in VOLUMES}
+    for total, sides in TOTALS.items():
+        parts = [stated[side].value for side in sides]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts):
+            stated[total] = calibration.lines[total].state(sum(known))
+    return stated
