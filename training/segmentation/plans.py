@@ -86,7 +86,7 @@ WHOLE = Plan(
         "ventral": (*both(26, 28), 85),
     },
     rest="ventral",
-    steps=1300,
+    steps=1200,
 )
 
 HELD_OUT_HEAD = Plan(
@@ -160,7 +160,7 @@ VENTRICLES = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=1300,
+    steps=1200,
     rotation_deg=12.0,
 )
 

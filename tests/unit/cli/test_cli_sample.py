@@ -158,6 +158,7 @@ def test_the_header_gives_age_sex_and_scanner(person: SamplePerson, tmp_path: Pa
     assert read_header(tmp_path) == read_header(tmp_path / "a.nii") == Header()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(person: SamplePerson, tmp_path: Path) -> None:
     again = make_sample(tmp_path / "again")
     assert digest(again.folder) == digest(person.folder)

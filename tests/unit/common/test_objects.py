@@ -116,7 +116,10 @@ async def test_a_subject_without_a_key_is_erased(objects: ObjectStore, raw: obje
 
 @pytest.mark.parametrize(
     "path",
-    "|/etc/passwd|../x|a/../b|a//b|a/|.|.hidden|a b|ä|a\\b|a\n|keys/x|a/%2e%2e/b".split("|"),
+    [
+        *("", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".", ".hidden", "a b", "ä", "a\\b"),
+        *("a\n", "keys/x", "a/%2e%2e/b", "x" * 501),
+    ],
 )
 async def test_unsafe_paths_are_refused(objects: ObjectStore, path: str) -> None:
     with pytest.raises(Rejected) as error:

@@ -247,5 +247,3 @@ def test_too_large_an_event_is_refused_before_the_outbox() -> None:
     fact = recorded("a").model_copy(update={"provenance": "x" * 900_000})
     with pytest.raises(Rejected, match="event_too_large"):
         new_event(fact, source="/test")
-
-

@@ -7,6 +7,7 @@ import io
 import struct
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -21,6 +22,7 @@ SIDE = 32
 Change = Callable[[Dataset], object]
 
 
+@cache
 def pixels(number: int, side: int = SIDE) -> bytes:
     """Pixels that differ from slice to slice."""
     return struct.pack(f"<{side * side}H", *((k * 7 + number) % 1000 for k in range(side * side)))

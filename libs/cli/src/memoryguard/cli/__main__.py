@@ -164,7 +164,7 @@ def analyze(
 ) -> None:
     """Measure a scan without any server: a DICOM folder, zip, multi-frame file or NIfTI."""
     from memoryguard.cli.analyze import analyze as measure
-    from memoryguard.cli.show import result as show
+    from memoryguard.cli.show import show
 
     document, status = measure(path, age_years=age, sex=sex, labels_out=labels)
     _print(document, json) if json else out.print(show(document))

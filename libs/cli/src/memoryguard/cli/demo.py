@@ -27,7 +27,7 @@ from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.operate import show_report
 from memoryguard.cli.sample import make_noise, make_sample
-from memoryguard.cli.show import result as show
+from memoryguard.cli.show import show
 from memoryguard.cli.use import describe, upload_with_progress
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import connect

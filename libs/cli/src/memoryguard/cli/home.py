@@ -20,7 +20,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,7 @@ class Home:
         return False
 
     @contextmanager
-    def announced(self, url: str, database_url: str) -> Iterator[None]:
+    def announced(self, url: str, database_url: str) -> Generator[None]:
         """Tell other commands where the platform listens."""
         place = self.folder / "run.json"
         _write_private(
@@ -109,7 +109,7 @@ class Home:
             place.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the home: two platforms in one folder would fight for its database."""
         with (self.folder / "lock").open("w") as file:
             if not _lock(file):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from memoryguard.cli.client import Client, Document, client, upload_paths
-from memoryguard.cli.show import result as show
+from memoryguard.cli.show import show
 
 Access: TypeAlias = tuple[str, str]
 """URL and bearer token."""

@@ -4,9 +4,10 @@
 Everything that cannot be read is refused with a stable code; no message holds a value out of the
 file. The files are somebody else's, so every call into a parser is fenced.
 
-Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``not_an_image``, ``colour_image``,
-``unsupported_modality``, ``unsupported_compression``, ``several_series``, ``several_volumes``,
-``incomplete_series``, ``irregular_slices``, ``unknown_orientation``, ``too_large``.
+Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``not_an_image``,
+``colour_image``, ``unsupported_modality``, ``unsupported_compression``, ``several_series``,
+``several_volumes``, ``incomplete_series``, ``irregular_slices``, ``unknown_orientation``,
+``too_large``.
 """
 
 from __future__ import annotations

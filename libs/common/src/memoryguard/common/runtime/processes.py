@@ -10,10 +10,10 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -25,7 +25,7 @@ class Processes:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None  # started by the first piece of work
 
-    async def run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Run a module-level function in a worker process.
 
         Raises
@@ -33,8 +33,6 @@ class Processes:
         RuntimeError
             The process died (killed, out of memory); the pool is made anew.
         """
-        if named:
-            raise TypeError("arguments of pool work are positional")
         pool = self._pool = self._pool or self._open()
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
