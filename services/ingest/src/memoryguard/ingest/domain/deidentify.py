@@ -29,10 +29,8 @@ from memoryguard.ingest.domain.elements import (
 )
 from memoryguard.ingest.domain.encoding import Written, file_bytes
 from memoryguard.ingest.domain.inspect import Instance
+from memoryguard.ingest.domain.person import OLDEST_AGE_YEARS
 from memoryguard.ingest.domain.values import day, numbers, word, words
-
-OLDEST_AGE_YEARS = 90
-"""Ages over 89 are one group (45 CFR 164.514(b)(2)(i)(C))."""
 
 METHOD = b"MemoryGuard keep-list"
 METHOD_CODES = {
