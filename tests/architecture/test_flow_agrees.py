@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Built
+from built import Built
 from layout import LIBRARIES, SERVICES, parsed
 
 from memoryguard.common.contracts import events, flow

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import AbstractRoute
-from conftest import Built
+from built import Built
 
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.route import Route

@@ -85,8 +85,11 @@ def _breaks_at(where: str, old: Any, new: Any) -> Iterator[str]:
         yield from breaks(old, new, where)
     elif where.endswith("/required"):
         yield from (f"{where}: {name} changed" for name in sorted(set(old) ^ set(new)))
-    elif where.endswith(("/enum", "/anyOf")):
+    elif where.endswith("/enum"):
         yield from (f"{where}: {member} vanished" for member in old if member not in new)
+    elif where.endswith("/anyOf"):
+        kept = [any(not [*breaks(member, other)] for other in new) for member in old]
+        yield from (f"{where}: a member changed" for same in kept if not same)
     elif old != new:
         yield f"{where} changed"
 

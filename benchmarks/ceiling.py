@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The raw ceiling of the flow: the same rows in the same tables, by plain asyncpg.
+
+No runtime, no checks, no waiting: every statement of the way of a scan through the services, in
+order, with the same commits. ``batch`` scans go together; with 1 every row is a statement.
+
+One scan is 4 events. Write transactions with ``batch`` 1::
+
+    intake     1   outbox
+    relay     12   4 x (counter; bus; sent)
+    feeders   14   7 deliveries x (inbox; cursor)
+    workers   14   7 deliveries x (lease; tombstone, record, outbox, done)
+    audit      8   4 x (head, entry, nodes; cursor)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+LEASE_S = 60.0
+HEARD = {  # topic -> who writes it, and whose inbox it goes to
+    "memoryguard.scans.v1": ("ingest", ("processor", "api")),
+    "memoryguard.volumes.v1": ("processor", ("atrophy", "api")),
+    "memoryguard.atrophy.v1": ("atrophy", ("ml", "api")),
+    "memoryguard.risk.v1": ("ml", ("api",)),
+}
+NEXT = {"processor": "memoryguard.volumes.v1", "atrophy": "memoryguard.atrophy.v1",
+        "ml": "memoryguard.risk.v1"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event of one scan."""
+
+    topic: str
+    source: str
+    event_id: str
+    type: str
+    key: str
+    scan_id: str
+    body: bytes
+
+
+Scan = dict[str, Message]
+"""The events of one scan, by topic."""
+
+
+async def template(url: str, key: str) -> list[tuple[str, bytes]]:
+    """Read the events that the flow published for one subject: the rows to be written again."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select topic, body from bus.record where key = $1 order by position", key
+        )
+    finally:
+        await connection.close()
+    return [(row["topic"], bytes(row["body"])) for row in rows if row["topic"] in HEARD]
+
+
+def copies(events: Sequence[tuple[str, bytes]], count: int) -> list[Scan]:
+    """Make as many scans of other people, of the same size to the byte."""
+    made: list[Scan] = []
+    for _ in range(count):
+        key, scan_id = uuid.uuid4().hex, str(uuid.uuid4())
+        scan: Scan = {}
+        for topic, body in events:
+            document = json.loads(body)
+            event_id = str(uuid.uuid4())
+            own = body.replace(document["partitionkey"].encode(), key.encode())
+            own = own.replace(document["data"]["scan_id"].encode(), scan_id.encode())
+            own = own.replace(document["id"].encode(), event_id.encode())
+            source, kind = document["source"], document["type"]
+            scan[topic] = Message(topic, source, event_id, kind, key, scan_id, own)
+        made.append(scan)
+    return made
+
+
+async def write(url: str, scans: Sequence[Scan], batch: int, connections: int) -> list[float]:
+    """Write all scans; seconds of each batch."""
+    async def lane(mine: Sequence[Scan]) -> list[float]:
+        connection = await asyncpg.connect(url)
+        spent: list[float] = []
+        try:
+            for at in range(0, len(mine), batch):
+                started = time.perf_counter()
+                await _flow(connection, mine[at : at + batch])
+                spent.append(time.perf_counter() - started)
+        finally:
+            await connection.close()
+        return spent
+
+    lanes = await asyncio.gather(*(lane(scans[n::connections]) for n in range(connections)))
+    return [each for one in lanes for each in one]
+
+
+async def _flow(connection: asyncpg.Connection, scans: Sequence[Scan]) -> None:
+    first = [scan["memoryguard.scans.v1"] for scan in scans]
+    async with connection.transaction():
+        await _outbox(connection, "ingest", first)
+    for topic, (producer, services) in HEARD.items():
+        messages = [scan[topic] for scan in scans]
+        await _relay(connection, producer, messages)
+        await _audit(connection, messages)
+        for service in services:
+            await _feed(connection, service, messages)
+            await _work(connection, service, messages, scans)
+
+
+async def _outbox(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
+    await c.execute(
+        f"insert into {service}.outbox (event_id, topic, key, body)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])"
+        " on conflict (event_id) do nothing",
+        [m.event_id for m in messages], [m.topic for m in messages],
+        [m.key for m in messages], [m.body for m in messages],
+    )  # fmt: skip
+
+
+async def _relay(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
+    ids = [m.event_id for m in messages]
+    async with c.transaction():
+        await c.fetch(
+            f"select position from {service}.outbox where event_id = any($1) order by position", ids
+        )
+        last = await c.fetchval(
+            f"update {service}.producer set counter = counter + $1 returning counter", len(ids)
+        )
+        await c.execute(
+            f"update {service}.outbox o set counter = n.counter"
+            " from unnest($1::text[], $2::bigint[]) as n (event_id, counter)"
+            " where o.event_id = n.event_id",
+            ids, list(range(last - len(ids) + 1, last + 1)),
+        )  # fmt: skip
+        await c.fetch(
+            "select o.position, o.topic, o.key, o.body, o.counter, p.epoch"
+            f" from {service}.outbox o cross join {service}.producer p where event_id = any($1)",
+            ids,
+        )
+    async with c.transaction():
+        await c.execute(
+            "insert into bus.topic select unnest($1::text[]) on conflict do nothing",
+            sorted({m.topic for m in messages}),
+        )
+        await c.execute("select pg_advisory_xact_lock(1, 1)")
+        await c.execute(
+            "insert into bus.record (position, topic, key, body)"
+            " select (select coalesce(max(position), 0) from bus.record) + n, topic, key, body"
+            " from unnest($1::text[], $2::text[], $3::bytea[])"
+            " with ordinality as new (topic, key, body, n)",
+            [m.topic for m in messages], [m.key for m in messages], [m.body for m in messages],
+        )  # fmt: skip
+        await c.execute("notify ceiling_bus")
+    await c.execute(f"update {service}.outbox set sent_at = now() where event_id = any($1)", ids)
+
+
+async def _consumed(
+    c: asyncpg.Connection, group: str, messages: Sequence[Message]
+) -> tuple[str, int]:
+    topic = messages[0].topic
+    rows = await c.fetch(
+        "select r.topic, r.key, r.body, r.position from bus.record r"
+        " where topic = $1 order by position desc limit $2",
+        topic, len(messages),
+    )  # fmt: skip
+    return topic, rows[0]["position"]
+
+
+async def _commit(c: asyncpg.Connection, group: str, topic: str, position: int) -> None:
+    await c.execute(
+        "insert into bus.cursor values ($1, $2, $3) on conflict (member, topic) do update"
+        " set position = greatest(bus.cursor.position, excluded.position)",
+        group, topic, position,
+    )  # fmt: skip
+
+
+async def _feed(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
+    place = await _consumed(c, service, messages)
+    digests = [b"0" * 32] * len(messages)
+    sources, ids = [m.source for m in messages], [m.event_id for m in messages]
+    async with c.transaction():
+        await c.execute(
+            f"insert into {service}.inbox (topic, source, event_id, type, key, body, digest)"
+            " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],"
+            " $6::bytea[], $7::bytea[]) on conflict (source, event_id) do nothing",
+            [m.topic for m in messages], sources, ids, [m.type for m in messages],
+            [m.key for m in messages], [m.body for m in messages], digests,
+        )  # fmt: skip
+        await c.fetch(
+            "select n.i from unnest($1::text[], $2::text[], $3::bytea[]) with ordinality"
+            f" as n (source, event_id, digest, i) join {service}.inbox i"
+            " using (source, event_id) where i.digest <> n.digest",
+            sources, ids, digests,
+        )  # fmt: skip
+    await _commit(c, service, *place)
+
+
+async def _work(
+    c: asyncpg.Connection, service: str, messages: Sequence[Message], scans: Sequence[Scan]
+) -> None:
+    rows = await c.fetch(
+        f"update {service}.inbox set state = 'leased', fence = fence + 1, attempts = attempts + 1,"
+        " leased_until = now() + make_interval(secs => $3)"
+        " from unnest($1::text[], $2::text[]) as n (source, event_id)"
+        f" where {service}.inbox.source = n.source and {service}.inbox.event_id = n.event_id"
+        " returning position, topic, inbox.source, inbox.event_id, type, key, body, attempts, fence",
+        [m.source for m in messages], [m.event_id for m in messages], LEASE_S,
+    )  # fmt: skip
+    if service == "ml":
+        keys = [m.key for m in messages]
+        await c.fetch("select name, value from ml.metric where subject_id = any($1)", keys)
+    async with c.transaction():
+        await c.fetch(
+            f"select 1 from {service}.tombstone where subject_id = any($1)",
+            [m.key for m in messages],
+        )
+        if service == "atrophy":
+            await _measurement(c, messages)
+        if service == "api":
+            await _read_model(c, messages)
+        if service in NEXT:
+            await _outbox(c, service, [scan[NEXT[service]] for scan in scans])
+        await c.execute(
+            f"update {service}.inbox i set state = 'done', body = null, error_code = null,"
+            " finished_at = now() from unnest($1::bigint[], $2::bigint[]) as n (position, fence)"
+            " where i.position = n.position and i.fence = n.fence and state = 'leased'",
+            [row["position"] for row in rows], [row["fence"] for row in rows],
+        )  # fmt: skip
+
+
+async def _measurement(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
+    await c.execute(
+        "insert into atrophy.measurement (scan_id, subject_id, acquired_on, fact)"
+        " select s, k, current_date, f::jsonb -> 'data'"
+        " from unnest($1::text[], $2::text[], $3::text[]) as n (s, k, f)"
+        " on conflict (scan_id) do update set fact = excluded.fact",
+        [m.scan_id for m in messages], [m.key for m in messages],
+        [m.body.decode() for m in messages],
+    )  # fmt: skip
+    await c.fetch(
+        "select fact from atrophy.measurement where subject_id = any($1)"
+        " and acquired_on < current_date order by acquired_on",
+        [m.key for m in messages],
+    )
+
+
+async def _read_model(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
+    scans = [m.scan_id for m in messages]
+    await c.fetch(
+        "insert into api.scan (scan_id, subject_id, created_at, updated_at)"
+        " select s, k, now(), now() from unnest($1::text[], $2::text[]) as n (s, k)"
+        " on conflict (scan_id) do update set updated_at = excluded.updated_at"
+        " where scan.subject_id = excluded.subject_id returning 1",
+        scans, [m.key for m in messages],
+    )  # fmt: skip
+    await c.execute(
+        "insert into api.scan_fact (scan_id, kind, at, data)"
+        " select s, k, now(), f::jsonb -> 'data'"
+        " from unnest($1::text[], $2::text[], $3::text[]) as n (s, k, f)"
+        " on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data"
+        " where scan_fact.at < excluded.at",
+        scans, [m.type for m in messages], [m.body.decode() for m in messages],
+    )  # fmt: skip
+    await c.execute("select pg_notify('ceiling_scan', s) from unnest($1::text[]) as s", scans)
+
+
+async def _audit(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
+    place = await _consumed(c, "audit-log", messages)
+    async with c.transaction():
+        size = await c.fetchval("select size from audit.head for update")
+        await c.fetch(
+            "select e.source, e.event_id, e.body from audit.entry e"
+            " join unnest($1::text[], $2::text[]) as n (source, event_id) using (source, event_id)",
+            [m.source for m in messages], [m.event_id for m in messages],
+        )  # fmt: skip
+        await c.copy_records_to_table(
+            "entry", schema_name="audit",
+            columns=["sequence", "source", "event_id", "topic", "type", "key", "scan_id", "body",
+                     "hash"],
+            records=[
+                (size + n, m.source, m.event_id, m.topic, m.type, m.key, m.scan_id, m.body, b"0" * 32)
+                for n, m in enumerate(messages)
+            ],
+        )  # fmt: skip
+        await c.copy_records_to_table(  # a tree has two nodes for each leaf
+            "node", schema_name="audit", columns=["level", "position", "hash"],
+            records=[(lv, size + n, b"0" * 32) for n in range(len(messages)) for lv in (0, 1)],
+        )  # fmt: skip
+        await c.execute(
+            "update audit.head set size = $1, frontier = $2",
+            size + len(messages), [b"0" * 32] * 10,
+        )  # fmt: skip
+    await _commit(c, "audit-log", *place)
