@@ -66,6 +66,14 @@ async def test_each_change_is_told_until_the_end(api: Api, client: Client) -> No
     assert [type(fact) for fact in await api.said()] == [e.AccessRead]
 
 
+async def test_a_watcher_may_come_before_the_scan(api: Api, client: Client) -> None:
+    asked = asyncio.create_task(client.get(PATH, headers=api.bearer(say.ANNA)))
+    await api.hear(say.at(say.received(), 0))
+    told = await next_status(await asked)
+    assert told
+    assert told["status"] == "uploaded"
+
+
 async def test_a_scan_at_its_end_is_told_once(api: Api, client: Client) -> None:
     await api.hear(say.at(say.received(), 0), say.at(say.refused(), 1))
     response = await client.get(PATH, headers=api.bearer(say.ANNA))

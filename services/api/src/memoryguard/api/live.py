@@ -21,6 +21,7 @@ from memoryguard.common.security.policy import PEOPLE, Policy
 
 POLL_S = 1.0
 HEARTBEAT_S = 15.0
+GRACE_S = 2.0
 HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -33,20 +34,38 @@ def routes(platform: Platform, changes: Changes) -> list[Route]:
     policy = Policy("imaging.watch", PEOPLE)
 
     async def watch(request: web.Request) -> web.StreamResponse:
-        scan = await visible_scan(platform, request)
-        await record_read(platform, policy, request)
-        response = web.StreamResponse(headers=HEADERS)
-        with changes.watching(scan.scan_id) as changed:
+        with changes.watching(request.match_info["imaging_id"]) as changed:
+            await _awaited(platform, request, changed)
+            await record_read(platform, policy, request)
+            response = web.StreamResponse(headers=HEADERS)
             await response.prepare(request)
             try:
                 await _send_until_final(platform, request, response, changed)
             except (ConnectionError, Hidden, *AWAY):
                 # The reader left, may no longer look, or the database is away: readers of
                 # server-sent events connect again by themselves.
-                return response
+                pass
         return response
 
     return [Route("GET", "/api/v1/imaging/{imaging_id}/events", watch, policy)]
+
+
+async def _awaited(platform: Platform, request: web.Request, changed: asyncio.Event) -> None:
+    """Wait a little for a scan that was uploaded a moment ago; its event may be on its way.
+
+    What is not there and what is not yours take the same time.
+    """
+    deadline = time.monotonic() + GRACE_S
+    while True:
+        changed.clear()
+        try:
+            await visible_scan(platform, request)
+        except Hidden:
+            if time.monotonic() >= deadline or stopping_of(request).is_set():
+                raise
+        else:
+            return
+        await _wait(changed)
 
 
 async def _send_until_final(

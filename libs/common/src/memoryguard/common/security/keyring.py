@@ -148,7 +148,7 @@ class VaultKey:
 
 def _bad_key(message: str) -> Misconfigured:
     return Misconfigured(
-        "bad_encryption_key", message, "make one with: make one: python -c 'from cryptography.fernet import Fernet as F; print(F.generate_key().decode())'"
+        "bad_encryption_key", message, "Fernet.generate_key() of Python's cryptography makes one"
     )
 
 
