@@ -140,6 +140,7 @@ MEASUREMENT: tuple[Fact, ...] = (
         regions={"hippocampus_total": SCORE, "total_brain": UNSCORED},
         overall="mild",
         overall_region="hippocampus_total",
+        overall_considered=("hippocampus_total",),
         overall_at_least=True,
         flags=("scanner_unknown",),
         asymmetry_percent={"hippocampus": e.Quantity(value=-3.4, error_sd=4.3)},

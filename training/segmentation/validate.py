@@ -137,7 +137,7 @@ def note(reading: Reading, true: dict[str, float]) -> dict[str, Any]:
         "fit": asdict(reading.fit),
         "certainty": [asdict(c) for c in reading.certainty],
         "inside_mm3": whole.volume_mm3(*inside),
-        "head_mm3": whole.volume_mm3("head"),
+        "lit_head": reading.lit_head,
         "head_uncertainty": float((1 - whole.probability.max(axis=0)).mean()),
     }
 

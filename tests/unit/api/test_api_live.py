@@ -68,6 +68,8 @@ async def test_each_change_is_told_until_the_end(api: Api, client: Client) -> No
 
 async def test_a_watcher_may_come_before_the_scan(api: Api, client: Client) -> None:
     asked = asyncio.create_task(client.get(PATH, headers=api.bearer(say.ANNA)))
+    await asyncio.wait({asked}, timeout=0.3)
+    assert not asked.done()
     await api.hear(say.at(say.received(), 0))
     told = await next_status(await asked)
     assert told

@@ -22,11 +22,13 @@ from memoryguard.audit.domain.merkle import (
 )
 from memoryguard.audit.domain.note import Signer
 from memoryguard.audit.domain.proof import EntryProof
+from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.errors import Corrupt, Unavailable
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Connection, Pool
 
 UNREADABLE = "unreadable"
+MAX_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,28 @@ def filed(record: Received) -> Incoming:
     """Read what an entry is found by; the bytes themselves are never changed."""
     try:
         document = json.loads(record.body)
-        source, event_id = str(document["source"])[:300], str(document["id"])[:300]
-        kind = str(document.get("type", UNREADABLE))[:300]
-        data = document.get("data")
-        scan_id = data.get("scan_id") if isinstance(data, dict) else None
+        source, event_id, kind = (document[name] for name in ("source", "id", "type"))
+        scan_id = _scan_id(document.get("data"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        digest = hashlib.sha256(record.body).hexdigest()
-        return Incoming(record.topic, UNREADABLE, digest, UNREADABLE, record.key, None, record.body)
-    return Incoming(
-        record.topic,
-        source.replace("\0", ""),
-        event_id.replace("\0", ""),
-        kind.replace("\0", ""),
-        record.key,
-        scan_id if isinstance(scan_id, str) and "\0" not in scan_id else None,
-        record.body,
-    )
+        return _unreadable(record)
+    if not all(_storable(text) for text in (source, event_id, kind, record.key)):
+        return _unreadable(record)
+    return Incoming(record.topic, source, event_id, kind, record.key, scan_id, record.body)
+
+
+def _unreadable(record: Received) -> Incoming:
+    digest = hashlib.sha256(record.body).hexdigest()
+    return Incoming(record.topic, UNREADABLE, digest, UNREADABLE, NOBODY, None, record.body)
+
+
+def _scan_id(data: object) -> str | None:
+    found: object = data.get("scan_id") if isinstance(data, dict) else None
+    return found if isinstance(found, str) and _storable(found) else None
+
+
+def _storable(text: object) -> bool:
+    """Whether PostgreSQL can store it: no NUL, no half character, and of a sensible length."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_TEXT and text.isprintable()
 
 
 async def append(transaction: Connection, records: Sequence[Received]) -> list[Incoming]:

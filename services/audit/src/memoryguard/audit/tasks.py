@@ -13,10 +13,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 
 from memoryguard.audit import log
 from memoryguard.audit.domain.note import Signer
-from memoryguard.common.contracts.event import new_event
+from memoryguard.common.contracts.event import NOBODY, new_event
 from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
-from memoryguard.common.http.app import NOBODY
 from memoryguard.common.runtime.bus import Received, Record
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.outbox import source_of

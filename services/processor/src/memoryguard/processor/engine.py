@@ -89,6 +89,7 @@ class Reading:
     plane: anatomy.MidPlane
     fit: anatomy.Fit
     certainty: list[quality.Certainty]
+    lit_head: float
 
 
 @dataclass(slots=True)
@@ -167,7 +168,7 @@ class BaselineEngine:
             quality.check_structure(f"hippocampus_{side}", sure, self._guards, findings)
         if findings.refused:
             return _refused(findings, clock)
-        quality.check_stripped(reading.whole, findings)
+        quality.check_stripped(reading.lit_head, findings)
         measured = volumes.measure(
             reading.whole, reading.hippocampi, reading.central, self._calibration
         )
@@ -187,13 +188,14 @@ class BaselineEngine:
             brain_mm = anatomy.centroid(volumes.brain(whole), points)
             found = anatomy.layout(soft, points, brain_mm, whole.grid.voxel_volume_mm3)
             fit = anatomy.fit_reference(found.centroids_mm, self._reference)
+            lit = quality.lit_head(whole, sample(upright, whole.grid))
         with clock.stage("hippocampi"):
             hippocampi = [self._hippocampus(upright, found, brain_mm, side) for side in (0, 1)]
             sure = [quality.certainty(part.of("hippocampus")) for part in hippocampi]
         with clock.stage("ventricles"):
             deep_mm = anatomy.deep_centre(soft, points)
             central = [self._central(upright, deep_mm, side) for side in (0, 1)]
-        return Reading(whole, hippocampi, central, found.plane, fit, sure)
+        return Reading(whole, hippocampi, central, found.plane, fit, sure, lit)
 
     def _locate(self, image: Image) -> Soft:
         """Read the whole head, twice or three times, each time centred on the brain found."""

@@ -22,6 +22,9 @@ EVENT_NAMESPACE = uuid.UUID("6f0f5b62-3c0e-5b39-9d55-2f0d8a4a6c11")
 SubjectId = str
 """A person's pseudonym: 32 hexadecimal digits. The key of every event."""
 
+NOBODY: SubjectId = "0" * 32
+"""Key of an event that concerns nobody in particular."""
+
 
 class Fact(BaseModel):
     """What an event says. Subclasses name their CloudEvents type; see ``events.py``."""

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
 from memoryguard.common.http.problem import problem
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 SESSION_COOKIE = "memoryguard_session"
 ANONYMOUS = "anonymous"
-NOBODY = "0" * 32  # the key of access events that concern nobody in particular
 PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
 STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
 CONCERNS = web.RequestKey("memoryguard.concerns", dict[str, str | None])

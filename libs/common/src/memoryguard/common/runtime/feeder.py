@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 
-from memoryguard.common.contracts.event import Fact
+from memoryguard.common.contracts.event import NOBODY, Fact
 from memoryguard.common.contracts.events import DeliveryConflicted, DeliveryFailed
 from memoryguard.common.contracts.flow import heard_by
 from memoryguard.common.runtime import inbox
@@ -63,7 +63,7 @@ class Feeder:
 
     def _unreadable(self, record: Received) -> DeliveryFailed:
         return DeliveryFailed(
-            subject_id=record.key[:200] or "none",
+            subject_id=NOBODY,
             service=self._service.name,
             topic=record.topic,
             event_id=hashlib.sha256(record.body).hexdigest(),

@@ -84,7 +84,8 @@ def open_envelope(record: Received) -> Envelope | None:
         fields = [document[name] for name in ("source", "id", "type", "partitionkey")]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not all(isinstance(field, str) and 0 < len(field) <= 200 for field in fields):
+    # Printable also means: no NUL and no half character, which PostgreSQL could not store.
+    if not all(isinstance(f, str) and 0 < len(f) <= 200 and f.isprintable() for f in fields):
         return None
     source, event_id, kind, key = fields
     return Envelope(record.topic, source, event_id, kind, key, record.body)

@@ -132,6 +132,16 @@ class Relay:
                 logger.warning("relay waits", extra={"service": self._outbox.service})
                 await asyncio.sleep(RETRY_S)
 
+    async def drain(self) -> None:
+        """Publish what is left, unless another relay of this schema works."""
+        async with self._pool.acquire() as connection:
+            key = lock_key("relay", self._outbox.service)
+            if await connection.fetchval(
+                "select pg_try_advisory_lock($1, $2)", ADVISORY_CLASS, key
+            ):
+                while await self.publish_batch(connection):
+                    continue
+
     async def _hold_lock(self, connection: Connection) -> None:
         key = lock_key("relay", self._outbox.service)
         await connection.execute("select pg_advisory_lock($1, $2)", ADVISORY_CLASS, key)
@@ -147,7 +157,10 @@ class Relay:
                 continue
 
     async def publish_batch(self, connection: Connection) -> int:
-        """Number, publish and mark up to ``BATCH_EVENTS`` unsent events; how many there were."""
+        """Number, publish and mark up to ``BATCH_EVENTS`` unsent events; how many there were.
+
+        The caller holds the relay's lock on this connection: two relays would number twice.
+        """
         rows = await self._numbered(connection)
         if rows:
             await self._bus.publish([_record(row) for row in rows])

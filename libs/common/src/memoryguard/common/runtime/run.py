@@ -15,9 +15,10 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from memoryguard.common.errors import EX_CONFIG, Misconfigured
+from memoryguard.common.errors import EX_CONFIG, Corrupt, MemoryGuardError, Misconfigured
 from memoryguard.common.http.app import build_app
 from memoryguard.common.runtime import inbox
+from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.feeder import Feeder
 from memoryguard.common.runtime.outbox import Relay
 from memoryguard.common.runtime.platform import Platform, open_platform
@@ -61,11 +62,11 @@ async def run_engine(platform: Platform, service: Service, stopping: asyncio.Eve
         await stopping.wait()
         worker.stop()
         await asyncio.wait([working], timeout=DRAIN_S)
-        async with platform.pool.acquire() as connection:
-            with contextlib.suppress(OSError):  # what is left is published at the next start
-                await relay.publish_batch(connection)
         for task in [*endless, working]:
             task.cancel()
+        await asyncio.wait([*endless, working])
+    with contextlib.suppress(*AWAY):  # what is left is published at the next start
+        await relay.drain()
 
 
 async def _forever(task: Callable[[], Awaitable[None]]) -> None:
@@ -74,7 +75,7 @@ async def _forever(task: Callable[[], Awaitable[None]]) -> None:
 
 async def _gauge(platform: Platform) -> None:
     while True:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*AWAY):
             for state, rows in (await inbox.count(platform.pool)).items():
                 INBOX_ROWS.labels(platform.name, state).set(rows)
         await asyncio.sleep(GAUGE_S)
@@ -149,6 +150,17 @@ def main(recipe: Recipe) -> None:
         set_up_tracing(recipe.name, to_console=settings.trace_to_console)
         asyncio.run(run_until_signal([recipe], settings))
     except* Misconfigured as group:
-        for error in group.exceptions:
-            print(error, file=sys.stderr)
+        _tell(group)
         raise SystemExit(EX_CONFIG) from None
+    except* Corrupt as group:
+        _tell(group)
+        raise SystemExit(1) from None
+
+
+def _tell(group: BaseExceptionGroup[MemoryGuardError]) -> None:
+    """Say each error in one line; groups nest as task groups do."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            _tell(error)
+        else:
+            print(f"{error} ({error.hint})" if error.hint else error, file=sys.stderr)

@@ -120,8 +120,8 @@ class Worker:
     async def handle(self, row: inbox.Row) -> None:
         """Answer one row."""
         handler = self._by_type[row.type]
-        with span(f"handle {row.type}", _traceparent(row), service=self._service.name):
-            event = decode(row.body, FACTS)
+        event = decode(row.body, FACTS)
+        with span(f"handle {row.type}", event.traceparent, service=self._service.name):
             facts = list(await handler.transform(event)) if handler.transform else []
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._commit(connection, row, event, handler, facts)
@@ -215,10 +215,3 @@ def _seconds(attempts: int) -> float:
     """Exponential back-off with full jitter, at least half a second."""
     ceiling = min(2.0**attempts, MAX_BACK_OFF_S)
     return 0.5 + random.random() * ceiling  # noqa: S311  # jitter, not a secret
-
-
-def _traceparent(row: inbox.Row) -> str | None:
-    try:
-        return decode(row.body, FACTS).traceparent
-    except Rejected:
-        return None

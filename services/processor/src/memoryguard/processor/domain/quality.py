@@ -18,8 +18,8 @@ WARN_SPACING_MM: Final = 1.5
 REFUSE_SPACING_MM: Final = 3.1
 LEAST_EXTENT_MM: Final = 110.0
 """Shortest side of a field of view that can hold a brain (adult brains are >= 120 mm)."""
-LEAST_HEAD_MM3: Final = 150_000.0
-"""Less scalp, skull and face than this (whole heads hold over a litre) means stripped."""
+LEAST_LIT_HEAD: Final = 0.15
+"""Where less than this share of the head is lit, it was stripped (whole heads: over half)."""
 LEAST_LEVELS: Final = 24
 """Fewer grey levels than this are a mask, a phantom or a label map."""
 
@@ -159,10 +159,24 @@ def check_whole(whole: Soft, fit: Fit, guards: Guards, findings: Findings) -> No
         findings.refuse("head_not_recognised", "The network does not recognise a T1 head.")
 
 
-def check_stripped(whole: Soft, findings: Findings) -> None:
+def lit_head(whole: Soft, intensity: NDArray[np.float32]) -> float:
+    """Share of the head around the brain that is not black.
+
+    `intensity` lies on the grid of `whole`; black is under a tenth of the brain's mean. The
+    network names the head's place even where it was cut away, so its volume says nothing.
+    """
+    outside = whole.of("head") > 0.5
+    inside = whole.of("white") > 0.5
+    if not outside.any() or not inside.any():
+        return 0.0
+    dark = float(np.percentile(intensity, 1.0))
+    level = dark + 0.1 * (float(intensity[inside].mean()) - dark)
+    return float((intensity[outside] > level).mean())
+
+
+def check_stripped(lit: float, findings: Findings) -> None:
     """Warn when there is no head around the brain: the intracranial volume is then inferred."""
-    head_mm3 = whole.volume_mm3("head")
-    if head_mm3 < LEAST_HEAD_MM3:
+    if lit < LEAST_LIT_HEAD:
         findings.warn(
             "skull_stripped",
             "There is no head around the brain; the intracranial volume is inferred.",

@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a hop costs: scans through all six services with the measuring stubbed.
+
+Everything runs in one process on the embedded PostgreSQL with durable settings, as under
+``memoryguard up``. Scans of distinct people enter where ingest would announce them (object store
+and outbox); parsing DICOM is measured in stages.py. The server stamps every commit
+(``track_commit_timestamp``), so no observer disturbs what is measured: a scan is completed when
+its answer has been committed both in api's read model and in the audit log.
+
+Beside it, on the same server in the same run, the same row operations by plain asyncpg
+(ceiling.py).
+
+    python benchmarks/flow.py [--scans 300] [--low-scans 50] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import asyncpg
+import ceiling
+from report import Result, cpu_seconds, machine, percentile, say, table
+
+from memoryguard.atrophy.answer import answer as atrophy_answer
+from memoryguard.cli.home import make_home
+from memoryguard.cli.up import every_recipe, platform
+from memoryguard.common.contracts.event import Event, Fact
+from memoryguard.common.contracts.events import (
+    Acquisition,
+    AtrophyScored,
+    Engine,
+    ObjectRef,
+    Person,
+    Quality,
+    Quantity,
+    ScanReceived,
+    VolumesExtracted,
+)
+from memoryguard.common.runtime.database import Connection
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.postgres import embedded_postgres
+from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.telemetry import set_up_logging
+from memoryguard.common.testing.databases import fresh_database
+from memoryguard.ingest.service import RECIPE as INGEST
+from memoryguard.ml.answer import answer as ml_answer
+from memoryguard.processor.extract import Extract
+from memoryguard.processor.service import recipe as processor
+
+WARM_UP_SCANS = 10
+LOW_PER_S = 5.0
+DEADLINE_S = 240.0
+SAMPLE_S = 0.005
+ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
+VOLUMES_MM3 = {
+    "hippocampus_left": 3000.0,
+    "hippocampus_right": 3100.0,
+    "hippocampus_total": 6100.0,
+    "lateral_ventricle_left": 15000.0,
+    "lateral_ventricle_right": 15000.0,
+    "lateral_ventricles": 30000.0,
+    "total_brain": 1_050_000.0,
+    "intracranial": 1_400_000.0,
+}
+ANSWERS = ("memoryguard.risk.predicted.v1", "memoryguard.risk.withheld.v1")
+
+
+def constant(archive: bytes, threads: int) -> Extract:
+    """Stand in for the measuring: the same volumes for every archive."""
+    volumes = {name: Quantity(value=v, error_sd=v * 0.02) for name, v in VOLUMES_MM3.items()}
+    thickness = {"cortex_mean": Quantity(value=None, reason="not_measured_by_engine")}
+    return Extract(
+        ENGINE, Quality(verdict="accepted"), volumes, thickness, b"labels", b"png", {"stub": 0.0}
+    )
+
+
+# --- two line-ups -----------------------------------------------------------------------------
+
+
+def real_line_up() -> list[Recipe]:
+    """All six services as shipped; only the function that measures is a stub."""
+    return [processor(constant) if r.name == "processor" else r for r in every_recipe()]
+
+
+def bare_line_up() -> list[Recipe]:
+    """Leave the runtime, api and audit only: the other answers are constants, on the loop."""
+    extracted = _extracted(_received("0" * 32, ObjectRef(uri="x", sha256="0" * 64, bytes=1)))
+    scored = atrophy_answer(extracted, [])
+    predicted = ml_answer(scored, {})
+
+    def same(fact: Fact, event: Event) -> Fact:
+        ids = {"subject_id": event.partitionkey, "scan_id": getattr(event.data, "scan_id", None)}
+        return fact.model_copy(update=ids)
+
+    async def measure(event: Event) -> Sequence[Fact]:
+        return [same(extracted, event)]
+
+    async def score(event: Event, transaction: Connection) -> Sequence[Fact]:
+        scan = event.data
+        assert isinstance(scan, VolumesExtracted)
+        await transaction.execute(
+            "insert into measurement (scan_id, subject_id, acquired_on, fact)"
+            " values ($1, $2, $3, $4) on conflict (scan_id) do update set fact = excluded.fact",
+            scan.scan_id, scan.subject_id, scan.acquisition.acquired_on, scan.model_dump_json(),
+        )  # fmt: skip
+        await transaction.fetch(
+            "select fact from measurement where subject_id = $1 and scan_id <> $2", scan.subject_id,
+            scan.scan_id,
+        )  # fmt: skip
+        return [same(scored, event)]
+
+    def predicting(platform: Platform) -> Handler:
+        async def predict(event: Event) -> Sequence[Fact]:
+            await platform.pool.fetch(
+                "select name, value from metric where subject_id = $1", event.partitionkey
+            )
+            return [same(predicted, event)]
+
+        return Handler(transform=predict)
+
+    async def build_processor(platform: Platform, stack: AsyncExitStack) -> Service:
+        return Service("processor", {ScanReceived: Handler(transform=measure)})
+
+    async def build_atrophy(platform: Platform, stack: AsyncExitStack) -> Service:
+        return Service("atrophy", {VolumesExtracted: Handler(record=score)})
+
+    async def build_ml(platform: Platform, stack: AsyncExitStack) -> Service:
+        return Service("ml", {AtrophyScored: predicting(platform)})
+
+    own = {"processor": build_processor, "atrophy": build_atrophy, "ml": build_ml}
+    return [Recipe(r.name, own.get(r.name, r.build), r.migrations) for r in every_recipe()]
+
+
+def _extracted(scan: ScanReceived) -> VolumesExtracted:
+    made = constant(b"", 1)
+    return VolumesExtracted(
+        subject_id=scan.subject_id, scan_id=scan.scan_id, engine=made.engine, quality=made.quality,
+        volumes_mm3=made.volumes_mm3, thickness_mm=made.thickness_mm, person=scan.person,
+        acquisition=scan.acquisition, seconds=made.seconds,
+    )  # fmt: skip
+
+
+def _received(subject_id: str, archive: ObjectRef) -> ScanReceived:
+    return ScanReceived(
+        subject_id=subject_id,
+        scan_id=str(uuid.uuid4()),
+        archive=archive,
+        instances=24,
+        person=Person(age_years=72.0, sex="F"),
+        acquisition=Acquisition(
+            acquired_on=date(2022, 3, 1), manufacturer="SIEMENS", field_strength_t=3.0,
+            spacing_mm=(1.0, 1.0, 1.0), series="T1",
+        ),
+        received_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+# --- one running line-up ----------------------------------------------------------------------
+
+
+class Bench:
+    """A running platform that can be fed and looked at."""
+
+    def __init__(self, ingest: Platform, look: asyncpg.Connection) -> None:
+        self._ingest = ingest
+        self.look = look
+
+    async def prepared(self, count: int) -> list[ScanReceived]:
+        """Store tiny archives of new people."""
+        facts: list[ScanReceived] = []
+        for _ in range(count):
+            subject, name = uuid.uuid4().hex, f"20260101T000000Z-{uuid.uuid4().hex[:16]}"
+            ref = await self._ingest.objects.put(f"scans/{subject}/{name}", subject, b"tiny" * 64)
+            facts.append(_received(subject, ref))
+        return facts
+
+    async def announce(self, facts: Sequence[ScanReceived]) -> None:
+        """Say that scans were received, as ingest does."""
+        async with self._ingest.pool.acquire() as connection, connection.transaction():
+            await self._ingest.outbox.append(connection, facts)
+        self._ingest.outbox.wake()
+
+    async def completed(self, keys: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Wait until all answers are in read model and log; commit times by subject, then step."""
+        async with asyncio.timeout(DEADLINE_S):
+            while await self._answered(keys) < 2 * len(keys):
+                await asyncio.sleep(0.1)
+        rows = await self.look.fetch(_COMMITS, list(keys))
+        found: dict[str, dict[str, float]] = {key: {} for key in keys}
+        for row in rows:
+            found[row["key"]][row["step"]] = row["at"].timestamp()
+        return found
+
+    async def _answered(self, keys: Sequence[str]) -> int:
+        return await self.look.fetchval(
+            "select (select count(*) from audit.entry where key = any($1) and type = any($2))"
+            " + (select count(*) from api.scan_fact join api.scan using (scan_id)"
+            "    where subject_id = any($1) and kind in ('predicted', 'withheld'))",
+            list(keys), list(ANSWERS),
+        )  # fmt: skip
+
+    async def written(self) -> tuple[int, int]:
+        """Write transactions and bytes of write-ahead log since the server began."""
+        row = await self.look.fetchrow(
+            "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as transactions,"
+            " (pg_current_wal_insert_lsn() - '0/0')::bigint as wal_bytes"
+        )
+        return row["transactions"], row["wal_bytes"]
+
+
+_COMMITS = """
+select key, 'published ' || split_part(topic, '.', 2) as step, pg_xact_commit_timestamp(xmin) as at
+from bus.record where key = any($1)
+union all select key, 'handled by processor', pg_xact_commit_timestamp(xmin)
+from processor.inbox where key = any($1)
+union all select key, 'handled by atrophy', pg_xact_commit_timestamp(xmin)
+from atrophy.inbox where key = any($1)
+union all select key, 'handled by ml', pg_xact_commit_timestamp(xmin)
+from ml.inbox where key = any($1)
+union all select subject_id, 'shown by api', pg_xact_commit_timestamp(f.xmin)
+from api.scan_fact f join api.scan using (scan_id)
+where subject_id = any($1) and kind in ('predicted', 'withheld')
+union all select key, 'in the audit log', pg_xact_commit_timestamp(xmin)
+from audit.entry where key = any($1) and type like 'memoryguard.risk.%'
+"""
+STEPS = (
+    "published scans", "handled by processor", "published volumes", "handled by atrophy",
+    "published atrophy", "handled by ml", "published risk", "shown by api", "in the audit log",
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerator[Bench]:
+    """Run a line-up on a database; yield it warm."""
+    given: list[Platform] = []
+
+    async def build(platform: Platform, stack: AsyncExitStack) -> Service:
+        given.append(platform)
+        return await INGEST.build(platform, stack)
+
+    mine = [Recipe(r.name, build, r.migrations) if r.name == "ingest" else r for r in recipes]
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_home(Path(folder))
+        async with platform(home, database_url=database_url, recipes=mine):
+            look = await asyncpg.connect(database_url)
+            try:
+                bench = Bench(given[0], look)
+                await _fed(bench, WARM_UP_SCANS, None)
+                yield bench
+            finally:
+                await look.close()
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+
+async def _fed(bench: Bench, count: int, per_s: float | None) -> tuple[
+    dict[str, float], dict[str, dict[str, float]]
+]:
+    """Feed scans at once or at a rate: when each was due, and when each step was committed."""
+    facts = await bench.prepared(count)
+    due: dict[str, float] = {}
+    began = time.time()
+    if per_s is None:
+        due = {fact.subject_id: began for fact in facts}
+        await bench.announce(facts)
+    else:
+        for n, fact in enumerate(facts):
+            due[fact.subject_id] = began + n / per_s
+            await asyncio.sleep(max(0.0, due[fact.subject_id] - time.time()))
+            await bench.announce([fact])
+    return due, await bench.completed(list(due))
+
+
+async def measured(bench: Bench, count: int, per_s: float | None) -> Result:
+    """Feed a load and say what came of it."""
+    written, cpu = await bench.written(), _cpu()
+    with sampling() as samples:
+        due, steps = await _fed(bench, count, per_s)
+    used = [b - a for a, b in zip(cpu, _cpu(), strict=True)]
+    transactions, wal = (b - a for a, b in zip(written, await bench.written(), strict=True))
+    done = {k: max(at["shown by api"], at["in the audit log"]) for k, at in steps.items()}
+    latency_ms = [1e3 * (done[key] - due[key]) for key in due]
+    seconds = max(done.values()) - min(due.values())
+    events = await bench.look.fetchval(
+        "select count(*) from bus.record where key = any($1)", list(due)
+    )
+    return {
+        "scans": count,
+        "seconds": seconds,
+        "scans_per_s": count / seconds,
+        "events_per_s": events / seconds,
+        "events_per_scan": events / count,
+        "latency_p50_ms": percentile(latency_ms, 50),
+        "latency_p99_ms": percentile(latency_ms, 99),
+        "write_transactions_per_scan": transactions / count,
+        "wal_kb_per_scan": wal / count / 1e3,
+        "cpu_ms_per_scan": {
+            name: 1e3 * spent / count
+            for name, spent in zip(("services", "postgres", "pool"), used, strict=True)
+        },
+        "steps_p50_ms": {
+            step: percentile([1e3 * (at[step] - due[k]) for k, at in steps.items()], 50)
+            for step in STEPS
+        },
+        "busy_in": profile(samples),
+        "a_key": next(iter(due)),
+    }
+
+
+def _cpu() -> tuple[float, float, float]:
+    """Processor seconds: this process, PostgreSQL, the process pool."""
+    times = os.times()
+    return (
+        times.user + times.system,
+        cpu_seconds(lambda name: name.startswith("postgres")),
+        cpu_seconds(lambda name: name.startswith("python")),
+    )
+
+
+@contextmanager
+def sampling() -> Iterator[Counter[tuple[str, str]]]:
+    """Look every few milliseconds at what the event loop is doing: task and innermost function."""
+    found: Counter[tuple[str, str]] = Counter()
+    loop_thread, over = threading.get_ident(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(SAMPLE_S):
+            frame = sys._current_frames().get(loop_thread)
+            stack: list[str] = []
+            while frame is not None:
+                code = frame.f_code
+                stack.append(f"{Path(code.co_filename).stem}.{code.co_qualname}")
+                frame = frame.f_back
+            found[_place(stack)] += 1
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
+TASKS = {
+    "worker.Worker._start_leased": "lease",
+    "worker.Worker._work": "handle",
+    "feeder.Feeder.run": "feed",
+    "outbox.Relay.run": "relay",
+    "tasks.Appender.run": "audit append",
+    "tasks.Notary.run": "audit sign",
+}
+PARTS = {
+    "event.decode": "decode event",
+    "event.new_event": "make event",
+    "event.Event.to_bytes": "encode event",
+    "outbox._record": "number event",
+    "inbox.open_envelope": "open envelope",
+    "log.filed": "open envelope",
+    "answer.answer": "answer",
+    "telemetry.span": "span",
+    "telemetry.current_traceparent": "span",
+    "handlers.ScanHandler.transform": "processor's transform",
+    "handlers.Predictor.transform": "ml's transform",
+    "projection._keep": "api's record",
+}
+
+
+def _place(stack: Sequence[str]) -> tuple[str, str]:
+    """Name a stack (innermost first) by the task it belongs to and the part it is in."""
+    if any(each.startswith("selectors.") for each in stack[:1]):
+        return "idle", ""
+    task = next((TASKS[each] for each in stack if each in TASKS), "event loop")
+    sql = any(each.startswith(("connection.", "pool.", "transaction.")) for each in stack)
+    part = next((PARTS[each] for each in stack if each in PARTS), "")
+    return task, "asyncpg" if sql else part or "other"
+
+
+def profile(samples: Counter[tuple[str, str]]) -> dict[str, float]:
+    """Percent of all samples by place, most first."""
+    total = sum(samples.values()) or 1
+    return {
+        f"{task}: {part}" if part else task: 100 * n / total
+        for (task, part), n in samples.most_common(14)
+    }
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+LINE_UPS = {"six services": real_line_up, "bare hops": bare_line_up}
+
+
+async def run(scans: int, low_scans: int, names: Sequence[str] = tuple(LINE_UPS)) -> Result:
+    """Measure every line-up and the ceiling on one server."""
+    result: Result = {"machine": machine(), "line_ups": {}, "ceiling": {}}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        async with embedded_postgres(Path(folder)) as url:  # the setting needs a restart
+            admin = await asyncpg.connect(url)
+            await admin.execute("alter system set track_commit_timestamp = on")
+            result["machine"]["postgresql"] = await admin.fetchval("show server_version")
+            await admin.close()
+        async with embedded_postgres(Path(folder)) as url:
+            for name in names:
+                async with fresh_database(url) as database:
+                    say(f"flow: {name}")
+                    async with running(database, LINE_UPS[name]()) as bench:
+                        result["line_ups"][name] = {
+                            "saturated": await measured(bench, scans, None),
+                            "low": await measured(bench, low_scans, LOW_PER_S),
+                        }
+                    key = result["line_ups"][name]["saturated"].pop("a_key")
+                    result["line_ups"][name]["low"].pop("a_key")
+                    events = await ceiling.template(database, key)
+                    result["ceiling"][name] = await _ceilings(database, events, scans)
+    return result
+
+
+async def _ceilings(
+    database: str, events: Sequence[tuple[str, bytes]], scans: int
+) -> list[Result]:
+    """Write the same rows again into the same (now idle) tables."""
+    found: list[Result] = []
+    for batch, connections, count in ((1, 1, scans // 2), (1, 8, scans), (100, 1, 2 * scans)):
+        copied = ceiling.copies(events, count)
+        look = await asyncpg.connect(database)
+        before = await Bench.written(Bench(None, look))  # type: ignore[arg-type]
+        started = time.perf_counter()
+        spent = await ceiling.write(database, copied, batch, connections)
+        seconds = time.perf_counter() - started
+        after = await Bench.written(Bench(None, look))  # type: ignore[arg-type]
+        await look.close()
+        found.append({
+            "batch": batch, "connections": connections, "scans": count, "seconds": seconds,
+            "scans_per_s": count / seconds, "events_per_s": len(events) * count / seconds,
+            "batch_p50_ms": 1e3 * percentile(spent, 50),
+            "batch_p99_ms": 1e3 * percentile(spent, 99),
+            "write_transactions_per_scan": (after[0] - before[0]) / count,
+            "wal_kb_per_scan": (after[1] - before[1]) / count / 1e3,
+        })  # fmt: skip
+    return found
+
+
+def show(result: Result) -> None:
+    """Print the tables."""
+    print("## Flow: scans through all services, measuring stubbed")
+    print(f"\n{json.dumps(result['machine'])}")
+    rows: list[list[object]] = []
+    for name, line_up in result["line_ups"].items():
+        for load, m in line_up.items():
+            rows.append([name, load, m["scans"], m["scans_per_s"], m["events_per_s"],
+                         m["latency_p50_ms"], m["latency_p99_ms"],
+                         m["write_transactions_per_scan"], m["wal_kb_per_scan"],
+                         *m["cpu_ms_per_scan"].values()])  # fmt: skip
+        for c in result["ceiling"][name]:
+            rows.append([f"ceiling: rows of {name}",
+                         f"{c['connections']} connection(s), {c['batch']} scans a batch",
+                         c["scans"], c["scans_per_s"], c["events_per_s"], c["batch_p50_ms"],
+                         c["batch_p99_ms"], c["write_transactions_per_scan"],
+                         c["wal_kb_per_scan"], "", "", ""])  # fmt: skip
+    table(("what", "load", "scans", "scans/s", "events/s", "p50 ms", "p99 ms", "write tx/scan",
+           "WAL kB/scan", "cpu ms/scan: services", "postgres", "pool"), rows)  # fmt: skip
+    for name, line_up in result["line_ups"].items():
+        table(
+            (f"{name}: ms after the announcement (p50)", *line_up),
+            [[step, *(m["steps_p50_ms"][step] for m in line_up.values())] for step in STEPS],
+        )
+        busy = line_up["saturated"]["busy_in"]
+        table((f"{name}, saturated: what the event loop does", "% of time"), list(busy.items()))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scans", type=int, default=300)
+    parser.add_argument("--low-scans", type=int, default=50)
+    parser.add_argument("--line-up", choices=list(LINE_UPS), action="append")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    set_up_logging("ERROR")
+    result = asyncio.run(run(args.scans, args.low_scans, args.line_up or tuple(LINE_UPS)))
+    show(result)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
