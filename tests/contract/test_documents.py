@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from memoryguard.cli.__main__ import app
 from memoryguard.common.contracts.flow import FACTS, SERVICES, STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,33 @@ def test_every_setting_says_what_it_is() -> None:
     rows = [row for row in _rows(_page("CONFIG.md")) if row[0].startswith("`")]
     assert len(rows) >= 20
     assert all(re.fullmatch(r"`[A-Z][A-Z0-9_]+`", row[0]) and row[-1] for row in rows)
+
+
+def test_every_setting_is_used() -> None:
+    """A knob that turns nothing is a lie. Its name must stand in code beside its declaration."""
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("libs", "services")
+        for path in (ROOT / folder).glob("*/src/memoryguard/**/*.py")
+    )
+    variables = [row[0].strip("`") for row in _rows(_page("CONFIG.md")) if len(row) == 4]
+    names = [re.sub(r"^MEMORYGUARD_(INGEST_|PROCESSOR_|AUDIT_)?", "", v) for v in variables]
+    unused = [
+        name
+        for name in names[1:]
+        if not name.startswith("IMAGING_") and not re.search(rf"\.{name.lower()}\b", code)
+    ]
+    assert not unused
+
+
+def test_hints_name_commands_that_exist() -> None:
+    hinted = {
+        command
+        for row in _rows(_page("ERRORS.md"))
+        for command in re.findall(r"(?:^|[:`(]\s?)memoryguard ([a-z]+)", row[4] if row[5:] else "")
+    }
+    assert "up" in hinted
+    assert hinted <= set(app)
 
 
 def test_error_codes_are_stable_names_with_one_status() -> None:

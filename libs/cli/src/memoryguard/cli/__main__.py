@@ -79,11 +79,15 @@ def up(
 
 
 @app.command
-def down(*, home: HomeFolder = DEFAULT_HOME) -> None:
+def down(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     """Stop a platform that was left running; it finishes what it has in hand."""
     from memoryguard.cli.operate import stop
 
-    out.print("stopped" if stop(Home(home.resolve())) else "nothing runs in this home")
+    stopped = stop(Home(home.resolve()))
+    if json:
+        _print({"stopped": stopped})
+    else:
+        out.print("stopped" if stopped else "nothing runs in this home")
 
 
 @app.command
@@ -95,9 +99,15 @@ def token(
     ] = None,
     hours: Annotated[float, Parameter(help="Lifetime.")] = 1.0,
     home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
 ) -> None:
     """Print a bearer token for an account, signed by the local issuer."""
-    print(Home(home).issuer().issue(user, role or ["patient"], int(hours * 3600)))
+    roles = role or ["patient"]
+    issued = Home(home).issuer().issue(user, roles, int(hours * 3600))
+    if json:
+        _print({"token": issued, "user_id": user, "roles": roles, "hours": hours})
+    else:
+        print(issued)
 
 
 @app.command
@@ -167,7 +177,7 @@ def analyze(
     from memoryguard.cli.show import show
 
     document, status = measure(path, age_years=age, sex=sex, labels_out=labels)
-    _print(document, json) if json else out.print(show(document))
+    _print(document) if json else out.print(show(document))
     raise SystemExit(status)
 
 
@@ -178,17 +188,21 @@ def sample(folder: Path, *, seed: int = 7, json: AsJson = False) -> None:
 
     person = make_sample(folder, seed)
     if json:
-        _print(person.document, json)
+        _print(person.document)
     else:
         out.print(f"Two synthetic scans and [bold]sample.json[/] are in {folder}")
 
 
 @app.command
-def redrive(service: str, *, home: HomeFolder = DEFAULT_HOME) -> None:
+def redrive(service: str, *, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     """Give a service's dead events another chance."""
     from memoryguard.cli import operate
 
-    out.print(f"{asyncio.run(operate.redrive(Home(home), service))} events are ready again")
+    revived = asyncio.run(operate.redrive(Home(home.resolve()), service))
+    if json:
+        _print({"service": service, "ready_again": revived})
+    else:
+        out.print(f"{revived} events are ready again")
 
 
 @app.command
@@ -196,9 +210,9 @@ def doctor(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     """Look for what is missing or wrong on this machine and in this home."""
     from memoryguard.cli import operate
 
-    checks = asyncio.run(operate.doctor(Home(home)))
+    checks = asyncio.run(operate.doctor(Home(home.resolve())))
     if json:
-        _print({"checks": [check.document() for check in checks]}, json)
+        _print({"checks": [check.document() for check in checks]})
     else:
         for check in checks:
             out.print(f"[{'green]ok   ' if check.ok else 'red]wrong'}[/] {check.name}: {check.say}")
@@ -225,7 +239,7 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     from memoryguard.cli.operate import show_report
 
     report = asyncio.run(verify_home(Home(home.resolve())))
-    _print(report_document(report), json) if json else out.print(show_report(report))
+    _print(report_document(report)) if json else out.print(show_report(report))
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
 
 
@@ -242,9 +256,9 @@ def _access(home: Path, url: str | None, token: str | None) -> tuple[str, str]:
     return url, token or here.issuer().issue("local", ["clinician", "compliance"])
 
 
-def _print(document: dict[str, Any], as_json: bool) -> None:
+def _print(document: dict[str, Any]) -> None:
     """Print plain JSON, for programs."""
-    print(json.dumps(document, indent=None if as_json else 2))
+    print(json.dumps(document))
 
 
 def main() -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a person meets it: what is wrong is one line, with an exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memoryguard.cli.home import make_home
+from memoryguard.common.security.tokens import TokenVerifier
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "memoryguard.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["token", "me", "--home", "{}/none"], 78, "no_home"),
+        (["upload", "{}", "--home", "{}/none"], 78, "not_running"),
+        (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
+        (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
+    ],
+)
+def test_errors_are_one_helpful_line(
+    tmp_path: Path, arguments: list[str], status: int, code: str
+) -> None:
+    ended = run(*(argument.format(tmp_path) for argument in arguments))
+    assert ended.returncode == status
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"memoryguard: {code}: ")
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help").stdout
+    commands = (
+        "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
+        "redrive", "doctor", "demo",
+    )  # fmt: skip
+    assert all(f" {command} " in text for command in commands)
+
+
+def test_a_token_of_the_home_is_accepted_by_its_services(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    printed = run("token", "me", "--role", "compliance", "--home", str(home.folder), "--json")
+    public = home.environment("")["MEMORYGUARD_TOKEN_PUBLIC_KEY"]
+    principal = TokenVerifier(public, "memoryguard-local").verify(
+        json.loads(printed.stdout)["token"]
+    )
+    assert (principal.user_id, principal.roles) == ("me", frozenset({"compliance"}))
+
+
+def test_keys_of_a_home_are_ours_alone_and_stay(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    before = {path.name: path.read_bytes() for path in home.keys.iterdir()}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in home.keys.iterdir())
+    make_home(tmp_path / "home")
+    assert {path.name: path.read_bytes() for path in home.keys.iterdir()} == before
