@@ -84,6 +84,7 @@ def copies(events: Sequence[tuple[str, bytes]], count: int) -> list[Scan]:
 
 async def write(url: str, scans: Sequence[Scan], batch: int, connections: int) -> list[float]:
     """Write all scans; seconds of each batch."""
+
     async def lane(mine: Sequence[Scan]) -> list[float]:
         connection = await asyncpg.connect(url)
         spent: list[float] = []

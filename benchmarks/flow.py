@@ -268,9 +268,9 @@ async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerato
 # --- measuring --------------------------------------------------------------------------------
 
 
-async def _fed(bench: Bench, count: int, per_s: float | None) -> tuple[
-    dict[str, float], dict[str, dict[str, float]]
-]:
+async def _fed(
+    bench: Bench, count: int, per_s: float | None
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Feed scans at once or at a rate: when each was due, and when each step was committed."""
     facts = await bench.prepared(count)
     due: dict[str, float] = {}
@@ -430,9 +430,7 @@ async def run(scans: int, low_scans: int, names: Sequence[str] = tuple(LINE_UPS)
     return result
 
 
-async def _ceilings(
-    database: str, events: Sequence[tuple[str, bytes]], scans: int
-) -> list[Result]:
+async def _ceilings(database: str, events: Sequence[tuple[str, bytes]], scans: int) -> list[Result]:
     """Write the same rows again into the same (now idle) tables."""
     found: list[Result] = []
     for batch, connections, count in ((1, 1, scans // 2), (1, 8, scans), (100, 1, 2 * scans)):

@@ -22,9 +22,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if (
-        isinstance(value, float)
-    ) else str(value)
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and abs(value) < 100
+        else f"{value:.0f}"
+        if (isinstance(value, float))
+        else str(value)
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -55,7 +59,9 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return "unknown"
-    return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "unknown")
+    return next(
+        (x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "unknown"
+    )
 
 
 def cpu_seconds(wanted: Callable[[str], bool], root: int | None = None) -> float:

@@ -140,8 +140,7 @@ def _resident_mb(pid: int) -> float:
 def run(repeats: int) -> Result:
     """Measure everything by turns, so that a busy moment meets all of it."""
     seconds: dict[str, list[float]] = {
-        name: []
-        for name in (PLATFORM_COLD, SERVER_COLD, PLATFORM_WARM, SERVER_WARM, PACKAGES)
+        name: [] for name in (PLATFORM_COLD, SERVER_COLD, PLATFORM_WARM, SERVER_WARM, PACKAGES)
     }
     resident: list[float] = []
     with tempfile.TemporaryDirectory(prefix="b") as place:

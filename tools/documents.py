@@ -99,13 +99,13 @@ def _command_line_variables() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "libs/cli/src").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
-                named = {k.arg: k.value.value for k in node.keywords if _is_text(k.value)}
-                if "env_var" in named:
+                named = {k.arg: _literal(k.value) for k in node.keywords}
+                if named.get("env_var"):
                     yield f"`{named['env_var']}`", named.get("help", "")
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _literal(node: ast.expr) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ""
 
 
 # --- ERRORS.md -----------------------------------------------------------------------------

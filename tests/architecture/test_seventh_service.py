@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One more service costs under 50 lines: here it is made, counted, and run on real PostgreSQL.
 
-A copy of ``common`` gets what a contributor would add (one event, one stream, its name in two lists);
-the package in ``seventh/`` is the rest. Audit runs as it is, and hears the new topic.
+A copy of ``common`` gets what a contributor would add: one event, one stream, its name in two
+lists. The package in ``seventh/`` is the rest. Audit runs as it is, and hears the new topic.
 """
 
 from __future__ import annotations

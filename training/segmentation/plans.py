@@ -131,7 +131,7 @@ HIPPOCAMPUS = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=1400,
+    steps=2000,
 )
 
 VENTRICLES = Plan(
