@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import asyncpg
 
 LEASE_S = 60.0
+HASH = b"0" * 32  # as long as the real ones; nobody reads it
 HEARD = {  # topic -> who writes it, and whose inbox it goes to
     "memoryguard.scans.v1": ("ingest", ("processor", "api")),
     "memoryguard.volumes.v1": ("processor", ("atrophy", "api")),
@@ -130,7 +131,7 @@ async def _relay(c: asyncpg.Connection, service: str, messages: Sequence[Message
         await c.fetch(
             f"select position from {service}.outbox where event_id = any($1) order by position", ids
         )
-        last = await c.fetchval(
+        last: int = await c.fetchval(  # pyright: ignore[reportAssignmentType]
             f"update {service}.producer set counter = counter + $1 returning counter", len(ids)
         )
         await c.execute(
@@ -183,7 +184,7 @@ async def _commit(c: asyncpg.Connection, group: str, topic: str, position: int) 
 
 async def _feed(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
     place = await _consumed(c, service, messages)
-    digests = [b"0" * 32] * len(messages)
+    digests = [HASH] * len(messages)
     sources, ids = [m.source for m in messages], [m.event_id for m in messages]
     async with c.transaction():
         await c.execute(
@@ -210,7 +211,8 @@ async def _work(
         " leased_until = now() + make_interval(secs => $3)"
         " from unnest($1::text[], $2::text[]) as n (source, event_id)"
         f" where {service}.inbox.source = n.source and {service}.inbox.event_id = n.event_id"
-        " returning position, topic, inbox.source, inbox.event_id, type, key, body, attempts, fence",
+        " returning position, topic, inbox.source, inbox.event_id, type, key, body, attempts,"
+        " fence",
         [m.source for m in messages], [m.event_id for m in messages], LEASE_S,
     )  # fmt: skip
     if service == "ml":
@@ -274,7 +276,8 @@ async def _read_model(c: asyncpg.Connection, messages: Sequence[Message]) -> Non
 async def _audit(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
     place = await _consumed(c, "audit-log", messages)
     async with c.transaction():
-        size = await c.fetchval("select size from audit.head for update")
+        head = await c.fetchrow("select size from audit.head for update")
+        size: int = head["size"] if head else 0
         await c.fetch(
             "select e.source, e.event_id, e.body from audit.entry e"
             " join unnest($1::text[], $2::text[]) as n (source, event_id) using (source, event_id)",
@@ -285,16 +288,16 @@ async def _audit(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
             columns=["sequence", "source", "event_id", "topic", "type", "key", "scan_id", "body",
                      "hash"],
             records=[
-                (size + n, m.source, m.event_id, m.topic, m.type, m.key, m.scan_id, m.body, b"0" * 32)
+                (size + n, m.source, m.event_id, m.topic, m.type, m.key, m.scan_id, m.body, HASH)
                 for n, m in enumerate(messages)
             ],
         )  # fmt: skip
         await c.copy_records_to_table(  # a tree has two nodes for each leaf
             "node", schema_name="audit", columns=["level", "position", "hash"],
-            records=[(lv, size + n, b"0" * 32) for n in range(len(messages)) for lv in (0, 1)],
+            records=[(lv, size + n, HASH) for n in range(len(messages)) for lv in (0, 1)],
         )  # fmt: skip
         await c.execute(
             "update audit.head set size = $1, frontier = $2",
-            size + len(messages), [b"0" * 32] * 10,
+            size + len(messages), [HASH] * 10,
         )  # fmt: skip
     await _commit(c, "audit-log", *place)

@@ -19,154 +19,35 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 import tempfile
-import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, date, datetime
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import ceiling
+from lineups import LINE_UPS, received
 from report import Result, cpu_seconds, machine, percentile, say, table
+from sampler import profile, sampling
 
-from memoryguard.atrophy.answer import answer as atrophy_answer
 from memoryguard.cli.home import make_home
-from memoryguard.cli.up import every_recipe, platform
-from memoryguard.common.contracts.event import Event, Fact
-from memoryguard.common.contracts.events import (
-    Acquisition,
-    AtrophyScored,
-    Engine,
-    ObjectRef,
-    Person,
-    Quality,
-    Quantity,
-    ScanReceived,
-    VolumesExtracted,
-)
-from memoryguard.common.runtime.database import Connection
+from memoryguard.cli.up import platform
+from memoryguard.common.contracts.events import ScanReceived
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.runtime.run import Recipe
-from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.telemetry import set_up_logging
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
-from memoryguard.ml.answer import answer as ml_answer
-from memoryguard.processor.extract import Extract
-from memoryguard.processor.service import recipe as processor
 
 WARM_UP_SCANS = 10
 LOW_PER_S = 5.0
 DEADLINE_S = 240.0
-SAMPLE_S = 0.005
-ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
-VOLUMES_MM3 = {
-    "hippocampus_left": 3000.0,
-    "hippocampus_right": 3100.0,
-    "hippocampus_total": 6100.0,
-    "lateral_ventricle_left": 15000.0,
-    "lateral_ventricle_right": 15000.0,
-    "lateral_ventricles": 30000.0,
-    "total_brain": 1_050_000.0,
-    "intracranial": 1_400_000.0,
-}
+COMMITS = 200
 ANSWERS = ("memoryguard.risk.predicted.v1", "memoryguard.risk.withheld.v1")
-
-
-def constant(archive: bytes, threads: int) -> Extract:
-    """Stand in for the measuring: the same volumes for every archive."""
-    volumes = {name: Quantity(value=v, error_sd=v * 0.02) for name, v in VOLUMES_MM3.items()}
-    thickness = {"cortex_mean": Quantity(value=None, reason="not_measured_by_engine")}
-    return Extract(
-        ENGINE, Quality(verdict="accepted"), volumes, thickness, b"labels", b"png", {"stub": 0.0}
-    )
-
-
-# --- two line-ups -----------------------------------------------------------------------------
-
-
-def real_line_up() -> list[Recipe]:
-    """All six services as shipped; only the function that measures is a stub."""
-    return [processor(constant) if r.name == "processor" else r for r in every_recipe()]
-
-
-def bare_line_up() -> list[Recipe]:
-    """Leave the runtime, api and audit only: the other answers are constants, on the loop."""
-    extracted = _extracted(_received("0" * 32, ObjectRef(uri="x", sha256="0" * 64, bytes=1)))
-    scored = atrophy_answer(extracted, [])
-    predicted = ml_answer(scored, {})
-
-    def same(fact: Fact, event: Event) -> Fact:
-        ids = {"subject_id": event.partitionkey, "scan_id": getattr(event.data, "scan_id", None)}
-        return fact.model_copy(update=ids)
-
-    async def measure(event: Event) -> Sequence[Fact]:
-        return [same(extracted, event)]
-
-    async def score(event: Event, transaction: Connection) -> Sequence[Fact]:
-        scan = event.data
-        assert isinstance(scan, VolumesExtracted)
-        await transaction.execute(
-            "insert into measurement (scan_id, subject_id, acquired_on, fact)"
-            " values ($1, $2, $3, $4) on conflict (scan_id) do update set fact = excluded.fact",
-            scan.scan_id, scan.subject_id, scan.acquisition.acquired_on, scan.model_dump_json(),
-        )  # fmt: skip
-        await transaction.fetch(
-            "select fact from measurement where subject_id = $1 and scan_id <> $2", scan.subject_id,
-            scan.scan_id,
-        )  # fmt: skip
-        return [same(scored, event)]
-
-    def predicting(platform: Platform) -> Handler:
-        async def predict(event: Event) -> Sequence[Fact]:
-            await platform.pool.fetch(
-                "select name, value from metric where subject_id = $1", event.partitionkey
-            )
-            return [same(predicted, event)]
-
-        return Handler(transform=predict)
-
-    async def build_processor(platform: Platform, stack: AsyncExitStack) -> Service:
-        return Service("processor", {ScanReceived: Handler(transform=measure)})
-
-    async def build_atrophy(platform: Platform, stack: AsyncExitStack) -> Service:
-        return Service("atrophy", {VolumesExtracted: Handler(record=score)})
-
-    async def build_ml(platform: Platform, stack: AsyncExitStack) -> Service:
-        return Service("ml", {AtrophyScored: predicting(platform)})
-
-    own = {"processor": build_processor, "atrophy": build_atrophy, "ml": build_ml}
-    return [Recipe(r.name, own.get(r.name, r.build), r.migrations) for r in every_recipe()]
-
-
-def _extracted(scan: ScanReceived) -> VolumesExtracted:
-    made = constant(b"", 1)
-    return VolumesExtracted(
-        subject_id=scan.subject_id, scan_id=scan.scan_id, engine=made.engine, quality=made.quality,
-        volumes_mm3=made.volumes_mm3, thickness_mm=made.thickness_mm, person=scan.person,
-        acquisition=scan.acquisition, seconds=made.seconds,
-    )  # fmt: skip
-
-
-def _received(subject_id: str, archive: ObjectRef) -> ScanReceived:
-    return ScanReceived(
-        subject_id=subject_id,
-        scan_id=str(uuid.uuid4()),
-        archive=archive,
-        instances=24,
-        person=Person(age_years=72.0, sex="F"),
-        acquisition=Acquisition(
-            acquired_on=date(2022, 3, 1), manufacturer="SIEMENS", field_strength_t=3.0,
-            spacing_mm=(1.0, 1.0, 1.0), series="T1",
-        ),
-        received_at=datetime.now(UTC),
-    )  # fmt: skip
 
 
 # --- one running line-up ----------------------------------------------------------------------
@@ -185,7 +66,7 @@ class Bench:
         for _ in range(count):
             subject, name = uuid.uuid4().hex, f"20260101T000000Z-{uuid.uuid4().hex[:16]}"
             ref = await self._ingest.objects.put(f"scans/{subject}/{name}", subject, b"tiny" * 64)
-            facts.append(_received(subject, ref))
+            facts.append(received(subject, ref))
         return facts
 
     async def announce(self, facts: Sequence[ScanReceived]) -> None:
@@ -197,7 +78,7 @@ class Bench:
     async def completed(self, keys: Sequence[str]) -> dict[str, dict[str, float]]:
         """Wait until all answers are in read model and log; commit times by subject, then step."""
         async with asyncio.timeout(DEADLINE_S):
-            while await self._answered(keys) < 2 * len(keys):
+            while await self._answered(keys) < 2 * len(keys):  # noqa: ASYNC110  # not told
                 await asyncio.sleep(0.1)
         rows = await self.look.fetch(_COMMITS, list(keys))
         found: dict[str, dict[str, float]] = {key: {} for key in keys}
@@ -206,20 +87,34 @@ class Bench:
         return found
 
     async def _answered(self, keys: Sequence[str]) -> int:
-        return await self.look.fetchval(
+        return await self.look.fetchval(  # pyright: ignore[reportReturnType]
             "select (select count(*) from audit.entry where key = any($1) and type = any($2))"
             " + (select count(*) from api.scan_fact join api.scan using (scan_id)"
             "    where subject_id = any($1) and kind in ('predicted', 'withheld'))",
             list(keys), list(ANSWERS),
         )  # fmt: skip
 
-    async def written(self) -> tuple[int, int]:
-        """Write transactions and bytes of write-ahead log since the server began."""
-        row = await self.look.fetchrow(
-            "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as transactions,"
-            " (pg_current_wal_insert_lsn() - '0/0')::bigint as wal_bytes"
-        )
-        return row["transactions"], row["wal_bytes"]
+
+async def _written(connection: asyncpg.Connection) -> tuple[int, int]:
+    """Write transactions and bytes of write-ahead log since the server began."""
+    row = await connection.fetchrow(
+        "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as transactions,"
+        " (pg_current_wal_insert_lsn() - '0/0')::bigint as wal_bytes"
+    )
+    assert row is not None
+    return row["transactions"], row["wal_bytes"]
+
+
+async def _commit_ms(connection: asyncpg.Connection) -> float:
+    """Median of a durable one-row transaction: what this disk, and its load, give just now."""
+    await connection.execute("create table probe_commit (n int)")
+    spent: list[float] = []
+    for n in range(COMMITS):
+        started = time.perf_counter()
+        await connection.execute("insert into probe_commit values ($1)", n)
+        spent.append(1e3 * (time.perf_counter() - started))
+    await connection.execute("drop table probe_commit")
+    return percentile(spent, 50)
 
 
 _COMMITS = """
@@ -288,15 +183,15 @@ async def _fed(
 
 async def measured(bench: Bench, count: int, per_s: float | None) -> Result:
     """Feed a load and say what came of it."""
-    written, cpu = await bench.written(), _cpu()
+    written, cpu = await _written(bench.look), _cpu()
     with sampling() as samples:
         due, steps = await _fed(bench, count, per_s)
     used = [b - a for a, b in zip(cpu, _cpu(), strict=True)]
-    transactions, wal = (b - a for a, b in zip(written, await bench.written(), strict=True))
+    transactions, wal = (b - a for a, b in zip(written, await _written(bench.look), strict=True))
     done = {k: max(at["shown by api"], at["in the audit log"]) for k, at in steps.items()}
     latency_ms = [1e3 * (done[key] - due[key]) for key in due]
     seconds = max(done.values()) - min(due.values())
-    events = await bench.look.fetchval(
+    events: int = await bench.look.fetchval(  # pyright: ignore[reportAssignmentType]
         "select count(*) from bus.record where key = any($1)", list(due)
     )
     return {
@@ -332,82 +227,12 @@ def _cpu() -> tuple[float, float, float]:
     )
 
 
-@contextmanager
-def sampling() -> Iterator[Counter[tuple[str, str]]]:
-    """Look every few milliseconds at what the event loop is doing: task and innermost function."""
-    found: Counter[tuple[str, str]] = Counter()
-    loop_thread, over = threading.get_ident(), threading.Event()
-
-    def look() -> None:
-        while not over.wait(SAMPLE_S):
-            frame = sys._current_frames().get(loop_thread)
-            stack: list[str] = []
-            while frame is not None:
-                code = frame.f_code
-                stack.append(f"{Path(code.co_filename).stem}.{code.co_qualname}")
-                frame = frame.f_back
-            found[_place(stack)] += 1
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield found
-    finally:
-        over.set()
-        thread.join()
-
-
-TASKS = {
-    "worker.Worker._start_leased": "lease",
-    "worker.Worker._work": "handle",
-    "feeder.Feeder.run": "feed",
-    "outbox.Relay.run": "relay",
-    "tasks.Appender.run": "audit append",
-    "tasks.Notary.run": "audit sign",
-}
-PARTS = {
-    "event.decode": "decode event",
-    "event.new_event": "make event",
-    "event.Event.to_bytes": "encode event",
-    "outbox._record": "number event",
-    "inbox.open_envelope": "open envelope",
-    "log.filed": "open envelope",
-    "answer.answer": "answer",
-    "telemetry.span": "span",
-    "telemetry.current_traceparent": "span",
-    "handlers.ScanHandler.transform": "processor's transform",
-    "handlers.Predictor.transform": "ml's transform",
-    "projection._keep": "api's record",
-}
-
-
-def _place(stack: Sequence[str]) -> tuple[str, str]:
-    """Name a stack (innermost first) by the task it belongs to and the part it is in."""
-    if any(each.startswith("selectors.") for each in stack[:1]):
-        return "idle", ""
-    task = next((TASKS[each] for each in stack if each in TASKS), "event loop")
-    sql = any(each.startswith(("connection.", "pool.", "transaction.")) for each in stack)
-    part = next((PARTS[each] for each in stack if each in PARTS), "")
-    return task, "asyncpg" if sql else part or "other"
-
-
-def profile(samples: Counter[tuple[str, str]]) -> dict[str, float]:
-    """Percent of all samples by place, most first."""
-    total = sum(samples.values()) or 1
-    return {
-        f"{task}: {part}" if part else task: 100 * n / total
-        for (task, part), n in samples.most_common(14)
-    }
-
-
 # --- the whole --------------------------------------------------------------------------------
-
-LINE_UPS = {"six services": real_line_up, "bare hops": bare_line_up}
 
 
 async def run(scans: int, low_scans: int, names: Sequence[str] = tuple(LINE_UPS)) -> Result:
     """Measure every line-up and the ceiling on one server."""
-    result: Result = {"machine": machine(), "line_ups": {}, "ceiling": {}}
+    result: Result = {"machine": machine(), "line_ups": {}, "ceiling": {}, "commit_ms": {}}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with embedded_postgres(Path(folder)) as url:  # the setting needs a restart
             admin = await asyncpg.connect(url)
@@ -419,6 +244,7 @@ async def run(scans: int, low_scans: int, names: Sequence[str] = tuple(LINE_UPS)
                 async with fresh_database(url) as database:
                     say(f"flow: {name}")
                     async with running(database, LINE_UPS[name]()) as bench:
+                        result["commit_ms"][name] = await _commit_ms(bench.look)
                         result["line_ups"][name] = {
                             "saturated": await measured(bench, scans, None),
                             "low": await measured(bench, low_scans, LOW_PER_S),
@@ -436,11 +262,11 @@ async def _ceilings(database: str, events: Sequence[tuple[str, bytes]], scans: i
     for batch, connections, count in ((1, 1, scans // 2), (1, 8, scans), (100, 1, 2 * scans)):
         copied = ceiling.copies(events, count)
         look = await asyncpg.connect(database)
-        before = await Bench.written(Bench(None, look))  # type: ignore[arg-type]
+        before = await _written(look)
         started = time.perf_counter()
         spent = await ceiling.write(database, copied, batch, connections)
         seconds = time.perf_counter() - started
-        after = await Bench.written(Bench(None, look))  # type: ignore[arg-type]
+        after = await _written(look)
         await look.close()
         found.append({
             "batch": batch, "connections": connections, "scans": count, "seconds": seconds,
@@ -457,6 +283,8 @@ def show(result: Result) -> None:
     """Print the tables."""
     print("## Flow: scans through all services, measuring stubbed")
     print(f"\n{json.dumps(result['machine'])}")
+    for name, commit in result["commit_ms"].items():
+        print(f"\nOne durable commit of one row, just before {name}: {commit:.2f} ms (median).")
     rows: list[list[object]] = []
     for name, line_up in result["line_ups"].items():
         for load, m in line_up.items():

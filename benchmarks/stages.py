@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +105,9 @@ def crypt(size: int) -> Result:
     piece = os.urandom(CHUNK_BYTES)
     pieces = [piece] * (size // CHUNK_BYTES)
     key = os.urandom(32)
-    bound = {"subject_key": key, "object_id": "scans/x/y", "subject_id": SUBJECT}
+    bound: dict[str, Any] = {
+        "subject_key": key, "object_id": "scans/x/y", "subject_id": SUBJECT,
+    }  # fmt: skip
     cipher, nonces = AESGCM(key), [n.to_bytes(12, "big") for n in range(len(pieces))]
     sealed = list(encrypt(pieces, **bound))
     plainly = [cipher.encrypt(nonce, p, None) for nonce, p in zip(nonces, pieces, strict=True)]
@@ -131,7 +133,7 @@ def crypt(size: int) -> Result:
 
 
 @contextmanager
-def memory_samples() -> Iterator[list[tuple[float, float]]]:
+def memory_samples() -> Generator[list[tuple[float, float]]]:
     """Look at this process' resident memory again and again: (time, MB)."""
     found: list[tuple[float, float]] = []
     over = threading.Event()
@@ -194,8 +196,10 @@ def show(result: Result) -> None:
     print("## Stages of one scan")
     print(f"\n{json.dumps(result['machine'])}")
     taken, runs = result["intake"], result["measuring"]
-    print(f"\nThe sample: {taken[0]['files']} files, {taken[0]['bytes'] / 1e6:.1f} MB,"
-          f" made in {result['make_sample_s']:.1f} s. Networks: {result['threads']} threads.")  # fmt: skip
+    print(
+        f"\nThe sample: {taken[0]['files']} files, {taken[0]['bytes'] / 1e6:.1f} MB,"
+        f" made in {result['make_sample_s']:.1f} s; networks on {result['threads']} threads."
+    )
     rows: list[tuple[str, str, str]] = [
         (
             "intake: parse, check, de-identify, pack",

@@ -17,6 +17,7 @@ from memoryguard.common.contracts import artifacts
 from memoryguard.common.contracts.event import decode
 from memoryguard.common.contracts.events import AtrophyScored, ScanReceived
 from memoryguard.common.contracts.flow import FACTS
+from memoryguard.common.contracts.meanings import MEANINGS
 from memoryguard.common.errors import Rejected
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,28 @@ def test_an_example_uses_every_field_of_its_fact(name: str) -> None:
     event = golden_events()[name]
     left_out = {f for f in type(event.data).model_fields if f not in event.data.model_fields_set}
     assert left_out <= {"modality", "overall_reason", "change_reason"}  # set when others are null
+
+
+@pytest.mark.parametrize("name", EVERY_TYPE)
+def test_every_field_says_what_it_means(name: str) -> None:
+    schema = _schema(name)
+    unsaid = [
+        f"{part.get('title')}.{field}"
+        for part in (schema, *schema["$defs"].values())
+        for field, described in part["properties"].items()
+        if not described["description"]
+    ]
+    assert not unsaid, "say it in events.py, or for every event in contracts/meanings.py"
+
+
+def test_no_meaning_is_left_over() -> None:
+    fields = {
+        field
+        for name in EVERY_TYPE
+        for part in (_schema(name), *_schema(name)["$defs"].values())
+        for field in part["properties"]
+    }
+    assert set(MEANINGS) <= fields
 
 
 def test_what_was_once_written_is_read_for_ever() -> None:

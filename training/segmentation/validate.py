@@ -125,13 +125,28 @@ def _noise(like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, 1, like.shape).astype(np.float32)
 
 
+def cores(reading: Reading, level: float) -> dict[str, float]:
+    """Soft volumes (mm3) of only those voxels whose probability is over `level`."""
+    out: dict[str, float] = {}
+    for side, hippocampus, central in zip(
+        ("left", "right"), reading.hippocampi, reading.central, strict=True
+    ):
+        for name, soft in (("hippocampus", hippocampus), ("lateral_ventricle", central)):
+            p = soft.of(name)
+            out[f"{name}_{side}"] = float(p[p > level].sum()) * soft.grid.voxel_volume_mm3
+    third = [soft.of("third_ventricle") for soft in reading.central]
+    cell = reading.central[0].grid.voxel_volume_mm3
+    out["third_ventricle"] = sum(float(p[p > level].sum()) for p in third) / 2 * cell
+    return out
+
+
 def note(reading: Reading, true: dict[str, float]) -> dict[str, Any]:
     """Everything that thresholds and calibration are made of."""
     whole = reading.whole
     inside = [name for name in whole.names if name not in ("background", "head")]
     return {
         "raw": volumes.raw_volumes(whole, reading.hippocampi, reading.central),
-        "hard": [float((p.of("hippocampus") > 0.5).sum()) for p in reading.hippocampi],
+        "cores": {str(level): cores(reading, level) for level in (0.1, 0.3, 0.5)},
         "thirds": [p.volume_mm3("third_ventricle") for p in reading.central],
         "truth": true,
         "fit": asdict(reading.fit),

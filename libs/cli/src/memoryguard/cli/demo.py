@@ -164,7 +164,7 @@ async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> Non
     out.rule("[bold]Is it in the audit log?")
     key = VerifierKey.parse(key_text(home))
     entries = (await officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
-    last = entries[-1]
+    last = next((e for e in reversed(entries) if ".risk." in e["type"]), entries[-1])
     body = await officer.get_bytes(f"/api/v1/audit/entries/{last['sequence']}")
     proof = EntryProof.parse(await _proof_text(officer, last["sequence"]))
     checkpoint = proof.verify(body, key)

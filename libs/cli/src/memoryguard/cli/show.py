@@ -31,7 +31,7 @@ SEVERITY_STYLES = {
     "uncertain": "cyan",
 }
 VERDICT_STYLES = {"accepted": "bold green", "warned": "bold yellow", "refused": "bold red"}
-GAUGE_WIDTH = 13
+GAUGE_WIDTH = 9
 
 
 def show(document: Mapping[str, Any], title: str = "Result") -> RenderableType:
@@ -85,7 +85,7 @@ def _quality(reasons: list[Mapping[str, str]]) -> Text:
 
 
 def _table(title: str, *columns: tuple[str, Literal["left", "center", "right"]]) -> Table:
-    """Return an empty table; only its first column gives way on a narrow terminal."""
+    """Return an empty table that fits 80 columns; on less, its first column gives way."""
     table = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -99,10 +99,9 @@ def _volumes(document: Mapping[str, Any]) -> RenderableType:
         "Against healthy people of this age, sex and head size",
         ("structure", "left"),
         ("mm³ ± 1 SD", "right"),
-        ("expected", "right"),
         ("z", "right"),
-        ("-3    0    3", "center"),
-        ("centile", "right"),
+        ("-3  0  3", "center"),
+        ("%ile", "right"),
         ("", "left"),
     )
     absent: dict[str, list[str]] = {}
@@ -132,9 +131,7 @@ def _score_cells(score: Mapping[str, Any]) -> list[RenderableType]:
     if z is None:
         return []
     style = SEVERITY_STYLES.get(severity or "", "")
-    expected = score.get("expected_mm3")
     return [
-        Text("" if expected is None else f"{expected:,.0f}", "dim"),
         Text(f"{z:+.2f}", style),
         _gauge(z, style),
         _centile(score.get("centile")),
@@ -170,7 +167,7 @@ def _overall(document: Mapping[str, Any]) -> Text:
     return text.append(f"  {', '.join(part for part in (region, why) if part)}", "dim")
 
 
-def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> Table:
+def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> RenderableType:
     years = next(iter(change.values()))["interval_years"]
     table = _table(
         f"Change over {years:.1f} years, percent a year",
@@ -178,9 +175,9 @@ def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> Table:
         ("measured", "right"),
         ("95 %", "center"),
         ("known truth" if truth else "", "right"),
-        ("published", "left"),
         ("", "left"),
     )
+    published: list[str] = []
     for name, row in change.items():
         interval = row.get("ci95_percent_per_year")
         known = _yearly_percent(truth.get(f"{name}_percent"), truth.get("years") or years)
@@ -190,10 +187,11 @@ def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> Table:
             Text(f"{row['percent_per_year']:+.1f}", "bold"),
             Text(f"{interval[0]:+.1f} … {interval[1]:+.1f}" if interval else "unknown", "dim"),
             Text("" if known is None else f"{known:+.1f}", "magenta"),
-            Text(_published(row.get("published_percent_per_year") or {}), "dim"),
             Text("within noise" if noise else "", "dim"),
         )
-    return table
+        if rates := _published(row.get("published_percent_per_year") or {}):
+            published.append(f"published, {words(name)}: {rates}")
+    return Group(table, Text("\n".join(published), "dim"))
 
 
 def _yearly_percent(total: float | None, years: float) -> float | None:

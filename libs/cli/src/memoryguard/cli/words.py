@@ -6,6 +6,8 @@ from __future__ import annotations
 _NAMES = {
     "apoe4 count": "APOE ε4 alleles",
     "moca": "MoCA",
+    "lateral ventricle left": "lat. ventricle left",
+    "lateral ventricle right": "lat. ventricle right",
     "cortex mean": "cortex thickness",
     "hippocampus total mm3": "hippocampi, mm³",
     "intracranial mm3": "intracranial, mm³",

@@ -20,12 +20,12 @@ from memoryguard.api.markup import Html, el
 from memoryguard.api.page import error_page, page, sign_in_page
 from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
+from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.errors import Denied, Rejected
 from memoryguard.common.http.app import (
     ANONYMOUS,
     CONCERNS,
-    NOBODY,
     PRINCIPAL,
     SESSION_COOKIE,
     principal_of,
@@ -40,6 +40,12 @@ WHY_PUBLIC = "asks for the session itself, to answer with a page that says how t
 STATIC = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 Show = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class NoSuchFile(Rejected):
+    """There is no such static file."""
+
+    http_status = 404
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -194,7 +200,7 @@ def _static() -> HttpHandler:
     async def static(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in bodies:
-            raise Rejected("no_such_file", "there is no such file")
+            raise NoSuchFile("no_such_asset", "there is no such file")
         return web.Response(
             body=bodies[name],
             content_type=STATIC[name],

@@ -27,6 +27,7 @@ from memoryguard.common.contracts.flow import (
     STREAMS,
     Stream,
 )
+from memoryguard.common.contracts.meanings import MEANINGS
 
 SCHEMAS = Path("libs/common/schemas")
 EXAMPLES = Path("libs/common/examples")
@@ -62,7 +63,19 @@ def envelope_of(fact: type[Fact]) -> type[Event]:
 def json_schema(fact: type[Fact]) -> Json:
     """Give the JSON Schema (draft 2020-12) of an event: envelope and fact."""
     schema = envelope_of(fact).model_json_schema(schema_generator=_Plain)
-    return {"$schema": DRAFT, "$id": f"urn:memoryguard:event:{fact.type}", **schema}
+    for part in (schema, *schema["$defs"].values()):
+        if part.get("additionalProperties") is False:
+            del part["additionalProperties"]  # readers pass over what a newer version adds
+    named = {"$schema": DRAFT, "$id": f"urn:memoryguard:event:{fact.type}"}
+    _describe(schema, *schema["$defs"].values())
+    return named | schema
+
+
+def _describe(*parts: Json) -> None:
+    """Say what each field means where its declaration does not."""
+    for part in parts:
+        for name, field in part.get("properties", {}).items():
+            field.setdefault("description", MEANINGS.get(name, ""))
 
 
 def breaks(old: Json, new: Json, where: str = "") -> Iterator[str]:
@@ -92,6 +105,13 @@ def _breaks_at(where: str, old: Any, new: Any) -> Iterator[str]:
         yield from (f"{where}: a member changed" for same in kept if not same)
     elif old != new:
         yield f"{where} changed"
+
+
+def _envelope() -> Json:
+    """Give the schema of the envelope around any fact."""
+    schema = Event.model_json_schema(schema_generator=_Plain)
+    _describe(schema)
+    return schema
 
 
 # --- AsyncAPI ------------------------------------------------------------------------------
@@ -185,6 +205,7 @@ def _component_schemas() -> Json:
         ref_template="#/components/schemas/{model}",
         schema_generator=_Plain,
     )
+    _describe(*document["$defs"].values())
     return _draft_07(document["$defs"])
 
 
@@ -212,7 +233,7 @@ def render(root: Path) -> dict[Path, str]:
     return {
         **{SCHEMAS / f"{name}.json": as_text(schema) for name, schema in schemas.items()},
         Path("docs/FLOW.md"): pages.flow_page(),
-        Path("docs/EVENTS.md"): pages.events_page(schemas, examples),
+        Path("docs/EVENTS.md"): pages.events_page(_envelope(), schemas, examples),
         Path("docs/asyncapi.json"): as_text(asyncapi()),
     }
 

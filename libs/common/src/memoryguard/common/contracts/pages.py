@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from memoryguard.common.contracts.event import Event, Fact
+from memoryguard.common.contracts.event import Fact
 from memoryguard.common.contracts.flow import (
     AUDITED_TOPICS,
     EVERY_SERVICE,
@@ -42,7 +42,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 # --- FLOW.md -------------------------------------------------------------------------------
@@ -122,18 +122,18 @@ def _hearers(stream: Stream, fact: type[Fact]) -> list[str]:
 # --- EVENTS.md -----------------------------------------------------------------------------
 
 
-def events_page(schemas: Mapping[str, Json], examples: Mapping[str, str]) -> str:
+def events_page(envelope: Json, schemas: Mapping[str, Json], examples: Mapping[str, str]) -> str:
     """Write docs/EVENTS.md.
 
     Parameters
     ----------
+    envelope
+        JSON Schema of the envelope around any fact.
     schemas
         JSON Schema of each event, by type.
     examples
         Golden example of each event, by type.
     """
-    envelope = Event.model_json_schema()
-    envelope["properties"]["data"] = {"type": "the fact, one of those below"}
     parts = {
         name: part
         for schema in schemas.values()
@@ -187,6 +187,8 @@ def type_name(schema: Json) -> str:
     """Say a JSON Schema type in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
+        if name == Fact.__name__:
+            return "one of the facts below"
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
         return " or ".join(type_name(member) for member in schema["anyOf"])

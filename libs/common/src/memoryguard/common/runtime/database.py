@@ -102,7 +102,7 @@ async def open_pool(url: str, service: str, size: int = 8) -> Pool:
         raise Misconfigured(
             "database_unreachable",
             f"the database does not accept the role {role_of(service)}",
-            "check MEMORYGUARD_DATABASE_URL; `memoryguard up` or `memoryguard migrate` makes roles",
+            "check MEMORYGUARD_DATABASE_URL; `memoryguard up` makes roles and schemas",
         ) from error
 
 

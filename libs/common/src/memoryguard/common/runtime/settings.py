@@ -38,7 +38,6 @@ class PlatformSettings(BaseSettings):
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     trace_to_console: bool = Field(default=False, description="Print spans to standard error.")
     cpu_workers: int = Field(default=1, ge=1, le=64, description="Processes for long CPU work.")
-    engine_threads: int = Field(default=2, ge=1, le=64, description="Threads of one measurement.")
 
 
 def read_settings() -> PlatformSettings:

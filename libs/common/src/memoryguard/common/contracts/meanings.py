@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a field means, by its name: the same name means the same in every event.
+
+Fields that say it beside their declaration (``Field(description=…)``) are not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MEANINGS: Mapping[str, str] = {
+    # the envelope
+    "specversion": "Version of CloudEvents.",
+    "id": "Unique for its source. Derived from the cause: a replay says the same event again.",
+    "source": "Who says it: /memoryguard/<service>, or an integration's own name.",
+    "type": "memoryguard.<noun>.<past>.v<major>",
+    "time": "When it was said, UTC.",
+    "datacontenttype": "Media type of data.",
+    "partitionkey": "The subject id: everything about one person is in order.",
+    "correlationid": "Id of the event that began it all: one upload, one correlation id.",
+    "causationid": "Id of the event that this one answers.",
+    "traceparent": "W3C trace context.",
+    "producerepoch": "Life of the producer's database; a new one starts a new count.",
+    "producercounter": "1, 2, 3 … without gaps per source and epoch: a missing event shows.",
+    "data": "The fact.",
+    # who and what
+    "scan_id": "One T1-weighted series of one person.",
+    "user_id": "Account of the person; null when the scan is not linked to one.",
+    "actor_id": "Account that did it.",
+    "grantee_id": "Account that may, or no longer may, see the results.",
+    "action": "What was done, as the route's policy names it: scan.analysis and the like.",
+    "service": "Service that did it, or could not.",
+    "modality": "Always MR: nothing else is taken.",
+    "instances": "Number of DICOM instances in the archive.",
+    "received_at": "When intake was complete, UTC.",
+    "person": "What the measurement needs to know about the person.",
+    "sex": "F or M as the scan says; null when it says something else or nothing.",
+    "acquisition": "How the scan was made.",
+    "manufacturer": "Of the scanner.",
+    "scanner_model": "Of the scanner.",
+    "field_strength_t": "Magnetic field, tesla.",
+    "spacing_mm": "Distance between rows, columns and slices as they are stored.",
+    # refusals and failures
+    "code": "Stable snake_case code; docs/ERRORS.md lists those of errors.",
+    "message": "One sentence for people, without any value out of the data.",
+    "reason": "Why.",
+    "reasons": "Why: one or several.",
+    "verdict": "Whether the scan was measured, measured with a warning, or refused.",
+    "topic": "Topic that the event came from.",
+    "event_id": "Id of the event that it is about.",
+    "event_source": "Source of the event that it is about.",
+    "event_type": "Type of the event that it is about.",
+    "attempts": "How often it was tried.",
+    # measurement
+    "engine": "What measured.",
+    "model": "What predicted, or would have.",
+    "name": "Name of the engine or model.",
+    "version": "Version of the engine or model.",
+    "weights_sha256": "Digest of the weights it runs with, hexadecimal.",
+    "quality": "Whether the scan can be measured.",
+    "value": "The value, in the unit that the field above it names; null when there is none.",
+    "volumes_mm3": "Volume per structure, cubic millimetres.",
+    "volume_mm3": "Measured volume.",
+    "error_sd_mm3": "One standard deviation of the measured volume.",
+    "expected_mm3": "What the norm predicts for that age, sex and head size.",
+    "thickness_mm": "Thickness per structure, millimetres.",
+    "seconds": "Duration of each stage.",
+    # scoring
+    "regions": "Each region against healthy people.",
+    "overall": "The worst certain severity of the regions considered; null when there are none.",
+    "overall_reason": "Why there is no word.",
+    "z": "How many residual standard deviations of the norm lie between it and the volume.",
+    "z_sd_parts": "Where the uncertainty of z comes from, each part as a standard deviation.",
+    "severity": "Word for z; uncertain when no class is at least 80 % certain.",
+    "severity_probabilities": "Probability of each class, given the uncertainty of z.",
+    "asymmetry_percent": "200·(left − right)/(left + right) of a pair; positive: left is larger.",
+    "ratios": "Ratios between volumes.",
+    "earlier_scans": "Scan ids of the same person's earlier scans that change is computed from.",
+    "change": "Change per region over the scans of this person.",
+    "scans": "Number of scans that the rate is computed from.",
+    "interval_years": "Years between the first and the last of them.",
+    "percent_per_year": "Rate of change.",
+    "ci95_percent_per_year": "95 % interval of the rate.",
+    "within_measurement_noise": "Whether measuring twice could give as much; null when unknown.",
+    # risk
+    "base": "Mean of the explained output over the background people.",
+    "output": "The explained output for this person: base and contributions add up to it.",
+    "contributions": "What each input adds to the base (SHAP values).",
+    "feature": "Input of the model.",
+    "contribution": "What it adds to the base (a SHAP value).",
+    "missing": "Inputs that are missing, each with a reason code.",
+    # the log
+    "size": "Number of entries that are signed.",
+}
