@@ -137,6 +137,8 @@ async def _first_act(
         scan_id = await _take_in(person, folder / "sample" / scan["folder"], out)
         if number == 0:
             out.print(f"  first result {time.perf_counter() - began:.0f} s after the start")
+        status = await person.get(f"/api/v1/imaging/{scan_id}/status")
+        _expect(status["status"] == "completed", "a good scan was not measured")
     document = await person.get(f"/api/v1/imaging/{scan_id}/analysis")
     out.rule("[bold]Result of the second scan")
     out.print(show(document | {"truth": sample["truth"] | {"years": sample["interval_years"]}}))
@@ -197,6 +199,7 @@ async def _refuse_noise(person: Client, folder: Path, out: Console) -> None:
     for reason in document["quality"]["reasons"]:
         out.print(f"  [yellow]{reason['code']}[/]: {reason['message']}")
     values = [v for v in document["volumes_mm3"].values() if v is not None]
+    _expect(document["status"] == "failed" and not values, "noise was measured")
     out.print(f"  numbers invented: {len(values)}")
 
 
@@ -209,12 +212,23 @@ async def _tamper(home: Home, out: Console) -> None:
         victim: int = await database.fetchval("select max(sequence) / 2 from audit.entry") or 0
         await _flip_byte(database, victim)
         out.print(f"  as the database's owner: one byte of entry {victim} flipped, then")
-        out.print("  ", show_report(await verify_home(home)))
+        report = await verify_home(home)
+        out.print("  ", show_report(report))
+        found = report.first is not None and report.first.first == victim
         await _flip_byte(database, victim)
+        _expect(found, "the changed byte was not found")
         out.print("  the byte put back:")
-        out.print("  ", show_report(await verify_home(home)))
+        report = await verify_home(home)
+        out.print("  ", show_report(report))
+        _expect(report.intact, "the log is not what it was")
     finally:
         await database.close()
+
+
+def _expect(held: bool, otherwise: str) -> None:
+    """End the demo with an error when it does not show what it says."""
+    if not held:
+        raise MemoryGuardError("demo_failed", otherwise, "see up.log in the demo's home")
 
 
 async def _flip_byte(database: Any, sequence: int) -> None:

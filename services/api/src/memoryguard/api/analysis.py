@@ -12,25 +12,12 @@ from typing import Any, TypeAlias
 
 from memoryguard.api.scans import Scan
 from memoryguard.api.status import Problem, latest
+from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 
 Document: TypeAlias = dict[str, Any]
 
 DISCLAIMER = "Research software, not a medical device."
-VOLUMES = (
-    "hippocampus_left",
-    "hippocampus_right",
-    "hippocampus_total",
-    "lateral_ventricle_left",
-    "lateral_ventricle_right",
-    "lateral_ventricles",
-    "third_ventricle",
-    "cortical_grey_matter",
-    "grey_matter",
-    "white_matter",
-    "total_brain",
-    "intracranial",
-)
-GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": ("cortex_mean",)}
+GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": THICKNESS}
 DERIVED = ("asymmetry_percent", "ratios")
 MODALITIES = {"MR": "MRI"}
 # What a severity says about "is it low (a ventricle: large) for age"; absent means not known.
