@@ -51,6 +51,7 @@ class Plan:
     rotation_deg: float = 16.0
     random_contrast: float = 0.16
     stripped: float = 0.15
+    variety: float = 1.0
     held_out: tuple[str, ...] = field(default=("02", "09", "18"))
 
 
@@ -86,7 +87,8 @@ WHOLE = Plan(
         "ventral": (*both(26, 28), 85),
     },
     rest="ventral",
-    steps=1200,
+    steps=1700,
+    random_contrast=0.08,
 )
 
 HELD_OUT_HEAD = Plan(
@@ -107,6 +109,7 @@ HELD_OUT_HEAD = Plan(
     rotation_deg=10.0,
     random_contrast=0.0,
     stripped=0.2,
+    variety=0.4,
 )
 
 HIPPOCAMPUS = Plan(
@@ -131,7 +134,8 @@ HIPPOCAMPUS = Plan(
         "csf": (24,),
     },
     rest="rest",
-    steps=2000,
+    steps=2500,
+    random_contrast=0.08,
 )
 
 VENTRICLES = Plan(

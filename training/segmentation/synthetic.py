@@ -110,7 +110,10 @@ class Generator:
         rx = torch.tensor([[1, 0, 0], [0, c(x), -s(x)], [0, s(x), c(x)]])
         ry = torch.tensor([[c(y), 0, s(y)], [0, 1, 0], [-s(y), 0, c(y)]])
         rz = torch.tensor([[c(z), -s(z), 0], [s(z), c(z), 0], [0, 0, 1]])
-        scale = torch.diag(self._u(0.93, 1.07, 3) * self._u(0.88, 1.14))
+        spread = self.plan.variety
+        scale = torch.diag(
+            (1 + spread * self._u(-0.07, 0.07, 3)) * (1 + spread * self._u(-0.12, 0.14))
+        )
         shear = torch.eye(3) + 0.04 * self._n(3, 3).triu(1)
         return rx @ ry @ rz @ scale @ shear
 
@@ -125,11 +128,17 @@ class Generator:
         matrix = sign[:, None] * self._matrix()
         points = matrix @ (self.grid + shift[:, None]) + head.anchors[key][:, None]
         bend = self._smooth(3, 48.0) * self._u(0.0, 3.5) + self._smooth(3, 20.0) * self._u(0, 1.2)
+        bend = bend * self.plan.variety
         points = points + bend.reshape(3, -1)
+        spread = self.plan.variety
         if self._coin(0.7):
-            points = points + self._u(-20.0, 55.0) * self._field(head, "ventricle_field", points)
+            points = points + spread * self._u(-20.0, 55.0) * self._field(
+                head, "ventricle_field", points
+            )
         if self._coin(0.6):
-            points = points + self._u(-22.0, 12.0) * self._field(head, "hippocampus_field", points)
+            points = points + spread * self._u(-22.0, 12.0) * self._field(
+                head, "hippocampus_field", points
+            )
         return points, matrix
 
     def _field(self, head: Head, name: str, points: torch.Tensor) -> torch.Tensor:

@@ -145,7 +145,7 @@ def note(reading: Reading, true: dict[str, float]) -> dict[str, Any]:
     whole = reading.whole
     inside = [name for name in whole.names if name not in ("background", "head")]
     return {
-        "raw": volumes.raw_volumes(whole, reading.hippocampi, reading.central),
+        "raw": volumes.raw_volumes(whole, reading.hippocampi, reading.central, {}),
         "cores": {str(level): cores(reading, level) for level in (0.1, 0.3, 0.5)},
         "thirds": [p.volume_mm3("third_ventricle") for p in reading.central],
         "truth": true,

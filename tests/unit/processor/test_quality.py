@@ -155,4 +155,4 @@ def test_calibration_states_values_errors_and_reasons() -> None:
     assert Line(reason="not_measured_by_engine").state(9.0) == Measured(
         None, None, "not_measured_by_engine"
     )
-    assert set(Calibration.from_dict({}).lines) == set(VOLUMES)
+    assert set(Calibration.from_dict({"volumes": {}}).lines) == set(VOLUMES)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,7 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Generator[None]:
         """Add the time inside the block to a stage."""
         start = time.perf_counter()
         try:
@@ -139,7 +139,7 @@ class BaselineEngine:
         }
         self._reference: dict[str, list[float]] = json.loads(contents["anatomy.json"])
         calibration: dict[str, Any] = json.loads(contents["calibration.json"])
-        self._calibration = volumes.Calibration.from_dict(calibration["volumes"])
+        self._calibration = volumes.Calibration.from_dict(calibration)
         self._guards = quality.Guards(**calibration["guards"])
 
     def measure(self, image: Image) -> Measurement:

@@ -37,6 +37,13 @@ def loaded_engine(threads: int) -> BaselineEngine:
     return BaselineEngine(threads=threads)
 
 
+def warm_up(threads: int) -> None:
+    """Load networks and readers before the first scan needs them."""
+    import highdicom  # noqa: F401  # seconds of imports  # pyright: ignore[reportUnusedImport]
+
+    loaded_engine(threads)
+
+
 def extract_archive(archive: bytes, threads: int) -> Extract:
     """Measure a stored series; runs in a worker process.
 

@@ -9,7 +9,7 @@ from memoryguard.common.contracts.events import ScanErased, ScanReceived
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
-from memoryguard.processor.extract import extract_archive
+from memoryguard.processor.extract import extract_archive, warm_up
 from memoryguard.processor.handlers import Measure, ScanHandler
 from memoryguard.processor.settings import ProcessorSettings
 
@@ -20,9 +20,14 @@ def recipe(measure: Measure = extract_archive) -> Recipe:
     async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         settings = ProcessorSettings()
         handler = ScanHandler(platform, measure, settings.threads)
+
+        async def warm() -> None:
+            await platform.processes.run(warm_up, settings.threads)
+
         return Service(
             name="processor",
             handlers={ScanReceived: Handler(transform=handler.transform), ScanErased: Handler()},
+            background=[warm],
             concurrency=settings.concurrency,
         )
 

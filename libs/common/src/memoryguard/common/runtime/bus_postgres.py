@@ -33,8 +33,9 @@ class PostgresBus:
         """Append the records in one transaction."""
         if not records:
             return
+        topics = sorted({record.topic for record in records})
         async with self._pool.acquire() as connection, connection.transaction():
-            await self._ensure_topics(connection, {record.topic for record in records})
+            await self._ensure_topics(connection, topics)
             await lock(connection, "bus")
             await connection.execute(
                 "insert into bus.record (position, topic, key, body)"
@@ -45,11 +46,11 @@ class PostgresBus:
                 [record.key for record in records],
                 [record.body for record in records],
             )
-            await connection.execute(f"notify {CHANNEL}")
+            await connection.execute("select pg_notify($1, $2)", CHANNEL, " ".join(topics))
 
-    async def _ensure_topics(self, connection: Connection, topics: set[str]) -> None:
+    async def _ensure_topics(self, connection: Connection, topics: Sequence[str]) -> None:
         await connection.execute(
-            "insert into bus.topic select unnest($1::text[]) on conflict do nothing", sorted(topics)
+            "insert into bus.topic select unnest($1::text[]) on conflict do nothing", topics
         )
 
     @asynccontextmanager
@@ -60,8 +61,9 @@ class PostgresBus:
         async with self._pool.acquire() as listener:
             woken = asyncio.Event()
 
-            def wake(*_: object) -> None:
-                woken.set()
+            def wake(_: object, __: int, ___: str, published: object) -> None:
+                if pattern or not set(topics).isdisjoint(str(published).split()):
+                    woken.set()
 
             await listener.add_listener(CHANNEL, wake)
             try:

@@ -21,15 +21,16 @@ from memoryguard.common.runtime.database import Connection, Pool
 
 LEASE_S = 60.0
 
+# "The first open row of its key" is asked row by row through an index. As an anti-join it is the
+# same question, but planned on the statistics of an empty table it took 100 ms at 1,200 open rows.
 _LEASE = """
 with candidate as (
     select position from inbox i
     where (state = 'ready' and not_before <= now()
            or state = 'leased' and leased_until < now())
-      and not exists (
-          select 1 from inbox earlier
-          where earlier.key = i.key and earlier.position < i.position
-            and earlier.state in ('ready', 'leased'))
+      and position = (
+          select min(earlier.position) from inbox earlier
+          where earlier.key = i.key and earlier.state in ('ready', 'leased'))
     order by position limit $1 for update skip locked)
 update inbox
 set state = 'leased', fence = fence + 1, attempts = attempts + 1,

@@ -139,7 +139,8 @@ def sample_field(
     from scipy import ndimage
 
     step = np.linalg.inv(ras_from_ijk) @ grid.ras_from_ijk
-    moved: Any = ndimage.affine_transform(
+    transform: Any = ndimage.affine_transform
+    moved: Any = transform(
         field,
         step[:3, :3],
         step[:3, 3],

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,8 @@ def certainty(probability: NDArray[np.float32]) -> Certainty:
     inside = int(mask.sum())
     if total <= 0.0 or inside == 0:
         return Certainty(1.0, 0.0, 0.0)
-    parts, _ = ndimage.label(mask)
+    labelled: Any = ndimage.label(mask)
+    parts = labelled[0]
     largest = int(np.bincount(parts[mask]).max())
     spread = float((probability * (1.0 - probability)).sum()) / total
     return Certainty(spread, float(probability[mask].mean()), largest / inside)

@@ -60,14 +60,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A `Line` for every volume, measured on held-out synthetic heads."""
+    """A `Line` for every volume, measured on held-out synthetic heads.
+
+    `levels` says for which structures only voxels over a probability count: the networks
+    put a faint rim around the ventricles that a sum of all probabilities would add up.
+    """
 
     lines: dict[str, Line]
+    levels: dict[str, float]
 
     @classmethod
-    def from_dict(cls, stored: dict[str, dict[str, Any]]) -> Calibration:
-        """Read what the calibration script wrote (calibration.json, key ``volumes``)."""
-        return cls({name: Line(**stored.get(name, {})) for name in VOLUMES})
+    def from_dict(cls, stored: dict[str, Any]) -> Calibration:
+        """Read what the calibration script wrote (calibration.json)."""
+        lines = {name: Line(**stored["volumes"].get(name, {})) for name in VOLUMES}
+        return cls(lines, stored.get("levels", {}))
 
 
 def brain(whole: Soft) -> NDArray[np.float32]:
@@ -77,14 +83,22 @@ def brain(whole: Soft) -> NDArray[np.float32]:
     return total
 
 
-def raw_volumes(whole: Soft, hippocampi: list[Soft], central: list[Soft]) -> dict[str, float]:
+def core_mm3(soft: Soft, name: str, levels: dict[str, float]) -> float:
+    """Soft volume of the voxels over the structure's level (all of them by default)."""
+    p = soft.of(name)
+    return float(p[p > levels.get(name, 0.0)].sum(dtype=np.float64)) * soft.grid.voxel_volume_mm3
+
+
+def raw_volumes(
+    whole: Soft, hippocampi: list[Soft], central: list[Soft], levels: dict[str, float]
+) -> dict[str, float]:
     """Soft volumes in mm3 before calibration; left comes first in the lists.
 
     Both central boxes hold the third ventricle: their mean counts.
     """
-    hippocampus = [part.volume_mm3("hippocampus") for part in hippocampi]
-    lateral = [part.volume_mm3("lateral_ventricle") for part in central]
-    third = [part.volume_mm3("third_ventricle") for part in central]
+    hippocampus = [core_mm3(part, "hippocampus", levels) for part in hippocampi]
+    lateral = [core_mm3(part, "lateral_ventricle", levels) for part in central]
+    third = [core_mm3(part, "third_ventricle", levels) for part in central]
     brain_names = [n for n in whole.names if n not in NOT_BRAIN and n not in VENTRICULAR]
     inside_names = [n for n in whole.names if n not in ("background", "head")]
     return {
@@ -107,7 +121,7 @@ def measure(
     whole: Soft, hippocampi: list[Soft], central: list[Soft], calibration: Calibration
 ) -> dict[str, Measured]:
     """Stated volumes with every key of `VOLUMES`."""
-    raw = raw_volumes(whole, hippocampi, central)
+    raw = raw_volumes(whole, hippocampi, central, calibration.levels)
     stated = {name: calibration.lines[name].state(raw[name]) for name in VOLUMES}
     for total, sides in TOTALS.items():
         parts = [stated[side].value for side in sides]
