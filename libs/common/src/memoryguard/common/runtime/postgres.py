@@ -113,27 +113,41 @@ def _socket_folder(folder: Path) -> Path:
 
 
 def _stop_left_over(data: Path) -> None:
-    """Stop a server that outlived its killed parent."""
-    pid = _postmaster(data)
-    if pid is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
+    """Stop a server that outlived its killed parent.
+
+    PostgreSQL itself would believe a lock file whose process is a zombie, or another's by now.
+    Every process of a server works inside its data folder: when none does, nobody uses it, and
+    its lock files may go.
+    """
     deadline = time.monotonic() + START_S
-    while _postmaster(data) is not None:
+    told = False
+    while working := _processes_in(data):
+        postmaster = _postmaster(data)
+        if postmaster in working and not told:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(postmaster, signal.SIGINT)
+            told = True
         if time.monotonic() > deadline:
             raise Misconfigured("postgres_left_over", "an older PostgreSQL does not stop")
         time.sleep(0.02)
 
 
-def _postmaster(data: Path) -> int | None:
-    """Process id of a live server on this folder."""
+def _processes_in(data: Path) -> set[int]:
+    """Live processes whose working folder is the data folder."""
+    found: set[int] = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone, a zombie, or somebody else's
+            if (entry / "cwd").readlink() == data:
+                found.add(int(entry.name))
+    return found
+
+
+def _postmaster(data: Path) -> int:
+    """Process id in the pid file; -1 when there is none."""
     try:
-        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return None
-    return pid if os.fsencode(data) in command else None
+        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return -1
 
 
 def _start(folder: Path, durable: bool) -> tuple[subprocess.Popen[bytes], Path]:
@@ -142,8 +156,10 @@ def _start(folder: Path, durable: bool) -> tuple[subprocess.Popen[bytes], Path]:
     data = folder / "data"
     if not (data / "PG_VERSION").exists():
         _initialise(folder, data)
-    _stop_left_over(data)
     sockets = _socket_folder(folder)
+    _stop_left_over(data)
+    for left_over in (data / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+        left_over.unlink(missing_ok=True)
     return _spawn(data, sockets, folder / "postgres.log", durable), sockets
 
 
