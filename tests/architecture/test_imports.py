@@ -18,7 +18,8 @@ from memoryguard.common.contracts import flow
 PURE = {
     "__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum",
     "functools", "hashlib", "itertools", "json", "math", "operator", "re", "statistics", "struct",
-    "typing", "uuid", "memoryguard.common.errors", "numpy", "scipy",
+    "typing", "uuid", "memoryguard.common.errors", "memoryguard.common.vocabulary", "numpy",
+    "scipy",
 }  # fmt: skip
 PURE_IN = {"audit": {"cryptography"}}  # signatures of checkpoints
 

@@ -14,10 +14,9 @@ import pytest
 
 from memoryguard.cli.analyze import EXIT_MEASURED, EXIT_REFUSED, analyze
 from memoryguard.common.errors import Rejected
+from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 from memoryguard.processor.domain.image import Image
 from memoryguard.processor.domain.measurement import (
-    THICKNESSES,
-    VOLUMES,
     Measured,
     Measurement,
     Quality,
@@ -77,7 +76,7 @@ def test_the_document_has_the_promised_keys(scan: Path) -> None:
     assert document["quality"] == {"verdict": "accepted", "reasons": []}
     assert set(document["engine"]) == {"name", "version", "weights_sha256"}
     assert tuple(document["volumes_mm3"]) == VOLUMES
-    assert tuple(document["thickness_mm"]) == THICKNESSES
+    assert tuple(document["thickness_mm"]) == THICKNESS
     assert {"z", "centile", "severity"} <= set(document["atrophy"]["regions"]["hippocampus_left"])
     assert set(document["seconds"]) == {"read", "net", "score", "predict", "total"}
 

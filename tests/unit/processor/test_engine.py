@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from memoryguard.common.errors import Misconfigured
+from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 from memoryguard.processor.domain.image import Image
-from memoryguard.processor.domain.measurement import THICKNESSES, VOLUMES, Measurement
+from memoryguard.processor.domain.measurement import Measurement
 from memoryguard.processor.engine import WEIGHTS, BaselineEngine
 
 TEMPLATE = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
@@ -54,7 +55,7 @@ def value(measurement: Measurement, name: str) -> float:
 
 def test_every_key_has_a_value_or_a_reason(measured: Measurement) -> None:
     assert set(measured.volumes_mm3) == set(VOLUMES)
-    assert set(measured.thickness_mm) == set(THICKNESSES)
+    assert set(measured.thickness_mm) == set(THICKNESS)
     for entry in (*measured.volumes_mm3.values(), *measured.thickness_mm.values()):
         assert (entry.value is None) is (entry.reason is not None)
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from memoryguard.common.vocabulary import VOLUMES
 from memoryguard.processor.domain.anatomy import Fit, MidPlane, fit_reference, mid_plane
 from memoryguard.processor.domain.drawing import Soft
 from memoryguard.processor.domain.image import Image, box
-from memoryguard.processor.domain.measurement import VOLUMES, Measured
+from memoryguard.processor.domain.measurement import Measured
 from memoryguard.processor.domain.quality import (
     Certainty,
     Findings,

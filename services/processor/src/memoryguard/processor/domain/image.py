@@ -115,7 +115,7 @@ def smoothed(image: Image, spacing_mm: float) -> Image:
     sigma = 0.35 * np.sqrt(np.clip(spacing_mm**2 - own**2, 0.0, None)) / own
     if not np.any(sigma > 0.2):
         return image
-    blurred = ndimage.gaussian_filter(image.voxels, tuple(sigma), truncate=2.5)
+    blurred: Any = ndimage.gaussian_filter(image.voxels, tuple(sigma), truncate=2.5)
     return Image(blurred, image.ras_from_ijk)
 
 

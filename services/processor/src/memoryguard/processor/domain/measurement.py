@@ -4,26 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-VOLUMES: Final = (
-    "hippocampus_left",
-    "hippocampus_right",
-    "hippocampus_total",
-    "lateral_ventricle_left",
-    "lateral_ventricle_right",
-    "lateral_ventricles",
-    "third_ventricle",
-    "cortical_grey_matter",
-    "grey_matter",
-    "white_matter",
-    "total_brain",
-    "intracranial",
-)
-THICKNESSES: Final = ("cortex_mean",)
+from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 
 Verdict = Literal["accepted", "warned", "refused"]
 
@@ -67,7 +53,7 @@ class Quality:
 class Measurement:
     """Everything measured in one scan.
 
-    `volumes_mm3` has every key of `VOLUMES` and `thickness_mm` of `THICKNESSES`. `labels`
+    `volumes_mm3` has every key of `VOLUMES` and `thickness_mm` of `THICKNESS`. `labels`
     (int16, FreeSurfer numbers) lies on the input's grid and is None when refused.
     `seconds` holds wall time by stage.
     """
@@ -83,5 +69,5 @@ def nothing(reason: str) -> tuple[dict[str, Measured], dict[str, Measured]]:
     """Volumes and thicknesses of a scan in which nothing was measured."""
     return (
         {name: Measured(None, None, reason) for name in VOLUMES},
-        {name: Measured(None, None, reason) for name in THICKNESSES},
+        {name: Measured(None, None, reason) for name in THICKNESS},
     )

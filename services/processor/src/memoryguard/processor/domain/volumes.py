@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from memoryguard.common.vocabulary import VOLUMES
 from memoryguard.processor.domain.drawing import Soft
-from memoryguard.processor.domain.measurement import VOLUMES, Measured
+from memoryguard.processor.domain.measurement import Measured
 
 NOT_BRAIN: Final = ("background", "head", "csf")
 VENTRICULAR: Final = ("lateral_ventricle", "third_ventricle", "fourth_ventricle")
