@@ -176,7 +176,8 @@ def analyze(
     from memoryguard.cli.analyze import analyze as measure
     from memoryguard.cli.show import show
 
-    document, status = measure(path, age_years=age, sex=sex, labels_out=labels)
+    with err.status("measuring: about ten seconds"):
+        document, status = measure(path, age_years=age, sex=sex, labels_out=labels)
     _print(document) if json else out.print(show(document))
     raise SystemExit(status)
 
@@ -186,7 +187,8 @@ def sample(folder: Path, *, seed: int = 7, json: AsJson = False) -> None:
     """Make test data without patients: a synthetic person's two scans, as DICOM."""
     from memoryguard.cli.sample import make_sample
 
-    person = make_sample(folder, seed)
+    with err.status("making two scans: about ten seconds"):
+        person = make_sample(folder, seed)
     if json:
         _print(person.document)
     else:

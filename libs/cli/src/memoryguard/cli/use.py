@@ -61,7 +61,8 @@ async def watch(access: Access, imaging_id: str, as_json: bool, out: Console) ->
 def describe(status: Document) -> str:
     """One line about a scan's status."""
     stages = status.get("stages") or {}
-    seconds = sum(took for stage, took in stages.items() if stage != "total")
+    reached = sum(took for stage, took in stages.items() if stage != "total")
+    seconds = stages.get("total", reached)
     line = f"  {status['status']:<11} {status.get('stage') or '':<10} {seconds:6.1f} s"
     if status.get("error"):
         line += f"  {status['error']['code']}: {status['error']['message']}"
