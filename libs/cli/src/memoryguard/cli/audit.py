@@ -15,7 +15,7 @@ from memoryguard.audit.domain.note import VerifierKey
 from memoryguard.audit.domain.report import Entry, Report
 from memoryguard.audit.verify import verify_log
 from memoryguard.cli.home import Home
-from memoryguard.common.runtime.database import connect
+from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.common.runtime.postgres import embedded_postgres
 
 ORIGIN = "memoryguard/audit"
@@ -23,10 +23,8 @@ ORIGIN = "memoryguard/audit"
 
 async def verify_home(home: Home) -> Report:
     """Verify the log of a home, whether its platform runs or not."""
-    key = VerifierKey(ORIGIN, home.audit_public_key())
-    off_the_box = await asyncio.to_thread(sent_checkpoints, home.folder / "objects")
     async with database_of(home) as url:
-        return await verify_database(url, key, off_the_box)
+        return await verify_database(url, key_of(home), await sent_checkpoints(home))
 
 
 async def verify_database(url: str, key: VerifierKey, off_the_box: list[str]) -> Report:
@@ -44,13 +42,18 @@ async def verify_database(url: str, key: VerifierKey, off_the_box: list[str]) ->
     connection = await connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            notes = await connection.fetch("select note from audit.checkpoint order by size")
-            rows = await connection.fetch(
-                "select sequence, body, hash from audit.entry order by sequence"
-            )
-            nodes = await connection.fetch("select level, position, hash from audit.node")
+            return await verify_connection(connection, key, off_the_box)
     finally:
         await connection.close()
+
+
+async def verify_connection(
+    connection: Connection, key: VerifierKey, off_the_box: list[str]
+) -> Report:
+    """Verify the log as a connection sees it, inside one snapshot."""
+    notes = await connection.fetch("select note from audit.checkpoint order by size")
+    rows = await connection.fetch("select sequence, body, hash from audit.entry order by sequence")
+    nodes = await connection.fetch("select level, position, hash from audit.node")
     stored = {(n["level"], n["position"]): bytes(n["hash"]) for n in nodes}
     return await asyncio.to_thread(
         verify_log,
@@ -66,9 +69,12 @@ def _entry(row: asyncpg.Record) -> Entry:
     return Entry(row["sequence"], bytes(row["body"]), bytes(row["hash"]))
 
 
-def sent_checkpoints(objects: Path) -> list[str]:
-    """Checkpoints in a folder store, the smallest first."""
-    folder = objects / "checkpoints"
+async def sent_checkpoints(home: Home) -> list[str]:
+    """Checkpoints in a home's object store, the smallest first."""
+    return await asyncio.to_thread(_read_checkpoints, home.folder / "objects" / "checkpoints")
+
+
+def _read_checkpoints(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted(folder.glob("*")) if path.is_file()]
 
 
@@ -102,6 +108,6 @@ def report_document(report: Report) -> dict[str, Any]:
     }
 
 
-def key_text(home: Home) -> str:
-    """Return the log's verifier key in C2SP form."""
-    return str(VerifierKey(ORIGIN, home.audit_public_key()))
+def key_of(home: Home) -> VerifierKey:
+    """Return the key that a home's log is verified with; ``str`` of it is its C2SP form."""
+    return VerifierKey(ORIGIN, home.audit_public_key())

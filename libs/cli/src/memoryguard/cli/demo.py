@@ -20,9 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from memoryguard.audit.domain.note import VerifierKey
 from memoryguard.audit.domain.proof import EntryProof
-from memoryguard.cli.audit import key_text, verify_home
+from memoryguard.cli.audit import key_of, sent_checkpoints, verify_connection, verify_home
 from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.operate import show_report
@@ -30,7 +29,7 @@ from memoryguard.cli.sample import make_noise, make_sample
 from memoryguard.cli.show import show
 from memoryguard.cli.use import describe, upload_with_progress
 from memoryguard.common.errors import MemoryGuardError, Unavailable
-from memoryguard.common.runtime.database import connect
+from memoryguard.common.runtime.database import Connection, connect
 
 PERSON = "synthetic-person"
 START_S = 60.0
@@ -164,12 +163,11 @@ async def _take_in(person: Client, folder: Path, out: Console) -> str:
 async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> None:
     """Fetch the proof of the scan's last event and verify it here, offline."""
     out.rule("[bold]Is it in the audit log?")
-    key = VerifierKey.parse(key_text(home))
     entries = (await officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
     last = next((e for e in reversed(entries) if ".risk." in e["type"]), entries[-1])
     body = await officer.get_bytes(f"/api/v1/audit/entries/{last['sequence']}")
     proof = EntryProof.parse(await _proof_text(officer, last["sequence"]))
-    checkpoint = proof.verify(body, key)
+    checkpoint = proof.verify(body, key_of(home))
     out.print(
         f"  {len(entries)} events about this scan; entry {last['sequence']} ({last['type']})\n"
         f"  is proved by {len(proof.hashes)} hashes under the signed checkpoint of"
@@ -204,25 +202,30 @@ async def _refuse_noise(person: Client, folder: Path, out: Console) -> None:
 
 
 async def _tamper(home: Home, out: Console) -> None:
-    """Change one byte as the database's owner, find it, and put it back."""
+    """Change one byte as the database's owner and find it.
+
+    The change is rolled back, not undone: whenever the demo is killed, the log is whole.
+    """
     out.rule("[bold]Third act: one byte of the log is changed behind its back")
     running: dict[str, Any] = home.running() or {}
+    sent = await sent_checkpoints(home)
     database = await connect(running["database_url"])
     try:
+        change = database.transaction(isolation="repeatable_read")
+        await change.start()
         victim: int = await database.fetchval("select max(sequence) / 2 from audit.entry") or 0
         await _flip_byte(database, victim)
-        out.print(f"  as the database's owner: one byte of entry {victim} flipped, then")
-        report = await verify_home(home)
-        out.print("  ", show_report(report))
-        found = report.first is not None and report.first.first == victim
-        await _flip_byte(database, victim)
-        _expect(found, "the changed byte was not found")
-        out.print("  the byte put back:")
-        report = await verify_home(home)
-        out.print("  ", show_report(report))
-        _expect(report.intact, "the log is not what it was")
+        report = await verify_connection(database, key_of(home), sent)
+        await change.rollback()
     finally:
         await database.close()
+    out.print(f"  as the database's owner, triggers off: one byte of entry {victim} flipped, then")
+    out.print("  ", show_report(report))
+    _expect(bool(report.first and report.first.first == victim), "the byte was not found")
+    out.print("  the change rolled back:")
+    report = await verify_home(home)
+    out.print("  ", show_report(report))
+    _expect(report.intact, "the log is not what it was")
 
 
 def _expect(held: bool, otherwise: str) -> None:
@@ -231,13 +234,11 @@ def _expect(held: bool, otherwise: str) -> None:
         raise MemoryGuardError("demo_failed", otherwise, "see up.log in the demo's home")
 
 
-async def _flip_byte(database: Any, sequence: int) -> None:
-    """Flip one bit of an entry, triggers switched off: what an intruder with all rights can do."""
-    async with database.transaction():
-        await database.execute("alter table audit.entry disable trigger user")
-        await database.execute(
-            "update audit.entry set body = set_byte(body, 40, get_byte(body, 40) # 1)"
-            " where sequence = $1",
-            sequence,
-        )
-        await database.execute("alter table audit.entry enable trigger user")
+async def _flip_byte(database: Connection, sequence: int) -> None:
+    """Flip one bit of an entry: what an intruder with every right can do."""
+    await database.execute("alter table audit.entry disable trigger user")
+    await database.execute(
+        "update audit.entry set body = set_byte(body, 40, get_byte(body, 40) # 1)"
+        " where sequence = $1",
+        sequence,
+    )
