@@ -20,6 +20,7 @@ from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.feeder import Feeder
 from memoryguard.common.runtime.outbox import Outbox, Relay
 from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.waiting import wait_until_set
 from memoryguard.common.runtime.worker import Worker
 
 SERVICE = "ml"
@@ -241,6 +242,24 @@ async def test_what_cannot_be_read_becomes_a_dead_letter(pool: Pool) -> None:
     assert [row[0] for row in await states(pool)] == ["b"]
     (letter,) = await pool.fetch("select body from outbox")
     assert json.loads(letter["body"])["data"]["code"] == "malformed_event"
+
+
+async def test_a_loop_that_waits_ends_when_cancelled_in_the_moment_of_its_event() -> None:
+    event = asyncio.Event()
+
+    async def endless() -> None:
+        while True:
+            event.clear()
+            await wait_until_set(event, 0.2)
+
+    for _ in range(50):
+        task = asyncio.create_task(endless())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        event.set()
+        task.cancel()
+        await asyncio.wait([task], timeout=2)
+        assert task.cancelled()
 
 
 def test_too_large_an_event_is_refused_before_the_outbox() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from memoryguard.api.projection import CHANNEL
 from memoryguard.common.runtime.database import AWAY, Pool
+from memoryguard.common.runtime.waiting import wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Changes:
             try:
                 while not cut.is_set():
                     await connection.execute("select 1")  # a half-open one is noticed by use
-                    await _wait(cut, ALIVE_S)
+                    await wait_until_set(cut, ALIVE_S)
             finally:
                 if not connection.is_closed():
                     connection.remove_termination_listener(on_cut)
@@ -73,10 +74,3 @@ class Changes:
     def _heard(self, _connection: object, _pid: int, _channel: str, scan_id: object) -> None:
         for changed in self._watched.get(str(scan_id), ()):
             changed.set()
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

@@ -17,6 +17,7 @@ from memoryguard.common.http.app import record_read, stopping_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.waiting import wait_until_set
 from memoryguard.common.security.policy import PEOPLE, Policy
 
 POLL_S = 1.0
@@ -65,7 +66,7 @@ async def _awaited(platform: Platform, request: web.Request, changed: asyncio.Ev
                 raise
         else:
             return
-        await _wait(changed)
+        await wait_until_set(changed, POLL_S)
 
 
 async def _send_until_final(
@@ -88,12 +89,5 @@ async def _send_until_final(
             last_write = time.monotonic()
         if scan.standing.final:
             break
-        await _wait(changed)
+        await wait_until_set(changed, POLL_S)
     await response.write_eof()
-
-
-async def _wait(changed: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(changed.wait(), POLL_S)
-    except TimeoutError:
-        return

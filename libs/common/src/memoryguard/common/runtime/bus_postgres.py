@@ -17,6 +17,7 @@ import asyncpg
 
 from memoryguard.common.runtime.bus import Received, Record
 from memoryguard.common.runtime.database import Connection, Pool, lock
+from memoryguard.common.runtime.waiting import wait_until_set
 
 CHANNEL = "memoryguard_bus"
 BATCH_RECORDS = 500
@@ -99,10 +100,7 @@ class PostgresConsumer:
                 yield batch
                 await self._commit(batch)
             else:
-                try:
-                    await asyncio.wait_for(self._woken.wait(), POLL_S)
-                except TimeoutError:
-                    continue
+                await wait_until_set(self._woken, POLL_S)
 
     async def _fetch(self) -> list[Received]:
         rows: list[asyncpg.Record] = await self._pool.fetch(

@@ -25,6 +25,7 @@ from memoryguard.common.runtime.database import (
     lock_key,
 )
 from memoryguard.common.runtime.telemetry import current_traceparent
+from memoryguard.common.runtime.waiting import wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -149,12 +150,8 @@ class Relay:
     async def _publish_forever(self, connection: Connection) -> None:
         while True:
             self._outbox.waiting.clear()
-            if await self.publish_batch(connection) == BATCH_EVENTS:
-                continue
-            try:
-                await asyncio.wait_for(self._outbox.waiting.wait(), POLL_S)
-            except TimeoutError:
-                continue
+            if await self.publish_batch(connection) < BATCH_EVENTS:
+                await wait_until_set(self._outbox.waiting, POLL_S)
 
     async def publish_batch(self, connection: Connection) -> int:
         """Number, publish and mark up to ``BATCH_EVENTS`` unsent events; how many there were.

@@ -20,6 +20,7 @@ from memoryguard.common.runtime.database import AWAY, Connection, Pool
 from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.telemetry import HANDLE_SECONDS, HANDLED, span
+from memoryguard.common.runtime.waiting import wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Worker:
             while not self._stopping:
                 self.arrived.clear()
                 if await self._start_leased(group) == 0:
-                    await self._wait_for_work()
+                    await wait_until_set(self.arrived, POLL_S)
             while self._tasks:
                 await asyncio.wait(self._tasks)
             renewing.cancel()
@@ -78,12 +79,6 @@ class Worker:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(rows)
-
-    async def _wait_for_work(self) -> None:
-        try:
-            await asyncio.wait_for(self.arrived.wait(), POLL_S)
-        except TimeoutError:
-            return
 
     async def _renew_forever(self) -> None:
         while True:
