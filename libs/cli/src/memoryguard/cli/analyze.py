@@ -25,17 +25,15 @@ from memoryguard.common.contracts.events import (
     AtrophyScored,
     Engine,
     Person,
-    Quality,
-    Quantity,
-    Reason,
     RiskPredicted,
     RiskWithheld,
     VolumesExtracted,
 )
 from memoryguard.common.errors import Rejected
-from memoryguard.processor.domain.measurement import Measured, Measurement, nothing
+from memoryguard.processor.domain.measurement import Measurement, nothing
 from memoryguard.processor.domain.measurement import Quality as Verdict
 from memoryguard.processor.domain.measurement import Reason as Because
+from memoryguard.processor.extract import identity, quality, quantities
 
 if TYPE_CHECKING:
     from memoryguard.processor.engine import BaselineEngine
@@ -83,10 +81,11 @@ def analyze(
     """
     started = perf_counter()
     _check_target(labels_out)
-    identity, measured = _measure(engine or _load_engine(), path, labels_out)
+    chosen = engine or _load_engine()
+    measured = _measure(chosen, path, labels_out)
     header = read_header(path)
     person = replace(header, age_years=age_years or header.age_years, sex=sex or header.sex)
-    scan = _fact(identity, measured, person)
+    scan = _fact(identity(chosen), measured, person)
     if scan.quality.verdict == "refused":
         scored, risk = None, None
     else:
@@ -113,15 +112,10 @@ def _check_target(labels_out: Path | None) -> None:
         raise Rejected("no_such_folder", "The folder for the label map does not exist.")
 
 
-def _measure(
-    engine: BaselineEngine, path: Path, labels_out: Path | None
-) -> tuple[Engine, Measurement]:
+def _measure(engine: BaselineEngine, path: Path, labels_out: Path | None) -> Measurement:
     """Read and measure; a file that cannot be read is a refusal with its code."""
     from memoryguard.processor.series import read_path
 
-    identity = Engine(
-        name=engine.name, version=engine.version, weights_sha256=engine.weights_sha256
-    )
     started = perf_counter()
     try:
         image = read_path(path)
@@ -131,11 +125,10 @@ def _measure(
         reason = Because(error.code, f"{error.message} {error.hint}".strip())
         volumes, thickness = nothing(error.code)
         seconds = {"read": perf_counter() - started}
-        refusal = Measurement(Verdict("refused", (reason,)), volumes, thickness, None, seconds)
-        return identity, refusal
+        return Measurement(Verdict("refused", (reason,)), volumes, thickness, None, seconds)
     if labels_out is not None and measured.labels is not None:
         _write_labels(labels_out, measured.labels, image.ras_from_ijk)
-    return identity, replace(measured, seconds=seconds | measured.seconds)
+    return replace(measured, seconds=seconds | measured.seconds)
 
 
 def _write_labels(
@@ -153,25 +146,15 @@ def _fact(engine: Engine, measured: Measurement, person: Header) -> VolumesExtra
         subject_id=LOCAL,
         scan_id=LOCAL,
         engine=engine,
-        quality=Quality(
-            verdict=measured.quality.verdict,
-            reasons=tuple(Reason(code=r.code, message=r.message) for r in measured.quality.reasons),
-        ),
-        volumes_mm3=_quantities(measured.volumes_mm3),
-        thickness_mm=_quantities(measured.thickness_mm),
+        quality=quality(measured),
+        volumes_mm3=quantities(measured.volumes_mm3),
+        thickness_mm=quantities(measured.thickness_mm),
         person=Person(age_years=person.age_years, sex=person.sex),
         acquisition=Acquisition(
             manufacturer=person.manufacturer, field_strength_t=person.field_strength_t
         ),
         seconds=measured.seconds,
     )
-
-
-def _quantities(measured: Mapping[str, Measured]) -> dict[str, Quantity]:
-    return {
-        name: Quantity(value=m.value, error_sd=m.error_sd, reason=m.reason)
-        for name, m in measured.items()
-    }
 
 
 def _score_and_explain(

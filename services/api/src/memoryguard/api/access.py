@@ -117,8 +117,6 @@ async def _change(
         raise Rejected("own_account", "your own results are yours anyway")
     kind = AccessGranted if granted else AccessRevoked
     fact = kind(subject_id=subject_id, user_id=user_id, grantee_id=grantee_id, actor_id=user_id)
-    async with platform.pool.acquire() as connection, connection.transaction():
-        await platform.outbox.append(connection, [fact])
-    platform.outbox.wake()
+    await platform.say(fact)
     document = {"user_id": user_id, "grantee_id": grantee_id, "granted": granted}
     return web.json_response(document, status=202)

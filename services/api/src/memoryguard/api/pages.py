@@ -20,15 +20,12 @@ from memoryguard.api.markup import Html, el
 from memoryguard.api.page import error_page, page, sign_in_page
 from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
-from memoryguard.common.contracts.event import NOBODY
-from memoryguard.common.contracts.events import AccessDenied, AccessRead
+from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Denied, Rejected
 from memoryguard.common.http.app import (
-    ANONYMOUS,
-    CONCERNS,
-    PRINCIPAL,
-    SESSION_COOKIE,
+    authorize,
     principal_of,
+    record_denied,
     record_read,
 )
 from memoryguard.common.http.route import HttpHandler, Route
@@ -80,25 +77,15 @@ def routes(platform: Platform) -> list[Route]:
 def _guarded(platform: Platform, policy: Policy, show: Show) -> HttpHandler:
     async def serve(request: web.Request) -> web.StreamResponse:
         try:
-            request[PRINCIPAL] = _authorize(platform, policy, request)
+            authorize(platform, policy, request)
             response = await show(request)
             await record_read(platform, policy, request)
         except Denied as error:
-            await _record_denied(platform, policy, request, error)
+            await record_denied(platform, policy, request, error)
             return _refusal(error)
         return response
 
     return serve
-
-
-def _authorize(platform: Platform, policy: Policy, request: web.Request) -> Principal:
-    header = request.headers.get("Authorization", "")
-    token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
-    principal = platform.tokens.verify(token or request.cookies.get(SESSION_COOKIE, ""))
-    request[PRINCIPAL] = principal
-    if not policy.allows(principal):
-        raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
-    return principal
 
 
 def _refusal(error: Denied) -> web.Response:
@@ -107,29 +94,6 @@ def _refusal(error: Denied) -> web.Response:
     if error.http_status == 404:
         return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
     return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
-
-
-async def _record_denied(
-    platform: Platform, policy: Policy, request: web.Request, error: Denied
-) -> None:
-    principal: Principal | None = request.get(PRINCIPAL)
-    about = request.get(CONCERNS, {})
-    fact = AccessDenied(
-        subject_id=about.get("subject_id") or NOBODY,
-        actor_id=principal.user_id if principal else ANONYMOUS,
-        action=policy.action,
-        service=platform.name,
-        code=error.code,
-        scan_id=about.get("scan_id"),
-        user_id=about.get("user_id"),
-    )
-    await _append(platform, [fact])
-
-
-async def _append(platform: Platform, facts: Sequence[AccessDenied | AccessRead]) -> None:
-    async with platform.pool.acquire() as connection, connection.transaction():
-        await platform.outbox.append(connection, facts)
-    platform.outbox.wake()
 
 
 async def _home(platform: Platform, request: web.Request) -> web.Response:
@@ -175,7 +139,7 @@ async def _record_shown(platform: Platform, principal: Principal, found: Sequenc
         )
         for subject_id, user_id in people
     ]
-    await _append(platform, facts)
+    await platform.say(*facts)
 
 
 def _home_row(scan: Scan) -> Html:

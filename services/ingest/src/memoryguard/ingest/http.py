@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 from aiohttp import BodyPartReader, MultipartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from memoryguard.common.contracts.event import Event, Fact, decode, derived_id, new_event
+from memoryguard.common.contracts.event import Event, decode, derived_id, new_event
 from memoryguard.common.contracts.events import (
     HealthRecorded,
     Reason,
     ScanAvailable,
-    ScanReceived,
     ScanRejected,
 )
 from memoryguard.common.errors import Denied, Rejected
@@ -93,9 +92,11 @@ class Intake:
         except Rejected as error:
             reason = Reason(code=error.code, message=error.message)
             subject_id = self._platform.vault.user_subject_id(user_id)
-            await self._say(ScanRejected(subject_id=subject_id, user_id=user_id, reason=reason))
+            await self._platform.say(
+                ScanRejected(subject_id=subject_id, user_id=user_id, reason=reason)
+            )
             raise
-        new = await self._announce(scan)
+        new = await self._platform.say(scan)
         document = {
             "imaging_id": scan.scan_id,
             "user_id": user_id,
@@ -122,7 +123,7 @@ class Intake:
             raise Rejected("bad_health_metrics", "no metric is given")
         subject_id = self._platform.vault.user_subject_id(user_id)
         shift = timedelta(days=self._platform.vault.date_shift_days(subject_id))
-        await self._say(
+        await self._platform.say(
             HealthRecorded(
                 subject_id=subject_id,
                 user_id=user_id,
@@ -180,17 +181,6 @@ class Intake:
         except (ValueError, AssertionError, EOFError) as error:
             raise Rejected("broken_upload", "the multipart body cannot be read") from error
         return files, fields
-
-    async def _announce(self, scan: ScanReceived) -> bool:
-        async with self._platform.pool.acquire() as connection, connection.transaction():
-            new = await self._platform.outbox.append(connection, [scan])
-        self._platform.outbox.wake()
-        return bool(new)
-
-    async def _say(self, fact: Fact) -> None:
-        async with self._platform.pool.acquire() as connection, connection.transaction():
-            await self._platform.outbox.append(connection, [fact])
-        self._platform.outbox.wake()
 
     async def _say_event(self, event: Event) -> None:
         async with self._platform.pool.acquire() as connection, connection.transaction():

@@ -58,39 +58,21 @@ def extract_archive(archive: bytes, threads: int) -> Extract:
     started = time.perf_counter()
     try:
         image = read_series(archive)
-    except Rejected as error:
-        return refused(engine, error)
-    extract = extract_image(image, threads)
-    reading = time.perf_counter() - started - sum(extract.seconds.values())
-    return Extract(
-        extract.engine, extract.quality, extract.volumes_mm3, extract.thickness_mm,
-        extract.labels_nifti, extract.picture_png, {"read": reading} | extract.seconds,
-    )  # fmt: skip
-
-
-def extract_image(image: Image, threads: int) -> Extract:
-    """Measure an image."""
-    engine = loaded_engine(threads)
-    try:
+        read_s = time.perf_counter() - started
         measurement = engine.measure(image)
     except Rejected as error:
-        return refused(engine, error)
+        return _refused(engine, error)
     started = time.perf_counter()
     labels, picture = _pictures(image, measurement)
+    picture_s = time.perf_counter() - started
     return Extract(
         engine=identity(engine),
-        quality=Quality(
-            verdict=measurement.quality.verdict,
-            reasons=tuple(
-                Reason(code=reason.code, message=reason.message)
-                for reason in measurement.quality.reasons
-            ),
-        ),
+        quality=quality(measurement),
         volumes_mm3=quantities(measurement.volumes_mm3),
         thickness_mm=quantities(measurement.thickness_mm),
         labels_nifti=labels,
         picture_png=picture,
-        seconds=dict(measurement.seconds) | {"picture": time.perf_counter() - started},
+        seconds={"read": read_s, **measurement.seconds, "picture": picture_s},
     )
 
 
@@ -106,6 +88,17 @@ def identity(engine: BaselineEngine) -> Engine:
     return Engine(name=engine.name, version=engine.version, weights_sha256=engine.weights_sha256)
 
 
+def quality(measurement: Measurement) -> Quality:
+    """Give a verdict as an event carries it."""
+    return Quality(
+        verdict=measurement.quality.verdict,
+        reasons=tuple(
+            Reason(code=reason.code, message=reason.message)
+            for reason in measurement.quality.reasons
+        ),
+    )
+
+
 def quantities(measured: Mapping[str, Measured]) -> dict[str, Quantity]:
     """Measured values as an event carries them."""
     return {
@@ -114,7 +107,7 @@ def quantities(measured: Mapping[str, Measured]) -> dict[str, Quantity]:
     }
 
 
-def refused(engine: BaselineEngine, error: Rejected) -> Extract:
+def _refused(engine: BaselineEngine, error: Rejected) -> Extract:
     """Say that a scan cannot be measured."""
     reason = Reason(code=error.code, message=error.message)
     return Extract(

@@ -119,13 +119,16 @@ def _endpoint(platform: Platform, service: str, route: Route, stopping: asyncio.
 async def _answer(platform: Platform, route: Route, request: web.Request) -> web.StreamResponse:
     try:
         if not route.policy.public:
-            request[PRINCIPAL] = _authorize(platform, route.policy, request)
+            authorize(platform, route.policy, request)
         response = await route.handler(request)
         if response.status < 400 and not response.prepared:
             await record_read(platform, route.policy, request)
         return response
     except Denied as error:
-        await _record_denied(platform, route.policy, request, error)
+        try:
+            await record_denied(platform, route.policy, request, error)
+        except AWAY:
+            logger.error("denial not recorded", extra={"action": route.policy.action})
         return problem(error, 401 if error.code == "invalid_token" else error.http_status)
     except MemoryGuardError as error:
         return problem(error)
@@ -138,7 +141,14 @@ async def _answer(platform: Platform, route: Route, request: web.Request) -> web
         return problem(MemoryGuardError("bug", "something went wrong on our side"))
 
 
-def _authorize(platform: Platform, policy: Policy, request: web.Request) -> Principal:
+def authorize(platform: Platform, policy: Policy, request: web.Request) -> None:
+    """Find out who asks, and whether their role may do this at all.
+
+    Raises
+    ------
+    Denied
+        ``invalid_token``, ``not_allowed``.
+    """
     header = request.headers.get("Authorization", "")
     token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
     if not token and request.method == "GET":  # a cookie may read, never change anything
@@ -147,7 +157,6 @@ def _authorize(platform: Platform, policy: Policy, request: web.Request) -> Prin
     request[PRINCIPAL] = principal
     if not policy.allows(principal):
         raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
-    return principal
 
 
 async def record_read(platform: Platform, policy: Policy, request: web.Request) -> None:
@@ -163,12 +172,13 @@ async def record_read(platform: Platform, policy: Policy, request: web.Request) 
         scan_id=about.get("scan_id"),
         user_id=about.get("user_id"),
     )
-    await _append(platform, fact)
+    await platform.say(fact)
 
 
-async def _record_denied(
+async def record_denied(
     platform: Platform, policy: Policy, request: web.Request, error: Denied
 ) -> None:
+    """Write the access event of a request that is refused."""
     principal: Principal | None = request.get(PRINCIPAL)
     about = request.get(CONCERNS, {})
     fact = AccessDenied(
@@ -180,16 +190,7 @@ async def _record_denied(
         scan_id=about.get("scan_id"),
         user_id=about.get("user_id"),
     )
-    try:
-        await _append(platform, fact)
-    except AWAY:
-        logger.error("denial not recorded", extra={"action": policy.action})
-
-
-async def _append(platform: Platform, fact: AccessRead | AccessDenied) -> None:
-    async with platform.pool.acquire() as connection, connection.transaction():
-        await platform.outbox.append(connection, [fact])
-    platform.outbox.wake()
+    await platform.say(fact)
 
 
 @web.middleware

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.bus import Bus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
@@ -31,6 +32,13 @@ class Platform:
     vault: VaultKey
     tokens: TokenVerifier
     processes: Processes
+
+    async def say(self, *facts: Fact) -> list[Event]:
+        """Say facts that no event caused, in a transaction of their own; those that are new."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            new = await self.outbox.append(connection, facts)
+        self.outbox.wake()
+        return new
 
 
 @asynccontextmanager
