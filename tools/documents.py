@@ -79,6 +79,8 @@ def variable(cls: type[BaseSettings], name: str, field: FieldInfo) -> str:
 
 def _setting_rows(cls: type[BaseSettings]) -> Iterator[tuple[str, ...]]:
     for name, field in cls.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseSettings):
+            continue  # has a table of its own
         default = field.default.get_secret_value() if _secret(field) else field.default
         shown = "**required**" if field.is_required() else f"`{default}`"
         kind = str(getattr(field.annotation, "__name__", field.annotation))

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from memoryguard.audit.http import Queries
 from memoryguard.audit.settings import AuditSettings
 from memoryguard.audit.tasks import Appender, Notary
-from memoryguard.common.runtime.objects import open_store
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
@@ -18,7 +17,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join audit's parts."""
     settings = AuditSettings()
     signer = settings.signer()
-    notary = Notary(platform, open_store(platform.settings.storage), signer, settings.checkpoint_s)
+    notary = Notary(platform, platform.store, signer, settings.checkpoint_s)
     return Service(
         name="audit",
         routes=Queries(platform, signer).routes(),

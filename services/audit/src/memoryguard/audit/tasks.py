@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from memoryguard.audit import log
@@ -95,9 +94,7 @@ class Notary:
 
     async def _send_off(self, size: int, note: str) -> None:
         try:
-            await obstore.put_async(
-                self._store, f"checkpoints/{size:020d}", note.encode(), mode="create"
-            )
+            await self._store.put_async(f"checkpoints/{size:020d}", note.encode(), mode="create")
         except AlreadyExistsError:
             logger.critical("a checkpoint of this size was already sent off")
         except (BaseError, OSError):

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
@@ -97,9 +96,7 @@ class ObjectStore:
         ref, sealed = await asyncio.to_thread(_seal, path, subject_id, key, data)
         try:
             async with _reachable():
-                await obstore.put_async(
-                    self._store, path, sealed, mode="create", use_multipart=False
-                )
+                await self._store.put_async(path, sealed, mode="create", use_multipart=False)
         except AlreadyExistsError:
             await self._check_same(ref, subject_id)
         return ref
@@ -135,7 +132,7 @@ class ObjectStore:
             ``object_store_unavailable``.
         """
         async with _reachable():
-            await obstore.put_async(self._store, _key_path(subject_id), ERASED, mode="overwrite")
+            await self._store.put_async(_key_path(subject_id), ERASED, mode="overwrite")
 
     async def _check_same(self, ref: ObjectRef, subject_id: str) -> None:
         try:
@@ -159,7 +156,7 @@ class ObjectStore:
         token = self._keyring.wrap(os.urandom(KEY_BYTES), subject_id)
         try:
             async with _reachable():
-                await obstore.put_async(self._store, path, token, mode="create")
+                await self._store.put_async(path, token, mode="create")
         except AlreadyExistsError:
             return await self._read(path)
         return token
@@ -167,7 +164,7 @@ class ObjectStore:
     async def _read(self, path: str) -> bytes | None:
         try:
             async with _reachable():
-                result = await obstore.get_async(self._store, path)
+                result = await self._store.get_async(path)
                 return bytes(await result.bytes_async())
         except FileNotFoundError:
             return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.runtime import database
@@ -18,6 +19,9 @@ from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.security.tokens import TokenVerifier
 
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Store
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -28,6 +32,7 @@ class Platform:
     pool: database.Pool
     bus: Bus
     outbox: Outbox
+    store: Store
     objects: ObjectStore
     vault: VaultKey
     tokens: TokenVerifier
@@ -62,6 +67,7 @@ async def open_platform(
         Pool for CPU work; shared by the services of one process.
     """
     url = settings.database_url.get_secret_value()
+    store = open_store(settings.storage)
     # Two connections stay taken: the bus's listener and the relay.
     async with await database.open_pool(url, name, size=14) as pool:
         packages = [database.RUNTIME_MIGRATIONS, *([migrations] if migrations else [])]
@@ -72,9 +78,9 @@ async def open_platform(
             pool=pool,
             bus=PostgresBus(pool),
             outbox=Outbox(name),
+            store=store,
             objects=ObjectStore(
-                open_store(settings.storage),
-                KeyRing.from_setting(settings.encryption_keys.get_secret_value()),
+                store, KeyRing.from_setting(settings.encryption_keys.get_secret_value())
             ),
             vault=VaultKey.from_setting(settings.vault_key.get_secret_value()),
             tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),

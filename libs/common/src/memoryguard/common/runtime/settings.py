@@ -4,11 +4,55 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memoryguard.common.errors import Misconfigured
+
+
+class KafkaSettings(BaseSettings):
+    """The bus of a real deployment, and how its topics are made."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_KAFKA_", frozen=True, extra="ignore")
+
+    servers: str = Field(
+        default="",
+        description="host:port of brokers, separated by commas. Empty: the bus is in PostgreSQL.",
+    )
+    prefix: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="Put before every topic and group, in a cluster shared with others.",
+    )
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="Protocol of the brokers' listener."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How a SASL login is proved."
+    )
+    user: str | None = Field(default=None, description="SASL user.")
+    password: SecretStr | None = Field(default=None, description="SASL password.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates that brokers are checked with; the system's else."
+    )
+    client_cert_file: Path | None = Field(
+        default=None, description="Our certificate (PEM), where brokers ask for one."
+    )
+    client_key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+    session_timeout_s: float = Field(
+        default=10.0, gt=0, description="Silence after which a consumer is taken for dead."
+    )
+    partitions: int | None = Field(
+        default=None, ge=1, description="Partitions of a new topic, instead of the flow's."
+    )
+    replication: int = Field(
+        default=1, ge=1, description="Replicas of a new topic; one fewer must confirm a write."
+    )
+    retention_ms: int | None = Field(
+        default=None, ge=-1, description="Retention of a new topic, instead of the flow's."
+    )
 
 
 class PlatformSettings(BaseSettings):
@@ -33,6 +77,7 @@ class PlatformSettings(BaseSettings):
     import_root: Path | None = Field(
         default=None, description="Folder that scan.available events may name files in."
     )
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     host: str = Field(default="127.0.0.1", description="Address to serve HTTP on.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port; 0 takes a free one.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
