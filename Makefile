@@ -9,11 +9,12 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
     && { command -v $$p; break; }; done)
 
-.PHONY: help demo stop test lint types docs bench lock clean
+.PHONY: help demo stop kafka test lint types docs bench lock clean
 
 help:
 	@echo "make demo [KEEP=1]  the whole platform on a synthetic person (KEEP=1 leaves it running)"
 	@echo "make stop           stop a demo that was left running"
+	@echo "make kafka          a real Apache Kafka broker on 127.0.0.1:9092, without Docker"
 	@echo "make test           every test"
 	@echo "make lint types     ruff, import-linter; strict types"
 	@echo "make docs           write the generated documents again"
@@ -26,6 +27,9 @@ demo: $(VENV)/runtime
 
 stop: $(VENV)/runtime
 	@$(BIN)/memoryguard down --home $(HOME_OF_DEMO)
+
+kafka: $(VENV)/runtime .kafka/libs
+	@$(BIN)/python -m memoryguard.common.testing.broker --jars .kafka/libs --folder .kafka/broker
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest $(ARGS)
@@ -65,6 +69,18 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@echo "installing from requirements-dev.lock"
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# --- Apache Kafka's jars, from Maven Central ---------------------------------------------------
+
+.kafka/libs: deploy/kafka/pom.xml
+	@for tool in java mvn; do command -v $$tool >/dev/null || { \
+	    echo "missing: $$tool (Debian: apt-get install openjdk-17-jre-headless maven)" >&2; exit 1; }; done
+	@echo "fetching Apache Kafka with Maven"
+	@rm -rf $@ && mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml $(MAVEN_ARGS) dependency:copy-dependencies \
+	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$@.new
+	@mv $@.new $@ && touch $@
+
+# --- the locks ---------------------------------------------------------------------------------
 
 lock: $(VENV)/bin/uv
 	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra dev --universal --generate-hashes \

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from memoryguard.common.errors import Corrupt, Misconfigured
+from memoryguard.common.errors import Corrupt, Misconfigured, Unavailable
 
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
@@ -29,8 +29,9 @@ AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     OSError,
+    Unavailable,
 )
-"""What asyncpg raises when the database is away or asks to try again."""
+"""What is raised when the database or the bus is away, or asks to try again."""
 
 
 def role_of(service: str) -> str:

@@ -47,6 +47,18 @@ class Platform:
 
 
 @asynccontextmanager
+async def open_bus(settings: PlatformSettings, pool: database.Pool) -> AsyncGenerator[Bus]:
+    """Open the bus that the settings name: Kafka, or the embedded one in PostgreSQL."""
+    if not settings.kafka.servers:
+        yield PostgresBus(pool)
+        return
+    from memoryguard.common.runtime.bus_kafka import KafkaBus
+
+    async with KafkaBus(settings.kafka) as bus:
+        yield bus
+
+
+@asynccontextmanager
 async def open_platform(
     name: str,
     settings: PlatformSettings,
@@ -69,14 +81,17 @@ async def open_platform(
     url = settings.database_url.get_secret_value()
     store = open_store(settings.storage)
     # Two connections stay taken: the bus's listener and the relay.
-    async with await database.open_pool(url, name, size=14) as pool:
+    async with (
+        await database.open_pool(url, name, size=14) as pool,
+        open_bus(settings, pool) as bus,
+    ):
         packages = [database.RUNTIME_MIGRATIONS, *([migrations] if migrations else [])]
         await database.migrate(pool, name, packages)
         yield Platform(
             name=name,
             settings=settings,
             pool=pool,
-            bus=PostgresBus(pool),
+            bus=bus,
             outbox=Outbox(name),
             store=store,
             objects=ObjectStore(

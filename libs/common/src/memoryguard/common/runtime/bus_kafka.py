@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bus of real deployments: Apache Kafka.
+
+Records of one partition leave batch by batch, the next only when the one before is confirmed: so a
+batch that fails can never be overtaken by a later one of the same key. The producer is idempotent
+(a retry inside the client is not a second record); a repeat after a crash may be, and the inboxes
+drop it. No transactions: correctness depends on no optional feature of a broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    CommitFailedError,
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    IllegalOperation,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.partitioner import DefaultPartitioner
+
+from memoryguard.common.errors import Misconfigured, Unavailable
+from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
+
+BATCH_RECORDS = 500
+BATCH_BYTES = 512 * 1024  # a larger event is a batch of its own; brokers take 1 MiB by default
+REQUEST_MS = 10_000  # then the batch failed, and the relay repeats it
+POLL_MS = 1_000
+FETCH_WAIT_MS = 50  # aiokafka asks again only when the last question is answered: latency
+NEW_TOPIC_MS = 5_000  # how soon a pattern sees a topic that was just made
+PROBE_S = 5.0
+
+_REFUSED = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
+
+
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Arguments that every client of aiokafka takes.
+
+    Raises
+    ------
+    Misconfigured
+        ``bad_kafka_settings``: a certificate or key cannot be read.
+    """
+    secret = settings.password.get_secret_value() if settings.password else None
+    uses_sasl = settings.security.startswith("SASL_")
+    return {
+        "bootstrap_servers": settings.servers,
+        "security_protocol": settings.security,
+        "ssl_context": _ssl_context(settings) if settings.security.endswith("SSL") else None,
+        "sasl_mechanism": settings.sasl_mechanism if uses_sasl else "PLAIN",
+        "sasl_plain_username": settings.user if uses_sasl else None,
+        "sasl_plain_password": secret if uses_sasl else None,
+        "request_timeout_ms": REQUEST_MS,
+    }
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(
+            cafile=str(settings.ca_file) if settings.ca_file else None
+        )
+        if settings.client_cert_file:
+            key = settings.client_key_file
+            context.load_cert_chain(str(settings.client_cert_file), str(key) if key else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(
+            "bad_kafka_settings",
+            "a certificate or key for Kafka cannot be read",
+            "check the MEMORYGUARD_KAFKA_*_FILE settings",
+        ) from error
+    return context
+
+
+@contextmanager
+def told() -> Generator[None]:
+    """Say of every error of a broker whether it is away, refuses, or lacks a topic.
+
+    Raises
+    ------
+    Unavailable
+        ``bus_unavailable``, ``no_such_topic``: worth trying again.
+    Misconfigured
+        ``bus_refused``: a login or a right is missing. ``broker_takes_less``: smaller records.
+    """
+    try:
+        yield
+    except _REFUSED as error:
+        raise Misconfigured(
+            "bus_refused",
+            f"Kafka refuses us ({type(error).__name__})",
+            "check the login and the rights on topics and groups (docs/RUNBOOK.md)",
+        ) from error
+    except UnknownTopicOrPartitionError as error:
+        raise Unavailable(
+            "no_such_topic", "a topic is not there", "memoryguard prepare topics"
+        ) from error
+    except MessageSizeTooLargeError as error:
+        raise Misconfigured(
+            "broker_takes_less",
+            "the broker refuses a record that is within our limit",
+            "set its message.max.bytes to 1 MiB or more",
+        ) from error
+    except (KafkaError, ConsumerStoppedError, IllegalOperation, OSError, TimeoutError) as error:
+        raise Unavailable(
+            "bus_unavailable", "Kafka does not answer", "is MEMORYGUARD_KAFKA_SERVERS right?"
+        ) from error
+
+
+class KafkaBus:
+    """A bus on a Kafka cluster. Use as a context manager; nothing is connected before it is used.
+
+    Parameters
+    ----------
+    settings
+        Where the brokers are, and who we are.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._prefix = settings.prefix
+        self._settings = settings
+        self._options = connection_options(settings)
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def __aenter__(self) -> KafkaBus:
+        """Open nothing yet: a broker that is away is waited for where it is needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the producer."""
+        await self._drop(self._producer)
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Append the records; on return every in-sync replica has them."""
+        if not records:
+            return
+        producer = await self._started()
+        try:
+            with told():
+                await self._send(producer, records)
+        except (Unavailable, Misconfigured):
+            # A failed batch may have left the client's numbering behind: begin afresh.
+            await self._drop(producer)
+            raise
+
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+        queues: defaultdict[tuple[str, int], deque[Record]] = defaultdict(deque)
+        for record in records:
+            topic = self._prefix + record.topic
+            partitions = sorted(await producer.partitions_for(topic))
+            queues[topic, _PARTITION_OF(record.key.encode(), partitions, [])].append(record)
+        while queues:
+            sent = [
+                await producer.send_batch(_next_batch(producer, queue), topic, partition=partition)
+                for (topic, partition), queue in queues.items()
+            ]
+            for outcome in await asyncio.gather(*sent, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            for place in [place for place, queue in queues.items() if not queue]:
+                del queues[place]
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._options,
+                    enable_idempotence=True,
+                    acks="all",
+                    max_batch_size=BATCH_BYTES,
+                )
+                await start(producer, self._settings)
+                self._producer = producer
+            return self._producer
+
+    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and producer is self._producer:
+            self._producer = None
+            with suppress(KafkaError, OSError):
+                await producer.stop()
+
+    @asynccontextmanager
+    async def consumer(
+        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+    ) -> AsyncGenerator[KafkaConsumer]:
+        """Join a group; leave it with the context."""
+        session_ms = round(self._settings.session_timeout_s * 1000)
+        client = AIOKafkaConsumer(
+            **self._options,
+            group_id=self._prefix + group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=BATCH_RECORDS,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=NEW_TOPIC_MS,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=max(session_ms // 4, 1),
+        )
+        if pattern is None:
+            client.subscribe([self._prefix + topic for topic in topics])
+        else:
+            client.subscribe(pattern="^" + re.escape(self._prefix) + pattern.removeprefix("^"))
+        await start(client, self._settings)
+        try:
+            yield KafkaConsumer(client, len(self._prefix))
+        finally:
+            with suppress(KafkaError, OSError):
+                await client.stop()
+
+
+class KafkaConsumer:
+    """A member of a consumer group."""
+
+    def __init__(self, client: AIOKafkaConsumer, prefix_length: int) -> None:
+        self._client = client
+        self._prefix_length = prefix_length
+
+    async def batches(self) -> AsyncIterator[Sequence[Received]]:
+        """Yield batches, for ever. Asking for the next batch commits the one before."""
+        while True:
+            with told():
+                found = await self._client.getmany(timeout_ms=POLL_MS)
+            batch = [
+                Received(
+                    message.topic[self._prefix_length :],
+                    (message.key or b"").decode(errors="replace"),
+                    message.value or b"",
+                    message.offset,
+                )
+                for messages in found.values()
+                for message in messages
+            ]
+            if batch:
+                yield batch
+                await self._commit({at: messages[-1].offset + 1 for at, messages in found.items()})
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """Commit; when the partitions are somebody else's by now, they get the records again."""
+        try:
+            with told():
+                await self._client.commit(offsets)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, CommitFailedError | IllegalStateError):
+                raise
+            logger.info("partitions have moved on; their records come again elsewhere")
+
+
+_PARTITION_OF = DefaultPartitioner()
+
+
+def _next_batch(producer: AIOKafkaProducer, queue: deque[Record]) -> Any:
+    """Take as many records off the queue as go into one batch: at least one."""
+    batch: Any = producer.create_batch()
+    while queue and batch.append(key=queue[0].key.encode(), value=queue[0].body, timestamp=None):
+        queue.popleft()
+    batch.close()
+    return batch
+
+
+async def start(client: Any, settings: KafkaSettings) -> None:
+    """Start a client of aiokafka; what was half started is closed again.
+
+    Raises
+    ------
+    Unavailable, Misconfigured
+        As `told` says.
+    """
+    try:
+        with told():
+            await client.start()
+    except (Unavailable, Misconfigured) as error:
+        with suppress(Exception):  # what never started may not stop cleanly either
+            await client.stop()
+        if isinstance(error.__cause__, KafkaConnectionError):
+            await _probe(settings)  # aiokafka hides why no broker would have us
+        raise
+    except BaseException:
+        await asyncio.shield(client.stop())
+        raise
+
+
+async def _probe(settings: KafkaSettings) -> None:
+    """Connect to one broker to learn whether it refuses the login; says nothing when it is away."""
+    from aiokafka.conn import create_conn
+
+    options = connection_options(settings)
+    for host, port in _addresses(options.pop("bootstrap_servers")):
+        try:
+            connection = await create_conn(host, port, **options)
+            connection.close()
+        except _REFUSED as error:
+            raise Misconfigured(
+                "bus_refused",
+                f"Kafka refuses the login ({type(error).__name__})",
+                "check MEMORYGUARD_KAFKA_USER and MEMORYGUARD_KAFKA_PASSWORD",
+            ) from error
+        except ssl.SSLError as error:
+            raise Misconfigured(
+                "bus_refused",
+                "Kafka's certificate is not accepted",
+                "check MEMORYGUARD_KAFKA_CA_FILE",
+            ) from error
+        except (KafkaError, OSError, TimeoutError):
+            continue
+
+
+def _addresses(servers: str) -> Iterable[tuple[str, int]]:
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        yield host, int(port)
