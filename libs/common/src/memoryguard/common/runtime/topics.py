@@ -7,6 +7,7 @@ spread over two partitions, and their order lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +18,8 @@ from memoryguard.common.contracts.flow import STREAMS, Stream
 from memoryguard.common.errors import Misconfigured
 from memoryguard.common.runtime.bus_kafka import connection_options, start, told
 from memoryguard.common.runtime.settings import KafkaSettings
+
+_RETENTION = "retention.ms"
 
 
 async def create_topics(settings: KafkaSettings) -> list[str]:
@@ -37,16 +40,17 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
     await start(admin, settings)
     try:
         with told():
-            made = await _make(admin, settings)
-            await _check_retention(admin, settings)
+            existing = set(await admin.list_topics())
+            there = [s for s in STREAMS if settings.prefix + s.topic in existing]
+            await _check_retention(admin, there, settings)
+            return await _make(admin, [s for s in STREAMS if s not in there], settings)
     finally:
         await admin.close()
-    return made
 
 
-async def _make(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[str]:
-    existing = set(await admin.list_topics())
-    missing = [s for s in STREAMS if settings.prefix + s.topic not in existing]
+async def _make(
+    admin: AIOKafkaAdminClient, missing: Sequence[Stream], settings: KafkaSettings
+) -> list[str]:
     if not missing:
         return []
     answer: Any = await admin.create_topics([_new_topic(s, settings) for s in missing])
@@ -71,7 +75,7 @@ def _new_topic(stream: Stream, settings: KafkaSettings) -> NewTopic:
         num_partitions=1 if stream.partitions == 1 else partitions,
         replication_factor=settings.replication,
         topic_configs={
-            "retention.ms": str(_retention_ms(stream, settings)),
+            _RETENTION: str(_retention_ms(stream, settings)),
             "cleanup.policy": "delete",
             "min.insync.replicas": str(max(1, settings.replication - 1)),
         },
@@ -82,17 +86,22 @@ def _retention_ms(stream: Stream, settings: KafkaSettings) -> int:
     return stream.retention_ms if settings.retention_ms is None else settings.retention_ms
 
 
-async def _check_retention(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> None:
-    wanted = {settings.prefix + s.topic: _retention_ms(s, settings) for s in STREAMS}
+async def _check_retention(
+    admin: AIOKafkaAdminClient, there: Sequence[Stream], settings: KafkaSettings
+) -> None:
+    if not there:
+        return
+    wanted = {settings.prefix + s.topic: _retention_ms(s, settings) for s in there}
     answers: Any = await admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, name, {"retention.ms": None}) for name in wanted]
+        [ConfigResource(ConfigResourceType.TOPIC, name, {_RETENTION: None}) for name in wanted]
     )
-    for answer in answers:
-        for _, _, _, name, entries in answer.resources:
-            kept_ms = int({entry[0]: entry[1] for entry in entries}["retention.ms"])
-            if kept_ms != -1 and (wanted[name] == -1 or kept_ms < wanted[name]):
-                raise Misconfigured(
-                    "topic_forgets",
-                    f"the topic {name} keeps its events for less time than it should",
-                    "set its retention.ms, or MEMORYGUARD_KAFKA_RETENTION_MS",
-                )
+    for code, _, _, name, entries in (each for answer in answers for each in answer.resources):
+        if code:
+            raise for_code(code)
+        kept_ms = int({entry[0]: entry[1] for entry in entries}[_RETENTION])
+        if kept_ms != -1 and (wanted[name] == -1 or kept_ms < wanted[name]):
+            raise Misconfigured(
+                "topic_forgets",
+                f"the topic {name} keeps its events for less time than it should",
+                "set its retention.ms, or MEMORYGUARD_KAFKA_RETENTION_MS",
+            )

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only Apache Kafka has: members and partitions, retries, rights, logins, topics."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from memoryguard.common.contracts.flow import STREAMS
+from memoryguard.common.errors import Misconfigured, Unavailable
+from memoryguard.common.runtime.bus import Record
+from memoryguard.common.runtime.bus_kafka import KafkaBus, connection_options
+from memoryguard.common.runtime.settings import KafkaSettings
+from memoryguard.common.runtime.topics import create_topics
+from memoryguard.common.testing.broker import HOST, Broker, free_port
+
+SCANS = "memoryguard.scans.v1"
+PASSWORD = "right"
+DEADLINE_S = 60.0
+
+
+def numbered(first: int, count: int) -> list[Record]:
+    return [Record(SCANS, f"person-{n % 11}", str(n).encode()) for n in range(first, first + count)]
+
+
+async def read(bus: KafkaBus, count: int, group: str = "reader") -> list[int]:
+    """Read so many numbers, then wait a moment for more than there should be."""
+    found: list[int] = []
+    async with bus.consumer(group, [SCANS]) as member, aclosing(member.batches()) as batches:  # pyright: ignore[reportArgumentType]
+        async with asyncio.timeout(DEADLINE_S):
+            while len(found) < count:
+                found += [int(r.body) for r in await anext(batches)]
+        try:
+            async with asyncio.timeout(0.5):
+                found += [int(r.body) for r in await anext(batches)]
+        except TimeoutError:
+            return found
+    return found
+
+
+# --- members -----------------------------------------------------------------------------------
+
+
+class Member:
+    """A process that is one member of the group."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.found: list[int] = []
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def join(cls, settings: KafkaSettings) -> Member:
+        member = cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable, str(Path(__file__).with_name("kafka_member.py")),
+                settings.servers, settings.prefix, SCANS,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        )  # fmt: skip
+        return member
+
+    async def _read(self) -> None:
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            if line != b"joined\n":
+                self.found.append(int(line))
+
+    async def end(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        await self._reading
+
+
+@pytest.mark.slow
+async def test_members_share_partitions_and_nothing_is_lost_when_one_is_killed_and_one_added(
+    kafka_servers: str, kafka: KafkaSettings
+) -> None:
+    one, two = await Member.join(kafka), await Member.join(kafka)
+    members = [one, two]
+    said = 0
+
+    async def until(bus: KafkaBus, what: object) -> None:
+        """Keep publishing until it is so."""
+        nonlocal said
+        async with asyncio.timeout(DEADLINE_S):
+            while not what():  # pyright: ignore[reportCallIssue]
+                await bus.publish(numbered(said, 11))
+                said += 11
+                await asyncio.sleep(0.05)
+
+    try:
+        async with KafkaBus(kafka) as bus:
+            await until(bus, lambda: one.found and two.found)
+            one.process.kill()
+            before = len(two.found)
+            await until(bus, lambda: len(two.found) > before + 50)
+            members.append(three := await Member.join(kafka))
+            await until(bus, lambda: three.found)
+            async with asyncio.timeout(DEADLINE_S):
+                while len({n for m in members for n in m.found}) < said:
+                    await asyncio.sleep(0.05)
+    finally:
+        for member in members:
+            await member.end()
+    seen = Counter(n for m in members for n in m.found)
+    assert set(seen) == set(range(said))
+    assert one.found, "the killed member had worked"
+
+
+@pytest.mark.slow
+async def test_a_broker_that_restarts_in_the_middle_of_a_batch(
+    kafka_jars: Path, tmp_path: Path
+) -> None:
+    broker = Broker(kafka_jars, tmp_path)
+    broker.start()
+    try:
+        settings = KafkaSettings(servers=broker.servers, partitions=2, session_timeout_s=2.0)
+        await create_topics(settings)
+        async with KafkaBus(settings) as bus:
+            await bus.publish(numbered(0, 40))
+            found: set[int] = set()
+            restarted = False
+            async with asyncio.timeout(DEADLINE_S):
+                while len(found) < 60:
+                    try:
+                        async with bus.consumer("group", [SCANS]) as member:
+                            async for batch in member.batches():
+                                if not restarted:
+                                    broker.kill()
+                                    broker.start()
+                                    restarted = True
+                                    await bus.publish(numbered(40, 20))
+                                found |= {int(r.body) for r in batch}
+                                if len(found) >= 60:
+                                    break
+                    except Unavailable:
+                        await asyncio.sleep(0.1)
+        assert found == set(range(60))
+    finally:
+        broker.kill()
+
+
+# --- the producer's retry ------------------------------------------------------------------------
+
+
+class Wiretap:
+    """A proxy before a broker that can lose the answer to a produce request."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.lose = 0
+        self.lost = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_broker, to_broker = await asyncio.open_connection(HOST, self._port)
+        produced = asyncio.Event()
+
+        async def answers() -> None:
+            while data := await from_broker.read(1 << 16):
+                if produced.is_set() and self.lose:
+                    self.lose -= 1
+                    self.lost += 1
+                    break  # the broker has done it; the client never hears
+                produced.clear()
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        answering = asyncio.create_task(answers())
+        try:
+            while head := await reader.readexactly(4):
+                body = await reader.readexactly(int.from_bytes(head))
+                if int.from_bytes(body[:2]) == 0:  # ApiKey 0 is Produce
+                    produced.set()
+                to_broker.write(head + body)
+                await to_broker.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            to_broker.close()
+            await asyncio.wait([answering])
+
+
+@asynccontextmanager
+async def tapped_broker(jars: Path, folder: Path) -> AsyncGenerator[tuple[str, Wiretap]]:
+    """A broker whose clients are sent through a wiretap: its address is the advertised one."""
+    inner, outer = free_port(), free_port()
+    broker = Broker(
+        jars, folder, inner,
+        properties={"advertised.listeners": f"PLAINTEXT://{HOST}:{outer}"},
+    )  # fmt: skip
+    tap = Wiretap(inner)
+    server = await asyncio.start_server(tap.serve, HOST, outer)
+    broker.start()
+    try:
+        yield f"{HOST}:{outer}", tap
+    finally:
+        broker.kill()
+        server.close()
+
+
+async def test_a_retry_after_a_lost_answer_is_not_a_second_record(
+    kafka_jars: Path, tmp_path: Path
+) -> None:
+    async with tapped_broker(kafka_jars, tmp_path) as (servers, tap):
+        settings = KafkaSettings(servers=servers, partitions=1)
+        await create_topics(settings)
+        async with KafkaBus(settings) as bus:
+            await bus.publish(numbered(0, 5))
+            tap.lose = 2
+            await bus.publish(numbered(5, 5))
+            await bus.publish(numbered(10, 5))
+            assert await read(bus, 15) == list(range(15))
+    assert tap.lost == 2
+
+
+# --- rights, logins, TLS -------------------------------------------------------------------------
+
+
+def certificates(folder: Path) -> Path:
+    """Make an authority (``ca.pem``) and a broker's certificate; the PEM keystore's path."""
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+
+    def made(
+        name: str, issuer: str, signer: ec.EllipticCurvePrivateKey | None, authority: bool
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - day)
+            .not_valid_after(now + day)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
+                critical=False,
+            )
+        )
+        return builder.sign(signer or key, hashes.SHA256()), key
+
+    authority, authority_key = made("authority", "authority", None, True)
+    certificate, key = made("broker", "authority", authority_key, False)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(authority.public_bytes(pem))
+    store = folder / "broker.pem"
+    store.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+        + authority.public_bytes(pem)
+    )
+    return store
+
+
+class Guarded:
+    """A broker with logins and rights: `admin` may do everything, `nobody` nothing."""
+
+    def __init__(self, broker: Broker, port: int, ca_file: Path) -> None:
+        self.broker = broker
+        self.port = port
+        self.ca_file = ca_file
+
+    def as_user(self, user: str, password: str = PASSWORD, **options: object) -> KafkaSettings:
+        return KafkaSettings.model_validate(
+            {
+                "servers": f"{HOST}:{self.port}",
+                "security": "SASL_SSL",
+                "sasl_mechanism": "PLAIN",
+                "user": user,
+                "password": SecretStr(password),
+                "ca_file": self.ca_file,
+                **options,
+            }
+        )
+
+
+@pytest.fixture(scope="module")
+def guarded(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Guarded]:
+    folder = tmp_path_factory.mktemp("guarded")
+    port = free_port()
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    users = " ".join(f'user_{user}="{PASSWORD}"' for user in ("admin", "nobody"))
+    broker = Broker(
+        kafka_jars, folder / "broker",
+        listeners={"SASL_SSL": port},
+        properties={
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f"{login} {users};",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(certificates(folder)),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:admin;User:ANONYMOUS",
+        },
+    )  # fmt: skip
+    broker.start()
+    yield Guarded(broker, port, folder / "ca.pem")
+    broker.kill()
+
+
+async def test_a_login_over_tls_works(guarded: Guarded) -> None:
+    settings = guarded.as_user("admin", prefix="tls.", partitions=1)
+    assert len(await create_topics(settings)) == len(STREAMS)
+    async with KafkaBus(settings) as bus:
+        await bus.publish(numbered(0, 3))
+        assert await read(bus, 3) == [0, 1, 2]
+
+
+async def test_missing_rights_are_said_and_not_waited_for(guarded: Guarded) -> None:
+    await create_topics(guarded.as_user("admin", prefix="rights.", partitions=1))
+    settings = guarded.as_user("nobody", prefix="rights.")
+    async with KafkaBus(settings) as bus:
+        with pytest.raises(Misconfigured, match="bus_refused"):
+            await bus.publish(numbered(0, 1))
+        with pytest.raises(Misconfigured, match="bus_refused"):
+            async with asyncio.timeout(DEADLINE_S):
+                await read(bus, 1)
+    with pytest.raises(Misconfigured, match=r"bus_refused|topic_not_made"):
+        await create_topics(guarded.as_user("nobody", prefix="refused."))
+
+
+async def test_a_wrong_password_and_a_wrong_certificate_are_told_apart_from_absence(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    async with KafkaBus(guarded.as_user("admin", "wrong")) as bus:
+        with pytest.raises(Misconfigured, match="login"):
+            await bus.publish(numbered(0, 1))
+    certificates(tmp_path)
+    async with KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "ca.pem")) as bus:
+        with pytest.raises(Misconfigured, match="certificate"):
+            await bus.publish(numbered(0, 1))
+    with pytest.raises(Misconfigured, match="bad_kafka_settings"):
+        KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "absent.pem"))
+    (tmp_path / "noise.pem").write_text("noise")
+    with pytest.raises(Misconfigured, match="bad_kafka_settings"):
+        KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "noise.pem"))
+
+
+async def test_a_broker_that_is_away_is_unavailable_not_wrong() -> None:
+    settings = KafkaSettings(servers=f"{HOST}:{free_port()}")
+    async with KafkaBus(settings) as bus:
+        with pytest.raises(Unavailable, match="bus_unavailable"):
+            await bus.publish(numbered(0, 1))
+        with pytest.raises(Unavailable, match="bus_unavailable"):
+            await read(bus, 1)
+    with pytest.raises(Unavailable, match="bus_unavailable"):
+        await create_topics(settings)
+
+
+# --- topics --------------------------------------------------------------------------------------
+
+
+async def test_topics_come_from_the_flow_and_are_made_once(kafka_servers: str) -> None:
+    settings = KafkaSettings(servers=kafka_servers, prefix="made.", partitions=3)
+    assert set(await create_topics(settings)) == {f"made.{s.topic}" for s in STREAMS}
+    assert await create_topics(settings) == []
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    described = await admin.describe_topics([f"made.{s.topic}" for s in STREAMS])
+    await admin.close()
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    assert counts == {f"made.{s.topic}": min(s.partitions, 3) for s in STREAMS}
+
+
+async def test_topics_that_cannot_be_made_or_forget_are_said(kafka_servers: str) -> None:
+    with pytest.raises(Misconfigured, match="no_kafka"):
+        await create_topics(KafkaSettings())
+    with pytest.raises(Misconfigured, match="topic_not_made"):
+        await create_topics(KafkaSettings(servers=kafka_servers, prefix="three.", replication=3))
+    settings = KafkaSettings(servers=kafka_servers, prefix="short.")
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    await admin.create_topics(
+        [NewTopic(f"short.{SCANS}", 1, 1, topic_configs={"retention.ms": "60000"})]
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        while f"short.{SCANS}" not in await admin.list_topics():
+            await asyncio.sleep(0.01)
+    await admin.close()
+    with pytest.raises(Misconfigured, match="topic_forgets"):
+        await create_topics(settings)
+
+
+@pytest.mark.slow
+async def test_a_topic_that_is_not_there_is_named_as_the_reason(kafka_servers: str) -> None:
+    async with KafkaBus(KafkaSettings(servers=kafka_servers, prefix="nowhere.")) as bus:
+        with pytest.raises(Unavailable, match="no_such_topic"):
+            await bus.publish(numbered(0, 1))
