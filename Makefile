@@ -3,18 +3,20 @@ SHELL := /bin/bash
 VENV  := .venv
 BIN   := $(VENV)/bin
 HOME_OF_DEMO := memoryguard-demo
+HOME_OF_CLUSTER := memoryguard-cluster
 
 # The first interpreter that is new enough and not too new.
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
     && { command -v $$p; break; }; done)
 
-.PHONY: help demo stop kafka test lint types docs bench lock clean
+.PHONY: help demo stop kafka cluster test lint types docs bench lock clean
 
 help:
 	@echo "make demo [KEEP=1]  the whole platform on a synthetic person (KEEP=1 leaves it running)"
 	@echo "make stop           stop a demo that was left running"
 	@echo "make kafka          a real Apache Kafka broker on 127.0.0.1:9092, without Docker"
+	@echo "make cluster        Kafka, PostgreSQL, two replicas of every service, nginx; no Docker"
 	@echo "make test           every test"
 	@echo "make lint types     ruff, import-linter; strict types"
 	@echo "make docs           write the generated documents again"
@@ -30,6 +32,9 @@ stop: $(VENV)/runtime
 
 kafka: $(VENV)/runtime .kafka/libs
 	@$(BIN)/python -m memoryguard.common.testing.broker --jars .kafka/libs --folder .kafka/broker
+
+cluster: $(VENV)/runtime .kafka/libs
+	@$(BIN)/python deploy/local/cluster.py --jars .kafka/libs --home $(HOME_OF_CLUSTER)
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest $(ARGS)

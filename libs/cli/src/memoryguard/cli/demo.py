@@ -163,8 +163,7 @@ async def _take_in(person: Client, folder: Path, out: Console) -> str:
 async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> None:
     """Fetch the proof of the scan's last event and verify it here, offline."""
     out.rule("[bold]Is it in the audit log?")
-    entries = (await officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
-    last = next((e for e in reversed(entries) if ".risk." in e["type"]), entries[-1])
+    entries, last = await _answered(officer, scan_id)
     body = await officer.get_bytes(f"/api/v1/audit/entries/{last['sequence']}")
     proof = EntryProof.parse(await _proof_text(officer, last["sequence"]))
     checkpoint = proof.verify(body, key_of(home))
@@ -174,6 +173,18 @@ async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> Non
         f" {checkpoint.size} entries. [green]verified[/]"
     )
     out.print("  ", show_report(await verify_home(home)))
+
+
+async def _answered(officer: Client, scan_id: str) -> tuple[list[Document], Document]:
+    """Ask until the log has the scan's last event: it hears of it when everybody else does."""
+    deadline = time.monotonic() + PROOF_S
+    while True:
+        entries = (await officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
+        for entry in entries:
+            if ".risk." in entry["type"]:
+                return entries, entry
+        _expect(time.monotonic() < deadline, "the scan's answer is not in the audit log")
+        await asyncio.sleep(POLL_S)
 
 
 async def _proof_text(officer: Client, sequence: int) -> str:

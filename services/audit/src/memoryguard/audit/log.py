@@ -135,8 +135,11 @@ async def _write(transaction: Connection, frontier: Frontier, fresh: Sequence[In
 
 
 async def sign(transaction: Connection, signer: Signer) -> tuple[int, str] | None:
-    """Sign a checkpoint when the log has grown since the last; its size and note."""
-    head = await transaction.fetchrow("select size, frontier from head for share")
+    """Sign a checkpoint when the log has grown since the last; its size and note.
+
+    The head is held: another replica that signs at the same moment then finds nothing to sign.
+    """
+    head = await transaction.fetchrow("select size, frontier from head for update")
     last = await transaction.fetchval("select max(size) from checkpoint")
     if head is None or head["size"] in (0, last):
         return None

@@ -73,8 +73,8 @@ class Broker:
         Folder with Kafka's jars, as ``make .kafka/libs`` fills it.
     folder
         Data, settings and log of this broker.
-    port
-        Of the listener without a login.
+    port, controller_port
+        Of the listener without a login, and of KRaft's controller.
     properties
         More settings of the broker, for instance of another listener in ``listeners``.
     listeners
@@ -84,6 +84,7 @@ class Broker:
     jars: Path
     folder: Path
     port: int = field(default_factory=free_port)
+    controller_port: int = field(default_factory=free_port)
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
     listeners: Mapping[str, int] = field(default_factory=dict[str, int])
     process: subprocess.Popen[bytes] | None = None
@@ -102,9 +103,9 @@ class Broker:
             ``no_java``, ``no_kafka_jars``, ``broker_not_started``.
         """
         check_parts(self.jars)
-        data = self.folder / "data"
-        if not (data / "meta.properties").exists():
-            self._format(data)
+        self._configure()
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  # no input
                 self._java("kafka.Kafka", "server.properties"),
@@ -134,38 +135,38 @@ class Broker:
         logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
         return ["java", *JVM, logging, "-cp", f"{self.jars}/*", *arguments]
 
-    def _format(self, data: Path) -> None:
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties")
+        made = subprocess.run(  # noqa: S603  # no input
+            self._java(*tool), cwd=self.folder, capture_output=True, check=False
+        )
+        if made.returncode != 0:
+            raise Misconfigured(
+                "broker_not_started",
+                "Kafka could not make its data folder",
+                made.stderr.decode(errors="replace").strip()[-200:],
+            )
+
+    def _configure(self) -> None:
+        """Write the settings: ports may be others than at the last start."""
+        controller = f"{HOST}:{self.controller_port}"
+        more = "".join(f",{name}://{HOST}:{port}" for name, port in self.listeners.items())
+        kinds = "".join(f",{name}:{name}" for name in self.listeners)
+        settings = {
+            **PROPERTIES,
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.servers},CONTROLLER://{controller}{more}",
+            "advertised.listeners": f"PLAINTEXT://{self.servers}{more}",
+            "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{kinds}",
+            "log.dirs": str(self.folder / "data"),
+            **self.properties,
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        settings = self._settings(data)
         (self.folder / "server.properties").write_text(
             "".join(f"{name}={value}\n" for name, value in settings.items())
         )
-        cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        made = subprocess.run(  # noqa: S603  # no input
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
-                       "server.properties"),
-            cwd=self.folder, capture_output=True, check=False,
-        )  # fmt: skip
-        if made.returncode != 0:
-            raise Misconfigured(
-                "broker_not_started", "Kafka could not make its data folder",
-                made.stderr.decode(errors="replace").strip()[-200:],
-            )  # fmt: skip
-
-    def _settings(self, data: Path) -> dict[str, str]:
-        controller = free_port()
-        more = "".join(f",{name}://{HOST}:{port}" for name, port in self.listeners.items())
-        kinds = "".join(f",{name}:{name}" for name in self.listeners)
-        return {
-            **PROPERTIES,
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "listeners": f"PLAINTEXT://{self.servers},CONTROLLER://{HOST}:{controller}{more}",
-            "advertised.listeners": f"PLAINTEXT://{self.servers}{more}",
-            "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{kinds}",
-            "log.dirs": str(data),
-            **self.properties,
-        }
 
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + START_S
