@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -13,10 +14,13 @@ import pytest
 import pytest_asyncio
 from wires import Wire, kafka_wire, own_kafka_wire, own_postgres_wire, postgres_wire
 
-from memoryguard.common.contracts.event import MAX_EVENT_BYTES
-from memoryguard.common.contracts.flow import AUDITED_TOPICS
+from memoryguard.common.contracts.event import MAX_EVENT_BYTES, NOBODY
+from memoryguard.common.contracts.events import CheckpointSigned
+from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.bus import Bus, Received, Record
-from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.database import AWAY, RUNTIME_MIGRATIONS, migrate, open_pool
+from memoryguard.common.runtime.outbox import Outbox, Relay
 
 SCANS = "memoryguard.scans.v1"
 VOLUMES = "memoryguard.volumes.v1"
@@ -160,6 +164,27 @@ async def test_the_largest_event_passes(wire: Wire) -> None:
     await bus.publish([large, *numbered(0, 3), large])
     found = await read_until(bus, lambda records: len(records) >= 5)
     assert sorted(len(r.body) for r in found) == [1, 1, 1, len(large.body), len(large.body)]
+
+
+async def test_too_large_an_event_is_refused_before_the_outbox_and_the_rest_goes_out(
+    wire: Wire, database_url: str
+) -> None:
+    checkpoints = TOPIC_OF[CheckpointSigned]
+    await wire.make_topics(checkpoints)
+    bus, outbox = await wire.bus(), Outbox("audit")
+    async with await open_pool(database_url, "audit") as pool:
+        await migrate(pool, "audit", [RUNTIME_MIGRATIONS])
+        for size in (2_000_000, 890_000, 10):
+            fact = CheckpointSigned(subject_id=NOBODY, size=size, note="n" * size)
+            async with pool.acquire() as connection, connection.transaction():
+                if size > MAX_EVENT_BYTES:
+                    with pytest.raises(Rejected, match="event_too_large"):
+                        await outbox.append(connection, [fact])
+                else:
+                    await outbox.append(connection, [fact])
+        await Relay(pool, bus, outbox).drain()
+    found = await read_until(bus, lambda records: len(records) >= 2, topics=[checkpoints])
+    assert [json.loads(r.body)["data"]["size"] for r in found] == [890_000, 10]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import ipaddress
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -166,8 +166,19 @@ class Wiretap:
         self._port = port
         self.lose = 0
         self.lost = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def closed(self) -> None:
+        """Wait until every connection has ended: the broker is gone by then."""
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_broker, to_broker = await asyncio.open_connection(HOST, self._port)
         produced = asyncio.Event()
 
@@ -195,6 +206,10 @@ class Wiretap:
         finally:
             to_broker.close()
             await asyncio.wait([answering])
+            for each in (to_broker, writer):
+                with suppress(ConnectionError):
+                    each.close()
+                    await each.wait_closed()
 
 
 @asynccontextmanager
@@ -206,13 +221,14 @@ async def tapped_broker(jars: Path, folder: Path) -> AsyncGenerator[tuple[str, W
         properties={"advertised.listeners": f"PLAINTEXT://{HOST}:{outer}"},
     )  # fmt: skip
     tap = Wiretap(inner)
-    server = await asyncio.start_server(tap.serve, HOST, outer)
+    server = await asyncio.start_server(tap.accept, HOST, outer)
     broker.start()
     try:
         yield f"{HOST}:{outer}", tap
     finally:
         broker.kill()
         server.close()
+        await tap.closed()
 
 
 async def test_a_retry_after_a_lost_answer_is_not_a_second_record(
