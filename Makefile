@@ -49,6 +49,7 @@ types: $(VENV)/dev
 
 docs: $(VENV)/dev
 	@$(BIN)/python tools/documents.py
+	@$(BIN)/python tools/routes.py
 
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py

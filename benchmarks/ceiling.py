@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The raw ceiling of the flow: the same rows in the same tables, by plain asyncpg.
+"""The raw ceiling of the flow: the same rows and messages, by plain asyncpg and plain aiokafka.
 
 No runtime, no checks, no waiting: every statement of the way of a scan through the services, in
-order, with the same commits. ``batch`` scans go together; with 1 every row is a statement.
+order, with the same commits. ``batch`` scans go together; with 1 every row is a statement. On
+Kafka (wires.py) the bus's two transactions of each message are a produce and an offset commit.
 
 One scan is 4 events. Write transactions with ``batch`` 1::
 
@@ -20,9 +21,9 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import asyncpg
+from wires import Message, Wire
 
 LEASE_S = 60.0
 HASH = b"0" * 32  # as long as the real ones; nobody reads it
@@ -36,19 +37,6 @@ NEXT = {"processor": "memoryguard.volumes.v1", "atrophy": "memoryguard.atrophy.v
         "ml": "memoryguard.risk.v1"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One event of one scan."""
-
-    topic: str
-    source: str
-    event_id: str
-    type: str
-    key: str
-    scan_id: str
-    body: bytes
-
-
 Scan = dict[str, Message]
 """The events of one scan, by topic."""
 
@@ -58,7 +46,7 @@ async def template(url: str, key: str) -> list[tuple[str, bytes]]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            "select topic, body from bus.record where key = $1 order by position", key
+            "select topic, body from audit.entry where key = $1 order by sequence", key
         )
     finally:
         await connection.close()
@@ -83,7 +71,9 @@ def copies(events: Sequence[tuple[str, bytes]], count: int) -> list[Scan]:
     return made
 
 
-async def write(url: str, scans: Sequence[Scan], batch: int, connections: int) -> list[float]:
+async def write(
+    url: str, scans: Sequence[Scan], batch: int, connections: int, wire: Wire
+) -> list[float]:
     """Write all scans; seconds of each batch."""
 
     async def lane(mine: Sequence[Scan]) -> list[float]:
@@ -92,7 +82,7 @@ async def write(url: str, scans: Sequence[Scan], batch: int, connections: int) -
         try:
             for at in range(0, len(mine), batch):
                 started = time.perf_counter()
-                await _flow(connection, mine[at : at + batch])
+                await _flow(connection, mine[at : at + batch], wire)
                 spent.append(time.perf_counter() - started)
         finally:
             await connection.close()
@@ -102,16 +92,16 @@ async def write(url: str, scans: Sequence[Scan], batch: int, connections: int) -
     return [each for one in lanes for each in one]
 
 
-async def _flow(connection: asyncpg.Connection, scans: Sequence[Scan]) -> None:
+async def _flow(connection: asyncpg.Connection, scans: Sequence[Scan], wire: Wire) -> None:
     first = [scan["memoryguard.scans.v1"] for scan in scans]
     async with connection.transaction():
         await _outbox(connection, "ingest", first)
     for topic, (producer, services) in HEARD.items():
         messages = [scan[topic] for scan in scans]
-        await _relay(connection, producer, messages)
-        await _audit(connection, messages)
+        await _relay(connection, producer, messages, wire)
+        await _audit(connection, messages, wire)
         for service in services:
-            await _feed(connection, service, messages)
+            await _feed(connection, service, messages, wire)
             await _work(connection, service, messages, scans)
 
 
@@ -125,7 +115,9 @@ async def _outbox(c: asyncpg.Connection, service: str, messages: Sequence[Messag
     )  # fmt: skip
 
 
-async def _relay(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
+async def _relay(
+    c: asyncpg.Connection, service: str, messages: Sequence[Message], wire: Wire
+) -> None:
     ids = [m.event_id for m in messages]
     async with c.transaction():
         await c.fetch(
@@ -145,45 +137,14 @@ async def _relay(c: asyncpg.Connection, service: str, messages: Sequence[Message
             f" from {service}.outbox o cross join {service}.producer p where event_id = any($1)",
             ids,
         )
-    async with c.transaction():
-        await c.execute(
-            "insert into bus.topic select unnest($1::text[]) on conflict do nothing",
-            sorted({m.topic for m in messages}),
-        )
-        await c.execute("select pg_advisory_xact_lock(1, 1)")
-        await c.execute(
-            "insert into bus.record (position, topic, key, body)"
-            " select (select coalesce(max(position), 0) from bus.record) + n, topic, key, body"
-            " from unnest($1::text[], $2::text[], $3::bytea[])"
-            " with ordinality as new (topic, key, body, n)",
-            [m.topic for m in messages], [m.key for m in messages], [m.body for m in messages],
-        )  # fmt: skip
-        await c.execute("notify ceiling_bus")
+    await wire.publish(c, messages)
     await c.execute(f"update {service}.outbox set sent_at = now() where event_id = any($1)", ids)
 
 
-async def _consumed(
-    c: asyncpg.Connection, group: str, messages: Sequence[Message]
-) -> tuple[str, int]:
-    topic = messages[0].topic
-    rows = await c.fetch(
-        "select r.topic, r.key, r.body, r.position from bus.record r"
-        " where topic = $1 order by position desc limit $2",
-        topic, len(messages),
-    )  # fmt: skip
-    return topic, rows[0]["position"]
-
-
-async def _commit(c: asyncpg.Connection, group: str, topic: str, position: int) -> None:
-    await c.execute(
-        "insert into bus.cursor values ($1, $2, $3) on conflict (member, topic) do update"
-        " set position = greatest(bus.cursor.position, excluded.position)",
-        group, topic, position,
-    )  # fmt: skip
-
-
-async def _feed(c: asyncpg.Connection, service: str, messages: Sequence[Message]) -> None:
-    place = await _consumed(c, service, messages)
+async def _feed(
+    c: asyncpg.Connection, service: str, messages: Sequence[Message], wire: Wire
+) -> None:
+    place = await wire.consumed(c, service, messages)
     digests = [HASH] * len(messages)
     sources, ids = [m.source for m in messages], [m.event_id for m in messages]
     async with c.transaction():
@@ -200,7 +161,7 @@ async def _feed(c: asyncpg.Connection, service: str, messages: Sequence[Message]
             " using (source, event_id) where i.digest <> n.digest",
             sources, ids, digests,
         )  # fmt: skip
-    await _commit(c, service, *place)
+    await wire.commit(c, service, place)
 
 
 async def _work(
@@ -273,8 +234,8 @@ async def _read_model(c: asyncpg.Connection, messages: Sequence[Message]) -> Non
     await c.execute("select pg_notify('ceiling_scan', s) from unnest($1::text[]) as s", scans)
 
 
-async def _audit(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
-    place = await _consumed(c, "audit-log", messages)
+async def _audit(c: asyncpg.Connection, messages: Sequence[Message], wire: Wire) -> None:
+    place = await wire.consumed(c, "audit-log", messages)
     async with c.transaction():
         head = await c.fetchrow("select size from audit.head for update")
         size: int = head["size"] if head else 0
@@ -300,4 +261,4 @@ async def _audit(c: asyncpg.Connection, messages: Sequence[Message]) -> None:
             "update audit.head set size = $1, frontier = $2",
             size + len(messages), [HASH] * 10,
         )  # fmt: skip
-    await _commit(c, "audit-log", *place)
+    await wire.commit(c, "audit-log", place)

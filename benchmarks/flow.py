@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a hop costs: scans through all six services with the measuring stubbed.
+"""What a hop costs: scans through all six services with the measuring stubbed, on both buses.
 
-Everything runs in one process on the embedded PostgreSQL with durable settings, as under
-``memoryguard up``. Scans of distinct people enter where ingest would announce them (object store
-and outbox); parsing DICOM is measured in stages.py. The server stamps every commit
-(``track_commit_timestamp``), so no observer disturbs what is measured: a scan is completed when
-its answer has been committed both in api's read model and in the audit log.
+Everything runs in one process, PostgreSQL with durable settings as under ``memoryguard up``; the
+bus is the embedded one, or a real broker beside it (its jars in ``.kafka/libs``: ``make kafka``).
+Scans of distinct people enter where ingest would announce them (object store and outbox); parsing
+DICOM is measured in stages.py. The server stamps every commit (``track_commit_timestamp``), so no
+observer disturbs what is measured: a scan is completed when its answer has been committed both in
+api's read model and in the audit log.
 
-Beside it, on the same server in the same run, the same row operations by plain asyncpg
-(ceiling.py).
+Beside it, on the same servers in the same run, the same row operations and messages by plain
+asyncpg and aiokafka (ceiling.py).
 
-    python benchmarks/flow.py [--scans 300] [--low-scans 50] [--json FILE]
+    python benchmarks/flow.py [--bus embedded|kafka] [--scans 300] [--low-scans 100] [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -31,6 +33,7 @@ import ceiling
 from lineups import LINE_UPS, received
 from report import Result, cpu_seconds, machine, percentile, say, table
 from sampler import profile, sampling
+from wires import TableWire, Wire, kafka_wire
 
 from memoryguard.cli.home import make_home
 from memoryguard.cli.up import platform
@@ -39,14 +42,19 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.telemetry import set_up_logging
+from memoryguard.common.runtime.topics import create_topics
+from memoryguard.common.testing.broker import Broker
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
 
 WARM_UP_SCANS = 10
-LOW_PER_S = 5.0
+LOW_PER_S = 20.0
 DEADLINE_S = 240.0
 COMMITS = 200
+JARS = Path(__file__).resolve().parents[1] / ".kafka" / "libs"
+BUSES = ("embedded", "kafka")
 ANSWERS = ("memoryguard.risk.predicted.v1", "memoryguard.risk.withheld.v1")
 
 
@@ -118,8 +126,11 @@ async def _commit_ms(connection: asyncpg.Connection) -> float:
 
 
 _COMMITS = """
-select key, 'published ' || split_part(topic, '.', 2) as step, pg_xact_commit_timestamp(xmin) as at
-from bus.record where key = any($1)
+select key, 'sent ' || split_part(topic, '.', 2) as step, sent_at as at from ingest.outbox
+where key = any($1)
+union all select key, 'sent volumes', sent_at from processor.outbox where key = any($1)
+union all select key, 'sent atrophy', sent_at from atrophy.outbox where key = any($1)
+union all select key, 'sent risk', sent_at from ml.outbox where key = any($1)
 union all select key, 'handled by processor', pg_xact_commit_timestamp(xmin)
 from processor.inbox where key = any($1)
 union all select key, 'handled by atrophy', pg_xact_commit_timestamp(xmin)
@@ -133,8 +144,8 @@ union all select key, 'in the audit log', pg_xact_commit_timestamp(xmin)
 from audit.entry where key = any($1) and type like 'memoryguard.risk.%'
 """
 STEPS = (
-    "published scans", "handled by processor", "published volumes", "handled by atrophy",
-    "published atrophy", "handled by ml", "published risk", "shown by api", "in the audit log",
+    "sent scans", "handled by processor", "sent volumes", "handled by atrophy",
+    "sent atrophy", "handled by ml", "sent risk", "shown by api", "in the audit log",
 )  # fmt: skip
 
 
@@ -158,9 +169,6 @@ async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerato
                 yield bench
             finally:
                 await look.close()
-
-
-# --- measuring --------------------------------------------------------------------------------
 
 
 async def _fed(
@@ -192,7 +200,7 @@ async def measured(bench: Bench, count: int, per_s: float | None) -> Result:
     latency_ms = [1e3 * (done[key] - due[key]) for key in due]
     seconds = max(done.values()) - min(due.values())
     events: int = await bench.look.fetchval(  # pyright: ignore[reportAssignmentType]
-        "select count(*) from bus.record where key = any($1)", list(due)
+        "select count(*) from audit.entry where key = any($1)", list(due)
     )
     return {
         "scans": count,
@@ -227,47 +235,92 @@ def _cpu() -> tuple[float, float, float]:
     )
 
 
-# --- the whole --------------------------------------------------------------------------------
-
-
-async def run(scans: int, low_scans: int, names: Sequence[str] = tuple(LINE_UPS)) -> Result:
-    """Measure every line-up and the ceiling on one server."""
-    result: Result = {"machine": machine(), "line_ups": {}, "ceiling": {}, "commit_ms": {}}
+async def run(
+    scans: int,
+    low_scans: int,
+    names: Sequence[str] = tuple(LINE_UPS),
+    buses: Sequence[str] = BUSES,
+) -> Result:
+    """Measure every line-up on every bus, each with its ceiling, on the same servers."""
+    result: Result = {"machine": machine(), "runs": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with embedded_postgres(Path(folder)) as url:  # the setting needs a restart
+        async with embedded_postgres(Path(folder) / "pg") as url:  # the setting needs a restart
             admin = await asyncpg.connect(url)
             await admin.execute("alter system set track_commit_timestamp = on")
             result["machine"]["postgresql"] = await admin.fetchval("show server_version")
             await admin.close()
-        async with embedded_postgres(Path(folder)) as url:
-            for name in names:
-                async with fresh_database(url) as database:
-                    say(f"flow: {name}")
-                    async with running(database, LINE_UPS[name]()) as bench:
-                        result["commit_ms"][name] = await _commit_ms(bench.look)
-                        result["line_ups"][name] = {
-                            "saturated": await measured(bench, scans, None),
-                            "low": await measured(bench, low_scans, LOW_PER_S),
-                        }
-                    key = result["line_ups"][name]["saturated"].pop("a_key")
-                    result["line_ups"][name]["low"].pop("a_key")
-                    events = await ceiling.template(database, key)
-                    result["ceiling"][name] = await _ceilings(database, events, scans)
+        async with embedded_postgres(Path(folder) / "pg") as url:
+            for bus in buses:
+                with _servers(bus, Path(folder)) as servers:
+                    for name in names:
+                        say(f"flow: {name}, {bus}")
+                        run = await _run(url, servers, name, scans, low_scans)
+                        result["runs"].append({"line_up": name, "bus": bus, **run})
     return result
 
 
-async def _ceilings(database: str, events: Sequence[tuple[str, bytes]], scans: int) -> list[Result]:
-    """Write the same rows again into the same (now idle) tables."""
+@contextmanager
+def _servers(bus: str, folder: Path) -> Generator[str]:
+    """Start a broker where one is wanted; its address."""
+    if bus == "embedded":
+        yield ""
+        return
+    broker = Broker(JARS, folder / "kafka")
+    broker.folder.mkdir()
+    broker.start()
+    try:
+        yield broker.servers
+    finally:
+        broker.kill()
+
+
+async def _run(url: str, servers: str, name: str, scans: int, low_scans: int) -> Result:
+    """Measure one line-up on one bus, then its ceiling in the same, now idle, tables."""
+    async with fresh_database(url) as database:
+        kafka = await _topics(servers)
+        os.environ["MEMORYGUARD_KAFKA_SERVERS"] = servers  # services read it as they always do
+        os.environ["MEMORYGUARD_KAFKA_PREFIX"] = kafka.prefix
+        async with running(database, LINE_UPS[name]()) as bench:
+            found: Result = {
+                "commit_ms": await _commit_ms(bench.look),
+                "saturated": await measured(bench, scans, None),
+                "low": await measured(bench, low_scans, LOW_PER_S),
+            }
+        key = found["saturated"].pop("a_key")
+        found["low"].pop("a_key")
+        events = await ceiling.template(database, key)
+        found["ceiling"] = await _ceilings(database, events, scans, servers)
+    return found
+
+
+async def _topics(servers: str) -> KafkaSettings:
+    kafka = KafkaSettings(servers=servers, prefix=f"b{uuid.uuid4().hex[:8]}.")
+    if servers:
+        await create_topics(kafka)
+    return kafka
+
+
+async def _ceilings(
+    database: str, events: Sequence[tuple[str, bytes]], scans: int, servers: str
+) -> list[Result]:
+    """Write the same rows and messages again."""
     found: list[Result] = []
-    for batch, connections, count in ((1, 1, scans // 2), (1, 8, scans), (100, 1, 2 * scans)):
-        copied = ceiling.copies(events, count)
-        look = await asyncpg.connect(database)
-        before = await _written(look)
-        started = time.perf_counter()
-        spent = await ceiling.write(database, copied, batch, connections)
-        seconds = time.perf_counter() - started
-        after = await _written(look)
-        await look.close()
+    lanes = ((1, 1, scans // 2), (100, 1, 2 * scans))
+    for batch, connections, count in lanes if servers else (*lanes, (1, 8, scans)):
+        async with AsyncExitStack() as stack:
+            wire: Wire = TableWire()
+            if servers:
+                wire = await stack.enter_async_context(kafka_wire(await _topics(servers)))
+                # The first batch of all waits for the groups to form; it is not counted.
+                await ceiling.write(database, ceiling.copies(events, 5), 1, 1, wire)
+            copied = ceiling.copies(events, count)
+            look = await asyncpg.connect(database)
+            before = await _written(look)
+            started = time.perf_counter()
+            spent = await ceiling.write(database, copied, batch, connections, wire)
+            seconds = time.perf_counter() - started
+            after = await _written(look)
+            await look.close()
         found.append({
             "batch": batch, "connections": connections, "scans": count, "seconds": seconds,
             "scans_per_s": count / seconds, "events_per_s": len(events) * count / seconds,
@@ -283,42 +336,58 @@ def show(result: Result) -> None:
     """Print the tables."""
     print("## Flow: scans through all services, measuring stubbed")
     print(f"\n{json.dumps(result['machine'])}")
-    for name, commit in result["commit_ms"].items():
-        print(f"\nOne durable commit of one row, just before {name}: {commit:.2f} ms (median).")
     rows: list[list[object]] = []
-    for name, line_up in result["line_ups"].items():
-        for load, m in line_up.items():
-            rows.append([name, load, m["scans"], m["scans_per_s"], m["events_per_s"],
-                         m["latency_p50_ms"], m["latency_p99_ms"],
-                         m["write_transactions_per_scan"], m["wal_kb_per_scan"],
-                         *m["cpu_ms_per_scan"].values()])  # fmt: skip
-        for c in result["ceiling"][name]:
-            rows.append([f"ceiling: rows of {name}",
-                         f"{c['connections']} connection(s), {c['batch']} scans a batch",
-                         c["scans"], c["scans_per_s"], c["events_per_s"], c["batch_p50_ms"],
-                         c["batch_p99_ms"], c["write_transactions_per_scan"],
-                         c["wal_kb_per_scan"], "", "", ""])  # fmt: skip
+    for run in result["runs"]:
+        best = max(c["scans_per_s"] for c in run["ceiling"])
+        for load in ("saturated", "low"):
+            m = run[load]
+            rows.append([f"{run['line_up']}, {run['bus']}", load, *_cells(m, "latency"),
+                         m["scans_per_s"] / best if load == "saturated" else ""])  # fmt: skip
+        for c in run["ceiling"]:
+            lanes = f"{c['connections']} connection(s), {c['batch']} scans a batch"
+            rows.append(["*ceiling*", lanes, *_cells(c, "batch"), c["scans_per_s"] / best])
     table(("what", "load", "scans", "scans/s", "events/s", "p50 ms", "p99 ms", "write tx/scan",
-           "WAL kB/scan", "cpu ms/scan: services", "postgres", "pool"), rows)  # fmt: skip
-    for name, line_up in result["line_ups"].items():
+           "WAL kB/scan", "cpu ms/scan: services", "postgres", "pool", "of the ceiling"),
+          rows)  # fmt: skip
+    for run in result["runs"]:
+        name = f"{run['line_up']}, {run['bus']}"
+        print(f"\nOne durable commit of one row, just before: {run['commit_ms']:.2f} ms (median).")
         table(
-            (f"{name}: ms after the announcement (p50)", *line_up),
-            [[step, *(m["steps_p50_ms"][step] for m in line_up.values())] for step in STEPS],
-        )
-        busy = line_up["saturated"]["busy_in"]
+            (f"{name}: ms after the announcement (p50)", "saturated", "low"),
+            [[step, *(run[load]["steps_p50_ms"][step] for load in ("saturated", "low"))]
+             for step in STEPS],
+        )  # fmt: skip
+        busy = run["saturated"]["busy_in"]
         table((f"{name}, saturated: what the event loop does", "% of time"), list(busy.items()))
+
+
+def _cells(m: Result, latency: str) -> list[object]:
+    cpu = m.get("cpu_ms_per_scan", {"services": "", "postgres": "", "pool": ""})
+    return [m["scans"], m["scans_per_s"], m["events_per_s"], m[f"{latency}_p50_ms"],
+            m[f"{latency}_p99_ms"], m["write_transactions_per_scan"], m["wal_kb_per_scan"],
+            *cpu.values()]  # fmt: skip
+
+
+def _kafka_is_there() -> bool:
+    there = JARS.is_dir() and shutil.which("java") is not None
+    if not there:
+        say("flow: not measured on Kafka, java or .kafka/libs is missing (make kafka)")
+    return there
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=300)
-    parser.add_argument("--low-scans", type=int, default=50)
+    parser.add_argument("--low-scans", type=int, default=100)
+    parser.add_argument("--bus", choices=BUSES, action="append", help="both by default")
     parser.add_argument("--line-up", choices=list(LINE_UPS), action="append")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     set_up_logging("ERROR")
-    result = asyncio.run(run(args.scans, args.low_scans, args.line_up or tuple(LINE_UPS)))
+    buses = args.bus or [bus for bus in BUSES if bus != "kafka" or _kafka_is_there()]
+    names = args.line_up or tuple(LINE_UPS)
+    result = asyncio.run(run(args.scans, args.low_scans, names, buses))
     show(result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1))

@@ -35,6 +35,7 @@ from memoryguard.processor.extract import Extract
 from memoryguard.processor.service import recipe as processor
 
 ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
+SIDE_BY_SIDE = 100  # transforms of the bare line-up: they cost nothing
 VOLUMES_MM3 = {
     "hippocampus_left": 3000.0,
     "hippocampus_right": 3100.0,
@@ -98,13 +99,15 @@ def bare_line_up() -> list[Recipe]:
         return Handler(transform=predict)
 
     async def build_processor(platform: Platform, stack: AsyncExitStack) -> Service:
-        return Service("processor", {ScanReceived: Handler(transform=measure)})
+        return Service(
+            "processor", {ScanReceived: Handler(transform=measure)}, concurrency=SIDE_BY_SIDE
+        )
 
     async def build_atrophy(platform: Platform, stack: AsyncExitStack) -> Service:
         return Service("atrophy", {VolumesExtracted: Handler(record=score)})
 
     async def build_ml(platform: Platform, stack: AsyncExitStack) -> Service:
-        return Service("ml", {AtrophyScored: predicting(platform)})
+        return Service("ml", {AtrophyScored: predicting(platform)}, concurrency=SIDE_BY_SIDE)
 
     own = {"processor": build_processor, "atrophy": build_atrophy, "ml": build_ml}
     return [Recipe(r.name, own.get(r.name, r.build), r.migrations) for r in every_recipe()]

@@ -50,7 +50,7 @@ PARTS = {
     "event.decode": "decode event",
     "event.new_event": "make event",
     "event.Event.to_bytes": "encode event",
-    "outbox._record": "number event",
+    "outbox.numbered": "number event",
     "inbox.open_envelope": "open envelope",
     "log.filed": "open envelope",
     "answer.answer": "answer",

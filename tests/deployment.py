@@ -35,7 +35,7 @@ def go_tool(name: str) -> str:
     found = shutil.which(name) or (str(place) if place.exists() else None)
     if found:
         return found
-    why = f"NO {name.upper()} HERE: neither on the path nor Go to build it with"
+    why = "neither on the path nor Go to build it with"
     if shutil.which("go"):
         built = subprocess.run(
             ["go", "install", GO_TOOLS[name]],
@@ -44,8 +44,21 @@ def go_tool(name: str) -> str:
         )  # fmt: skip
         if built.returncode == 0:
             return str(place)
-        why = f"NO {name.upper()} HERE: {built.stderr.strip()[-300:]}"
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+        why = built.stderr.strip()[-300:]
+    raise _absent(name, why)
+
+
+def program(name: str) -> str:
+    """Find a program of Debian's; skip loudly where it is missing."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if found is None:
+        raise _absent(name, f"apt-get install {name}")
+    return found
+
+
+def _absent(name: str, why: str) -> BaseException:
+    kind = pytest.fail.Exception if os.environ.get("CI") else pytest.skip.Exception
+    return kind(f"NO {name.upper()} HERE: {why}")
 
 
 # --- Dockerfile ----------------------------------------------------------------------------
@@ -74,12 +87,14 @@ class Dockerfile:
     def environment(self, stage: str) -> dict[str, str]:
         """ENV of a stage."""
         pairs = [
-            re.findall(r"(\w+)=(\S+)", each.rest) for each in self.chain(stage) if each.word == "ENV"
+            re.findall(r"(\w+)=(\S+)", each.rest)
+            for each in self.chain(stage)
+            if each.word == "ENV"
         ]
         return dict(pair for found in pairs for pair in found)
 
     def last(self, stage: str, word: str) -> list[str]:
-        """The exec form of a stage's last CMD, ENTRYPOINT or HEALTHCHECK; empty when it has none."""
+        """The exec form of a stage's last CMD, ENTRYPOINT or HEALTHCHECK; empty without one."""
         found = [each.rest for each in self.chain(stage) if each.word == word]
         return json.loads(found[-1][found[-1].index("[") :]) if found else []
 
@@ -117,7 +132,7 @@ def compose(variables: Mapping[str, str] | None = None) -> Json:
 
 def compose_variables() -> set[str]:
     """Every variable that docker-compose.yml asks for."""
-    return set(name for name, _ in _VARIABLE.findall((ROOT / "docker-compose.yml").read_text()))
+    return {name for name, _ in _VARIABLE.findall((ROOT / "docker-compose.yml").read_text())}
 
 
 def _filled(part: Any, value: Callable[[str], str]) -> Any:

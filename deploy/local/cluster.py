@@ -41,7 +41,7 @@ STOP_S = 90.0
 NGINX = """\
 {user}daemon off;
 pid nginx.pid;
-error_log stderr warn;
+error_log stderr crit;  # milder lines name requested paths, and some paths are secrets
 worker_processes 1;
 events {{}}
 http {{

@@ -72,7 +72,9 @@ def test_every_setting_is_used() -> None:
         for path in (ROOT / folder).glob("*/src/memoryguard/**/*.py")
     )
     settings = [row[0] for row in _rows(_page("CONFIG.md")) if len(row) == 4]
-    names = re.findall(r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|AUDIT_)?(\w+)`", " ".join(settings))
+    names = re.findall(
+        r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|AUDIT_|KAFKA_)?(\w+)`", " ".join(settings)
+    )
     assert len(names) >= 15
     assert [name for name in names if not re.search(rf"\.{name.lower()}\b", code)] == []
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -165,9 +167,22 @@ class Site:
 
     async def quiet(self) -> None:
         """Wait until everything said is published, logged and handled by all who hear it."""
-        async with asyncio.timeout(QUIET_S):
-            while not await self._is_quiet():
-                await asyncio.sleep(0.1)
+        await self.until(self._is_quiet)
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a condition; failing, say which events are not done."""
+        deadline = time.monotonic() + QUIET_S
+        while not await condition():
+            assert time.monotonic() < deadline, await self.open()
+            await asyncio.sleep(0.1)
+
+    async def open(self) -> Rows:
+        """Inbox rows that are not done."""
+        found = (
+            "select position, type, key, state, attempts, fence, error_code, leased_until - now()"
+            " from {}.inbox where state <> 'done'"
+        )
+        return await self._rows({s: found.format(s) for s in SERVICES})
 
     async def _is_quiet(self) -> bool:
         said = {(d["source"], d["id"]): d["type"] for d in map(_document, await self.bus())}
@@ -230,7 +245,7 @@ class Site:
         finally:
             await connection.close()
         folder = self.home.folder / "objects" / "checkpoints"
-        return [path.name for path in folder.iterdir() if int(path.name) > size]
+        return [path.name for path in folder.iterdir() if int(path.name) > (size or 0)]
 
     async def verify(self) -> Report:
         """What `memoryguard audit verify` says."""
@@ -307,9 +322,7 @@ async def test_projections_are_rebuilt_while_serving_and_equal(site: Site) -> No
                 await site.upload(new, "new")
                 await site.do(replay.rebuild, service)
                 last = await site.upload(new, "new", 2023)
-                async with asyncio.timeout(QUIET_S):
-                    while not await _completed(new, last):
-                        await asyncio.sleep(0.05)
+                await site.until(partial(_completed, new, last))
                 reading.cancel()
                 await asyncio.wait([reading])
             await site.quiet()
@@ -413,9 +426,7 @@ async def test_without_recovery_numbers_are_given_twice_and_the_log_says_so(site
         await _carry_bus(site.url_of(today), site.url)
     async with site.running() as running:  # an operator forgets
         await site.use(running, "dave", (2022,))
-        async with asyncio.timeout(QUIET_S):
-            while not (await site.do(replay.redrive, "ml") and await _dave_is_done(site)):
-                await asyncio.sleep(0.1)
+        await site.until(partial(_dave_is_done, site))
     found = await site.do(replay.recover_from_bus, "all")
     assert found["ingest"]["twice"] > 0 and found["ml"]["twice"] > 0
     async with site.running() as running:

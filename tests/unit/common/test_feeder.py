@@ -123,7 +123,7 @@ async def test_a_rebuild_waits_for_a_feeder_that_is_storing(pool: Pool) -> None:
 
 
 async def _waits_for_a_lock(pool: Pool) -> bool:
-    return await pool.fetchval("select exists (select from pg_locks where not granted)")
+    return bool(await pool.fetchval("select exists (select from pg_locks where not granted)"))
 
 
 async def test_every_replica_begins_anew_while_events_come_in(pool: Pool) -> None:
@@ -172,7 +172,11 @@ async def test_what_a_handler_has_in_hand_is_rolled_back_and_handled_once(pool: 
         again = await pool.fetchrow("select position, state, fence from inbox")
         assert again and again["position"] > old  # the old fence fits no row
         go_on.set()
-        await until(lambda: pool.fetchval("select count(*) from inbox where state = 'done'"))
+
+        async def done() -> bool:
+            return bool(await pool.fetchval("select 1 from inbox where state = 'done'"))
+
+        await until(done)
     assert await pool.fetchval("select count(*) from derived") == 1
     assert await pool.fetchval("select count(*) from outbox") == 1
 

@@ -11,13 +11,17 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 from rich.console import Console
 
 from memoryguard.cli.home import Home, make_home
+from memoryguard.cli.prepare import app as prepare_app
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
+
+if TYPE_CHECKING:
+    from memoryguard.cli.replay import Deed
 
 EX_REFUSED = 3
 EX_NOT_INTACT = 4
@@ -36,6 +40,11 @@ Token: TypeAlias = Annotated[
     str | None,
     Parameter("--token", env_var="MEMORYGUARD_TOKEN", help="Bearer token; else one of --home."),
 ]
+ServiceName: TypeAlias = Annotated[str, Parameter(help="Which service, or all of them: all.")]
+DatabaseUrl: TypeAlias = Annotated[
+    str | None,
+    Parameter(env_var="MEMORYGUARD_DATABASE_URL", help="Database; that of --home by default."),
+]
 Role: TypeAlias = Literal["patient", "caregiver", "clinician", "compliance", "integration", "admin"]
 
 app = App(
@@ -45,6 +54,7 @@ app = App(
 )
 audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
+app.command(prepare_app)
 
 out = Console()
 err = Console(stderr=True)
@@ -196,15 +206,73 @@ def sample(folder: Path, *, seed: int = 7, json: AsJson = False) -> None:
 
 
 @app.command
-def redrive(service: str, *, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
+def redrive(
+    service: ServiceName,
+    *,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
     """Give a service's dead events another chance."""
-    from memoryguard.cli import operate
+    from memoryguard.cli.replay import redrive
 
-    revived = asyncio.run(operate.redrive(Home(home.resolve()), service))
-    if json:
-        _print({"service": service, "ready_again": revived})
-    else:
-        out.print(f"{revived} events are ready again")
+    _to_services(redrive, service, home, database_url, json)
+
+
+@app.command
+def rebuild(
+    service: ServiceName,
+    *,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Empty what a service derived from events, and derive it again. While it serves."""
+    from memoryguard.cli.replay import rebuild
+
+    _to_services(rebuild, service, home, database_url, json)
+
+
+@app.command
+def replay(
+    service: ServiceName,
+    *,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Feed a service everything on the bus again; it drops what it knows. While it serves."""
+    from memoryguard.cli.replay import replay_all
+
+    _to_services(replay_all, service, home, database_url, json)
+
+
+@app.command
+def recover(
+    service: ServiceName,
+    *,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Tell a database restored from a backup what its service said since. While it is stopped."""
+    from memoryguard.cli.replay import recover_from_bus
+
+    _to_services(recover_from_bus, service, home, database_url, json)
+
+
+@app.command
+def republish(
+    service: ServiceName,
+    *,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Have a service say everything again: the bus was lost. While it is stopped."""
+    from memoryguard.cli.replay import republish
+
+    _to_services(republish, service, home, database_url, json)
 
 
 @app.command
@@ -256,6 +324,21 @@ def _access(home: Path, url: str | None, token: str | None) -> tuple[str, str]:
             )
         url = running["url"]
     return url, token or here.issuer().issue("local", ["clinician", "compliance"])
+
+
+def _to_services(
+    deed: Deed, service: str, home: Path, database_url: str | None, as_json: bool
+) -> None:
+    """Do a deed to one service or to all, and say what came of it."""
+    from memoryguard.cli.replay import Place, do
+
+    outcomes = asyncio.run(do(Place(Home(home.resolve()), database_url), service, deed))
+    if as_json:
+        _print(outcomes)
+        return
+    for name, outcome in outcomes.items():
+        said = ", ".join(f"{what.replace('_', ' ')}: {value}" for what, value in outcome.items())
+        out.print(f"{name}: {said}", highlight=False)
 
 
 def _print(document: dict[str, Any]) -> None:

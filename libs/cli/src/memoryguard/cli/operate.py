@@ -19,7 +19,7 @@ from memoryguard.audit.domain.report import Report
 from memoryguard.cli.audit import database_of, verify_home
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import SERVICES
-from memoryguard.common.errors import MemoryGuardError, Rejected, Unavailable
+from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import open_pool
 
@@ -40,14 +40,6 @@ def stop(home: Home) -> bool:
             raise Unavailable("does_not_stop", "the platform does not stop", "see up.log")
         time.sleep(0.1)
     return True
-
-
-async def redrive(home: Home, service: str) -> int:
-    """Make a service's dead events ready again; how many there were."""
-    if service not in SERVICES:
-        raise Rejected("no_such_service", "there is no such service", ", ".join(SERVICES))
-    async with database_of(home) as url, await open_pool(url, service, 1) as pool:
-        return await inbox.redrive(pool)
 
 
 @dataclass(frozen=True, slots=True)

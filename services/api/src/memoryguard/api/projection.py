@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from memoryguard.api.status import FAILED
 from memoryguard.common.contracts import events as e
@@ -32,20 +31,24 @@ KINDS: Mapping[type[Fact], str] = {
 }
 
 # A scan belongs to one subject: an event that says otherwise changes nothing and returns no row.
-_SCAN = """
-insert into scan (scan_id, subject_id, user_id, created_at, updated_at)
-values ($1, $2, $3, $4, $4)
-on conflict (scan_id) do update set
-    user_id = coalesce(scan.user_id, excluded.user_id),
-    created_at = least(scan.created_at, excluded.created_at),
-    updated_at = greatest(scan.updated_at, excluded.updated_at)
-where scan.subject_id = excluded.subject_id
-returning 1
-"""
-_FACT = """
-insert into scan_fact (scan_id, kind, at, data) values ($1, $2, $3, $4::jsonb)
-on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data
-where scan_fact.at < excluded.at
+# One statement: every event of every scan passes here.
+_SCAN_FACT = """
+with known as (
+    insert into scan (scan_id, subject_id, user_id, created_at, updated_at)
+    values ($1, $2, $3, $4, $4)
+    on conflict (scan_id) do update set
+        user_id = coalesce(scan.user_id, excluded.user_id),
+        created_at = least(scan.created_at, excluded.created_at),
+        updated_at = greatest(scan.updated_at, excluded.updated_at)
+    where scan.subject_id = excluded.subject_id
+    returning scan_id
+), kept as (
+    insert into scan_fact (scan_id, kind, at, data)
+    select scan_id, $5, $4, $6::jsonb from known
+    on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data
+    where scan_fact.at < excluded.at
+)
+select pg_notify($7, scan_id::text) from known
 """
 _HEALTH = """
 insert into health (user_id, metric, subject_id, value, recorded_on, provenance, at)
@@ -95,17 +98,20 @@ async def _record_failure(event: Event, transaction: Connection) -> Sequence[Fac
 
 async def _keep(event: Event, transaction: Connection, kind: str) -> bool:
     """Keep what an event says about a scan; False when the scan is another subject's."""
-    data: dict[str, Any] = event.data.model_dump(mode="json")
-    scan_id = data["scan_id"]
+    scan_id = getattr(event.data, "scan_id", None)
     if scan_id is None:  # refused before it had a name: the sender has its answer
         return True
-    known = await transaction.fetchval(
-        _SCAN, scan_id, event.data.subject_id, data.get("user_id"), event.time
+    known = await transaction.fetchrow(
+        _SCAN_FACT,
+        scan_id,
+        event.data.subject_id,
+        getattr(event.data, "user_id", None),
+        event.time,
+        kind,
+        event.data.model_dump_json(),
+        CHANNEL,
     )
-    if known:
-        await transaction.execute(_FACT, scan_id, kind, event.time, json.dumps(data))
-        await _notify(transaction, scan_id)
-    return bool(known)
+    return known is not None
 
 
 async def _notify(transaction: Connection, scan_id: str) -> None:

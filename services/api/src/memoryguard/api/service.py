@@ -11,6 +11,9 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
 
+PROJECTION = ("scan", "scan_fact", "health", "access_grant")
+"""Derived from events, the service's own grants among them. Not so: ``session_link``."""
+
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join the parts; nothing has to be closed."""
@@ -26,6 +29,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *pages.routes(platform),
         ],
         background=[changes.listen],
+        projection=PROJECTION,
     )
 
 

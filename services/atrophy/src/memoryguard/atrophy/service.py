@@ -11,12 +11,15 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
 
+PROJECTION = ("measurement",)
+
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join atrophy's parts."""
     return Service(
         name="atrophy",
         handlers={VolumesExtracted: Handler(record=score), ScanErased: Handler(record=forget)},
+        projection=PROJECTION,
     )
 
 

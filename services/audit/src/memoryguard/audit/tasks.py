@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 
 from memoryguard.audit import log
 from memoryguard.audit.domain.note import Signer
-from memoryguard.common.contracts.event import NOBODY, new_event
+from memoryguard.common.contracts.event import NOBODY, Event, derived_id, new_event
 from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
+from memoryguard.common.runtime import replay
 from memoryguard.common.runtime.bus import Received, Record
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.outbox import source_of
@@ -33,38 +35,47 @@ class Appender:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._generation = 0
 
     async def run(self) -> None:
         """Append, for ever."""
         while True:
             try:
-                consumer = self._platform.bus.consumer("audit-log", pattern=AUDITED_TOPICS)
-                async with consumer as member:
-                    async for batch in member.batches():
-                        await self.append(batch)
+                pool = self._platform.pool
+                self._generation = await replay.current_generation(pool)
+                await replay.feed_until_outdated(pool, self._generation, self._feed())
             except AWAY:
                 logger.warning("audit waits")
                 await asyncio.sleep(RETRY_S)
 
+    async def _feed(self) -> None:
+        group = replay.group_of("audit-log", self._generation)
+        async with self._platform.bus.consumer(group, pattern=AUDITED_TOPICS) as member:
+            async for batch in member.batches():
+                await self.append(batch)
+
     async def append(self, batch: Sequence[Received]) -> None:
         """Append a batch; the same event with other bytes is told as a security event."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
+            await replay.hold_generation(connection, self._generation)
             conflicts = await log.append(connection, batch)
-            await self._platform.outbox.append(
-                connection,
-                [
-                    DeliveryConflicted(
-                        subject_id=each.key,
-                        service="audit",
-                        topic=each.topic,
-                        event_id=each.event_id,
-                        event_source=each.source,
-                    )
-                    for each in conflicts
-                ],
-            )
+            for each in conflicts:
+                await self._platform.outbox.append_event(connection, _conflicted(each))
         if conflicts:
             self._platform.outbox.wake()
+
+
+def _conflicted(incoming: log.Incoming) -> Event:
+    """Name a notice by the bytes that it is about: a replay says it no second time."""
+    fact = DeliveryConflicted(
+        subject_id=incoming.key,
+        service="audit",
+        topic=incoming.topic,
+        event_id=incoming.event_id,
+        event_source=incoming.source,
+    )
+    event_id = derived_id("audit", fact.type, hashlib.sha256(incoming.body).hexdigest())
+    return new_event(fact, source=source_of("audit"), event_id=event_id)
 
 
 class Notary:

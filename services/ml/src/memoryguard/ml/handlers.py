@@ -47,8 +47,9 @@ class Predictor:
     async def transform(self, event: Event) -> Sequence[Fact]:
         """Answer with ``risk.predicted`` or ``risk.withheld``.
 
-        Health metrics are read outside the transaction: an earlier one of this person is
-        committed by now, since a person's events are handled in order.
+        Health metrics are read outside the transaction: one that was heard before is committed by
+        now, since a person's events are handled in order. They come on a topic of their own: what
+        was said in the moment of the scan may be heard after it, and then counts from the next.
         """
         scored = event.data
         assert isinstance(scored, AtrophyScored)  # noqa: S101  # the type the handler is for

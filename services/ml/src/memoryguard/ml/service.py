@@ -11,6 +11,8 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ml.handlers import Predictor, forget, remember
 
+PROJECTION = ("metric",)
+
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join ml's parts."""
@@ -23,6 +25,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             ScanErased: Handler(record=forget),
         },
         background=[predictor.warm_up],
+        projection=PROJECTION,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -63,6 +64,10 @@ class Event(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, absent attributes left out."""
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         return encode(self.model_dump(mode="json", exclude_none=False))
 
 

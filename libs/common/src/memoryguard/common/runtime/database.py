@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -17,6 +20,7 @@ Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 
 RUNTIME_MIGRATIONS = "memoryguard.common.runtime.migrations"
+SCRAM_ITERATIONS = 4096
 ADVISORY_CLASS = 0x4D47  # "MG": keeps our advisory locks apart from anybody else's
 
 AWAY = (
@@ -45,7 +49,9 @@ def lock_key(*names: str) -> int:
     return int.from_bytes(digest[:4], "big", signed=True)
 
 
-async def prepare(admin_url: str, services: Iterable[str]) -> None:
+async def prepare(
+    admin_url: str, services: Iterable[str], passwords: Mapping[str, str] | None = None
+) -> None:
     """Make each service's role and schema, and the embedded bus's schema. Idempotent.
 
     Parameters
@@ -54,6 +60,13 @@ async def prepare(admin_url: str, services: Iterable[str]) -> None:
         URL of a login that may create roles and schemas in this database.
     services
         Names of the services.
+    passwords
+        Login passwords, by service; the others' stay as they are.
+
+    Raises
+    ------
+    Misconfigured
+        ``database_unreachable``, ``database_login_refused``, ``may_not_prepare``.
     """
     connection = await connect(admin_url)
     try:
@@ -63,8 +76,42 @@ async def prepare(admin_url: str, services: Iterable[str]) -> None:
             await connection.execute(_sql("bus.sql"))
             for service in services:
                 await _prepare_service(connection, service)
+            for service, password in (passwords or {}).items():
+                verifier = scram_verifier(password)
+                await connection.execute(f"alter role {role_of(service)} password '{verifier}'")
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Misconfigured(
+            "may_not_prepare",
+            "this login may not make roles and schemas in the database",
+            "use one with CREATEROLE, and CREATE on the database",
+        ) from error
     finally:
         await connection.close()
+
+
+def scram_verifier(password: str, salt: bytes | None = None) -> str:
+    """Make what PostgreSQL keeps of a password, so that its log never sees the password itself.
+
+    ``SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`` (PostgreSQL manual, pg_authid),
+    with the keys of RFC 5802, section 3. 4096 iterations are PostgreSQL's own default.
+
+    Raises
+    ------
+    Misconfigured
+        ``bad_role_passwords``: empty, or not of printable ASCII characters.
+    """
+    if not (password and password.isascii() and password.isprintable()):
+        raise Misconfigured(
+            "bad_role_passwords",
+            "a password is empty or has other characters than printable ASCII",
+            "memoryguard prepare keys makes good ones",
+        )
+    salt = salt or secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${SCRAM_ITERATIONS}:{text[0]}${text[1]}:{text[2]}"
 
 
 async def _prepare_service(connection: Connection, service: str) -> None:
@@ -82,6 +129,8 @@ async def connect(url: str, **settings: str) -> asyncpg.Connection:
     """Open one connection; Misconfigured when the server refuses it."""
     try:
         return await asyncpg.connect(url, server_settings=settings or None)
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise _login_refused() from error
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         raise Misconfigured(
             "database_unreachable",
@@ -90,15 +139,31 @@ async def connect(url: str, **settings: str) -> asyncpg.Connection:
         ) from error
 
 
-async def open_pool(url: str, service: str, size: int = 8) -> Pool:
+def _login_refused() -> Misconfigured:
+    return Misconfigured(
+        "database_login_refused",
+        "the database refuses the user or the password in MEMORYGUARD_DATABASE_URL",
+        "memoryguard prepare database sets the services' passwords",
+    )
+
+
+async def open_pool(
+    url: str,
+    service: str,
+    size: int = 8,
+    connection_class: type[asyncpg.Connection] = asyncpg.Connection,
+) -> Pool:
     """Open a service's pool: its role, and only its schema (and the bus) in the search path."""
     try:
         return await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
+            connection_class=connection_class,
             server_settings={"role": role_of(service), "search_path": service},
         )
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise _login_refused() from error
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         raise Misconfigured(
             "database_unreachable",

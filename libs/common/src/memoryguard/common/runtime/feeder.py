@@ -8,13 +8,13 @@ import hashlib
 import logging
 from collections.abc import Sequence
 
-from memoryguard.common.contracts.event import NOBODY, Fact
+from memoryguard.common.contracts.event import NOBODY, Event, Fact, derived_id, new_event
 from memoryguard.common.contracts.events import DeliveryConflicted, DeliveryFailed
 from memoryguard.common.contracts.flow import heard_by
-from memoryguard.common.runtime import inbox
+from memoryguard.common.runtime import inbox, replay
 from memoryguard.common.runtime.bus import Bus, Received
 from memoryguard.common.runtime.database import AWAY, Pool
-from memoryguard.common.runtime.outbox import Outbox
+from memoryguard.common.runtime.outbox import Outbox, source_of
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.worker import RETRY_S, Worker
 
@@ -33,6 +33,7 @@ class Feeder:
         self._outbox = outbox
         self._worker = worker
         self._types = {fact.type for fact in service.handlers}
+        self._generation = 0
 
     async def run(self) -> None:
         """Feed, for ever; a bus or database that is away is waited for."""
@@ -40,12 +41,17 @@ class Feeder:
         topics = sorted({heard[fact] for fact in self._service.handlers})
         while topics:
             try:
-                async with self._bus.consumer(self._service.name, topics) as consumer:
-                    async for batch in consumer.batches():
-                        await self.store(batch)
+                self._generation = await replay.current_generation(self._pool)
+                await replay.feed_until_outdated(self._pool, self._generation, self._feed(topics))
             except AWAY:
                 logger.warning("feeder waits", extra={"service": self._service.name})
                 await asyncio.sleep(RETRY_S)
+
+    async def _feed(self, topics: Sequence[str]) -> None:
+        group = replay.group_of(self._service.name, self._generation)
+        async with self._bus.consumer(group, topics) as consumer:
+            async for batch in consumer.batches():
+                await self.store(batch)
 
     async def store(self, batch: Sequence[Received]) -> None:
         """Write a batch into the inbox; what cannot be read becomes a dead letter at once."""
@@ -53,31 +59,45 @@ class Feeder:
         unread = [record for record, envelope in opened if envelope is None]
         mine = [e for _, e in opened if e is not None and e.type in self._types]
         async with self._pool.acquire() as connection, connection.transaction():
+            await replay.hold_generation(connection, self._generation)
             conflicting = await inbox.store(connection, mine)
-            notices: list[Fact] = [self._unreadable(record) for record in unread]
+            notices = [self._unreadable(record) for record in unread]
             notices += [self._conflict(envelope) for envelope in conflicting]
-            await self._outbox.append(connection, notices)
+            for notice in notices:
+                await self._outbox.append_event(connection, notice)
         self._worker.arrived.set()
         if notices:
             self._outbox.wake()
 
-    def _unreadable(self, record: Received) -> DeliveryFailed:
-        return DeliveryFailed(
-            subject_id=NOBODY,
-            service=self._service.name,
-            topic=record.topic,
-            event_id=hashlib.sha256(record.body).hexdigest(),
-            event_source="unknown",
-            event_type="unknown",
-            code="malformed_event",
-            attempts=1,
+    def _unreadable(self, record: Received) -> Event:
+        digest = hashlib.sha256(record.body).hexdigest()
+        return self._notice(
+            digest,
+            DeliveryFailed(
+                subject_id=NOBODY,
+                service=self._service.name,
+                topic=record.topic,
+                event_id=digest,
+                event_source="unknown",
+                event_type="unknown",
+                code="malformed_event",
+                attempts=1,
+            ),
         )
 
-    def _conflict(self, envelope: inbox.Envelope) -> DeliveryConflicted:
-        return DeliveryConflicted(
-            subject_id=envelope.key,
-            service=self._service.name,
-            topic=envelope.topic,
-            event_id=envelope.event_id,
-            event_source=envelope.source,
+    def _conflict(self, envelope: inbox.Envelope) -> Event:
+        return self._notice(
+            hashlib.sha256(envelope.body).hexdigest(),
+            DeliveryConflicted(
+                subject_id=envelope.key,
+                service=self._service.name,
+                topic=envelope.topic,
+                event_id=envelope.event_id,
+                event_source=envelope.source,
+            ),
         )
+
+    def _notice(self, digest: str, fact: Fact) -> Event:
+        """Name a notice by what it is about: a replay says it no second time."""
+        event_id = derived_id(self._service.name, fact.type, digest)
+        return new_event(fact, source=source_of(self._service.name), event_id=event_id)

@@ -8,13 +8,12 @@ is stored before the event leaves, so a repeat after a crash carries the same nu
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 
 import asyncpg
 
-from memoryguard.common.contracts.event import Event, Fact, derived_id, encode, new_event
+from memoryguard.common.contracts.event import Event, Fact, derived_id, new_event
 from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime.bus import Bus, Record
 from memoryguard.common.runtime.database import (
@@ -32,6 +31,32 @@ logger = logging.getLogger(__name__)
 BATCH_EVENTS = 500
 POLL_S = 0.5
 RETRY_S = 1.0
+
+# One statement: mark the batch that has left, then number the next one; the numbers are stored
+# before anything leaves. What was numbered but perhaps not sent before a crash comes first.
+_NUMBER = """
+with marked as (
+    update outbox set sent_at = now() where position = any($1::bigint[])
+), unsent as materialized (
+    select position, counter from outbox
+    where sent_at is null and position <> all($1::bigint[])
+), due as (
+    select * from unsent order by counter nulls last, position limit $2
+), fresh as (
+    select position, row_number() over (order by position) as nth from due where counter is null
+), given as (
+    update producer set counter = counter + (select count(*) from fresh)
+    where exists (select from due)
+    returning epoch, counter - (select count(*) from fresh) as before
+), stored as (
+    update outbox set counter = given.before + fresh.nth from fresh cross join given
+    where outbox.position = fresh.position
+)
+select o.position, o.topic, o.key, o.body, given.epoch,
+       coalesce(due.counter, given.before + fresh.nth) as counter
+from due join outbox o using (position) left join fresh using (position) cross join given
+order by counter
+"""
 
 
 def source_of(service: str) -> str:
@@ -78,22 +103,35 @@ class Outbox:
         list
             The events that are new.
         """
-        events = [
-            self._event(fact, ordinal, cause, handler_version) for ordinal, fact in enumerate(facts)
-        ]
-        return [event for event in events if await self.append_event(transaction, event)]
+        return await self.write(transaction, self.events(facts, cause, handler_version))
 
     async def append_event(self, transaction: Connection, event: Event) -> bool:
         """Write one finished event; False when its id is known and nothing changed."""
-        status = await transaction.execute(
-            "insert into outbox (event_id, topic, key, body) values ($1, $2, $3, $4)"
-            " on conflict (event_id) do nothing",
-            event.id,
-            TOPIC_OF[type(event.data)],
-            event.partitionkey,
-            event.to_bytes(),
+        return bool(await self.write(transaction, [event]))
+
+    async def write(self, transaction: Connection, events: Sequence[Event]) -> list[Event]:
+        """Write finished events in one statement; those that are new."""
+        if not events:
+            return []
+        rows = await transaction.fetch(
+            "insert into outbox (event_id, topic, key, body)"
+            " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])"
+            " on conflict (event_id) do nothing returning event_id",
+            [event.id for event in events],
+            [TOPIC_OF[type(event.data)] for event in events],
+            [event.partitionkey for event in events],
+            [event.to_bytes() for event in events],
         )
-        return status == "INSERT 0 1"
+        first = {event.id: event for event in reversed(events)}
+        return [first[row["event_id"]] for row in rows]
+
+    def events(
+        self, facts: Sequence[Fact], cause: Event | None = None, handler_version: int = 1
+    ) -> list[Event]:
+        """Make events of facts; see ``append``."""
+        return [
+            self._event(fact, ordinal, cause, handler_version) for ordinal, fact in enumerate(facts)
+        ]
 
     def _event(self, fact: Fact, ordinal: int, cause: Event | None, version: int) -> Event:
         event_id = None
@@ -121,6 +159,7 @@ class Relay:
         self._pool = pool
         self._bus = bus
         self._outbox = outbox
+        self._sent: list[int] = []  # published, not marked yet
 
     async def run(self) -> None:
         """Publish, for ever; a database or bus that is away is waited for."""
@@ -150,53 +189,35 @@ class Relay:
     async def _publish_forever(self, connection: Connection) -> None:
         while True:
             self._outbox.waiting.clear()
-            if await self.publish_batch(connection) < BATCH_EVENTS:
+            if await self.publish_batch(connection) == 0:
                 await wait_until_set(self._outbox.waiting, POLL_S)
 
     async def publish_batch(self, connection: Connection) -> int:
-        """Number, publish and mark up to ``BATCH_EVENTS`` unsent events; how many there were.
+        """Number and publish up to ``BATCH_EVENTS`` unsent events; how many there were.
 
-        The caller holds the relay's lock on this connection: two relays would number twice.
+        They are marked as sent together with the numbering of the next batch: call until it
+        returns 0. The caller holds the relay's lock on this connection: two relays would number
+        twice.
         """
-        rows = await self._numbered(connection)
+        rows: list[asyncpg.Record] = await connection.fetch(_NUMBER, self._sent, BATCH_EVENTS)
+        self._sent = []
         if rows:
             await self._bus.publish([_record(row) for row in rows])
-            await connection.execute(
-                "update outbox set sent_at = now() where position = any($1::bigint[])",
-                [row["position"] for row in rows],
-            )
+            self._sent = [row["position"] for row in rows]
         return len(rows)
-
-    async def _numbered(self, connection: Connection) -> list[asyncpg.Record]:
-        """Unsent rows, in order, each with its counter, stored before anything leaves."""
-        async with connection.transaction():
-            unnumbered = await connection.fetch(
-                "select position from outbox where sent_at is null and counter is null"
-                " order by position limit $1",
-                BATCH_EVENTS,
-            )
-            if unnumbered:
-                last: int = await connection.fetchval(  # pyright: ignore[reportAssignmentType]
-                    "update producer set counter = counter + $1 returning counter", len(unnumbered)
-                )
-                first = last - len(unnumbered) + 1
-                await connection.execute(
-                    "update outbox set counter = n.counter"
-                    " from unnest($1::bigint[], $2::bigint[]) as n (position, counter)"
-                    " where outbox.position = n.position",
-                    [row["position"] for row in unnumbered],
-                    list(range(first, last + 1)),
-                )
-            return await connection.fetch(
-                "select o.position, o.topic, o.key, o.body, o.counter, p.epoch"
-                " from outbox o cross join producer p"
-                " where o.sent_at is null and o.counter is not null order by o.counter limit $1",
-                BATCH_EVENTS,
-            )
 
 
 def _record(row: asyncpg.Record) -> Record:
-    document = json.loads(row["body"])
-    document["producerepoch"] = row["epoch"]
-    document["producercounter"] = row["counter"]
-    return Record(row["topic"], row["key"], encode(document))
+    body = numbered(row["body"], row["epoch"], row["counter"])
+    return Record(row["topic"], row["key"], body)
+
+
+def numbered(body: bytes, epoch: str, counter: int) -> bytes:
+    """Put a producer's number into an event's canonical JSON, where its sorted keys want it.
+
+    After ``source`` only plain texts follow, in which a quote would be escaped, so the last
+    ``,"source":`` is the envelope's. Nothing is parsed: every event passes here.
+    """
+    head, source, tail = body.rpartition(b',"source":')
+    number = f',"producercounter":{counter},"producerepoch":"{epoch}"'
+    return b"".join((head, number.encode(), source, tail))

@@ -33,10 +33,15 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. ``concurrency`` people are worked on side by side."""
+    """One service. ``concurrency`` people are worked on side by side.
+
+    ``projection`` names the tables that are derived from events alone, in the order in which
+    handlers write to them: a rebuild empties them.
+    """
 
     name: str
     handlers: Mapping[type[Fact], Handler] = field(default_factory=dict[type[Fact], Handler])
     routes: Sequence[Route] = ()
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     concurrency: int = 8
+    projection: Sequence[str] = ()

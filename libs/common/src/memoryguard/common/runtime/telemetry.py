@@ -18,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import Counter, Gauge, Histogram
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_TRACER = trace.get_tracer("memoryguard")
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 HANDLED = Counter("memoryguard_events_handled", "Events handled.", ["service", "type", "outcome"])
@@ -82,8 +83,7 @@ def set_up_tracing(service: str, *, to_console: bool) -> None:
 def span(name: str, traceparent: str | None, **attributes: str) -> Generator[None]:
     """Run a block in a span that continues the given trace."""
     context = _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {})
-    tracer = trace.get_tracer("memoryguard")
-    with tracer.start_as_current_span(name, context=context, attributes=attributes):
+    with _TRACER.start_as_current_span(name, context=context, attributes=attributes):
         yield
 
 

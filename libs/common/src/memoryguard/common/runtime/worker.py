@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers lease inbox rows and commit their effects: exactly once in effect.
 
-One row: *transform*, then one transaction { *record*, outbox rows, row done }.
+One row: *transform*, then one transaction { *record*, outbox rows, row done }. Rows that are ready
+while a transaction is under way go into the next one together. Nothing waits for a batch to fill;
+when a shared transaction fails it is undone and done again in halves, so that each row ends as it
+would have ended alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from memoryguard.common.contracts.event import Event, Fact, decode
-from memoryguard.common.contracts.events import DeliveryFailed, ScanErased
+from memoryguard.common.contracts.events import ScanErased
 from memoryguard.common.contracts.flow import FACTS
-from memoryguard.common.errors import Corrupt, MemoryGuardError, Rejected, Unavailable
+from memoryguard.common.errors import MemoryGuardError, Rejected
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import AWAY, Connection, Pool
 from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.settling import Settler
 from memoryguard.common.runtime.telemetry import HANDLE_SECONDS, HANDLED, span
 from memoryguard.common.runtime.waiting import wait_until_set
 
@@ -27,10 +32,19 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 RETRY_S = 1.0
 RENEW_S = inbox.LEASE_S / 3
-MAX_BUG_ATTEMPTS = 3
 MAX_LEASES = 6  # a row that keeps killing its worker is given up
-MAX_BACK_OFF_S = 300.0
-BUGS_IN_A_ROW = 20  # then the worker stops instead of draining the topic
+RECORDS = 100  # rows without a transform in one lease; twice as many are in hand
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row that is ready to be committed: its event, and what its transform said."""
+
+    row: inbox.Row
+    event: Event
+    handler: Handler
+    facts: Sequence[Fact]
+    began: float
 
 
 class Worker:
@@ -40,10 +54,13 @@ class Worker:
         self._service = service
         self._pool = pool
         self._outbox = outbox
+        self._settler = Settler(service.name, pool, outbox)
         self._by_type = {fact.type: handler for fact, handler in service.handlers.items()}
+        self._transformed = {kind for kind, each in self._by_type.items() if each.transform}
         self._working: dict[int, inbox.Row] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._bugs = 0
+        self._ready: list[Work] = []
+        self._committing = asyncio.Lock()
         self.arrived = asyncio.Event()
         self._stopping = False
 
@@ -53,7 +70,7 @@ class Worker:
             renewing = group.create_task(self._renew_forever())
             while not self._stopping:
                 self.arrived.clear()
-                if await self._start_leased(group) == 0:
+                if not await self._start_leased(group):
                     await wait_until_set(self.arrived, POLL_S)
             while self._tasks:
                 await asyncio.wait(self._tasks)
@@ -64,21 +81,43 @@ class Worker:
         self._stopping = True
         self.arrived.set()
 
-    async def _start_leased(self, group: asyncio.TaskGroup) -> int:
-        free = self._service.concurrency - len(self._working)
-        if free <= 0:
-            return 0
+    # --- leases -------------------------------------------------------------------------------
+
+    async def _start_leased(self, group: asyncio.TaskGroup) -> bool:
+        """Lease what there is room for: each transform is a task, other rows are one together."""
         try:
-            rows = await inbox.lease(self._pool, free)
+            transforms = await self._lease_transforms()
+            for row in transforms:
+                self._start(group, [row])
+            records = await self._lease_records()
+            if records:
+                self._start(group, records)
         except AWAY:
             await asyncio.sleep(RETRY_S)
-            return 0
-        for row in rows:
-            self._working[row.position] = row
-            task = group.create_task(self._work(row))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return len(rows)
+            return False
+        return bool(transforms or records)
+
+    def _start(self, group: asyncio.TaskGroup, rows: Sequence[inbox.Row]) -> None:
+        self._working |= {row.position: row for row in rows}
+        task = group.create_task(self._work(rows))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lease_transforms(self) -> list[inbox.Row]:
+        free = self._service.concurrency - self._in_hand(transformed=True)
+        return await self._lease(free, among=True) if self._transformed else []
+
+    async def _lease_records(self) -> list[inbox.Row]:
+        free = 2 * RECORDS - self._in_hand(transformed=False)
+        return await self._lease(min(free, RECORDS), among=False)
+
+    def _in_hand(self, *, transformed: bool) -> int:
+        return sum((r.type in self._transformed) == transformed for r in self._working.values())
+
+    async def _lease(self, limit: int, *, among: bool) -> list[inbox.Row]:
+        if limit <= 0:
+            return []
+        return await inbox.lease(self._pool, limit, self._transformed, among=among)
 
     async def _renew_forever(self) -> None:
         while True:
@@ -89,124 +128,97 @@ class Worker:
                 except AWAY:
                     logger.warning("leases not renewed", extra={"service": self._service.name})
 
-    async def _work(self, row: inbox.Row) -> None:
-        try:
-            await self._handle_or_settle(row)
-        finally:
-            del self._working[row.position]
-            self.arrived.set()
+    # --- transforms ---------------------------------------------------------------------------
 
-    async def _handle_or_settle(self, row: inbox.Row) -> None:
-        started = time.perf_counter()
-        outcome = "done"
+    async def _work(self, rows: Sequence[inbox.Row]) -> None:
+        for row in rows:
+            await self._make_ready(row)
+        async with self._committing:  # whoever comes first commits for all who are ready
+            group, self._ready = self._ready, []
+            await self._commit(group)
+        self.arrived.set()
+
+    async def _make_ready(self, row: inbox.Row) -> None:
+        began = time.perf_counter()
         try:
             if row.attempts > MAX_LEASES:
                 raise Rejected("crashed_worker", "the event kept ending its worker")
-            await self.handle(row)
-            self._bugs = 0
-        except Corrupt:
-            logger.critical("record contradicts itself", extra=self._fields(row), exc_info=True)
-            raise
-        except Exception as error:  # noqa: BLE001  # the one place where errors become outcomes
-            outcome = await self._settle_safely(row, error)
-        HANDLED.labels(self._service.name, row.type, outcome).inc()
-        HANDLE_SECONDS.labels(self._service.name, row.type).observe(time.perf_counter() - started)
+            work = await self._transform(row, began)
+            self._ready.append(work)  # not in one line: the list may be another after the await
+        except Exception as error:  # noqa: BLE001  # errors become outcomes
+            self._end(row, await self._settler.settle(row, error), began)
+
+    async def _transform(self, row: inbox.Row, began: float) -> Work:
+        handler = self._by_type[row.type]
+        event = decode(row.body, FACTS)
+        facts: Sequence[Fact] = ()
+        if handler.transform:
+            with span(f"transform {row.type}", event.traceparent, service=self._service.name):
+                facts = await handler.transform(event)
+        return Work(row, event, handler, facts, began)
+
+    # --- transactions -------------------------------------------------------------------------
 
     async def handle(self, row: inbox.Row) -> None:
         """Answer one row."""
-        handler = self._by_type[row.type]
-        event = decode(row.body, FACTS)
-        with span(f"handle {row.type}", event.traceparent, service=self._service.name):
-            facts = list(await handler.transform(event)) if handler.transform else []
-            async with self._pool.acquire() as connection, connection.transaction():
-                await self._commit(connection, row, event, handler, facts)
-        self._outbox.wake()
+        await self._record([await self._transform(row, time.perf_counter())])
 
-    async def _commit(
-        self,
-        transaction: Connection,
-        row: inbox.Row,
-        event: Event,
-        handler: Handler,
-        facts: list[Fact],
-    ) -> None:
-        if isinstance(event.data, ScanErased):
-            await transaction.execute(
-                "insert into tombstone (subject_id) values ($1) on conflict do nothing", row.key
-            )
-        elif await transaction.fetchval("select 1 from tombstone where subject_id = $1", row.key):
-            await inbox.finish(transaction, row)  # an erased person: nothing is recorded
+    async def _commit(self, group: Sequence[Work]) -> None:
+        """Commit together; when that fails in halves, until the one at fault is alone."""
+        if not group:
             return
-        if handler.record:
-            facts += await handler.record(event, transaction)
-        await self._outbox.append(transaction, facts, cause=event, handler_version=handler.version)
-        await inbox.finish(transaction, row)
-
-    async def _settle_safely(self, row: inbox.Row, error: Exception) -> str:
         try:
-            return await self._settle(row, error)
-        except (inbox.LostLease, *AWAY):
-            # The lease runs out by itself and the row comes again.
-            logger.warning("row not settled", extra=self._fields(row))
-            return "lost"
-
-    async def _settle(self, row: inbox.Row, error: Exception) -> str:
-        if isinstance(error, inbox.LostLease):
-            return "lost"
-        if isinstance(error, Rejected):
-            await self._bury(row, error.code)
-            return "rejected"
-        if isinstance(error, (Unavailable, *AWAY)):
-            code = error.code if isinstance(error, MemoryGuardError) else "database_away"
-            await inbox.back_off(self._pool, row, _seconds(row.attempts), code, counts=False)
-            return "unavailable"
-        return await self._settle_bug(row, error)
-
-    async def _settle_bug(self, row: inbox.Row, error: Exception) -> str:
-        logger.error("handler failed", extra=self._fields(row), exc_info=error)
-        self._bugs += 1
-        if row.attempts >= MAX_BUG_ATTEMPTS:
-            await self._bury(row, "bug")
+            await self._record(group)
+        except Exception as error:  # noqa: BLE001  # errors become outcomes
+            # A database that is away is no row's fault: asking it for each would take too long.
+            away = isinstance(error, AWAY) and not isinstance(error, MemoryGuardError)
+            if len(group) == 1 or away:
+                for work in group:
+                    outcome = await self._settler.settle(work.row, error)
+                    self._end(work.row, outcome, work.began)
+            else:
+                await self._commit(group[: len(group) // 2])
+                await self._commit(group[len(group) // 2 :])
         else:
-            await inbox.back_off(self._pool, row, _seconds(row.attempts), "bug", counts=True)
-        if self._bugs >= BUGS_IN_A_ROW:
-            raise Corrupt("too_many_bugs", "handlers keep failing; the worker stops") from error
-        return "bug"
+            self._settler.succeeded()
+            for work in group:
+                self._end(work.row, "done", work.began)
 
-    async def _bury(self, row: inbox.Row, code: str) -> None:
-        logger.warning("event given up", extra=self._fields(row) | {"code": code})
+    async def _record(self, group: Sequence[Work]) -> None:
+        """Commit records, answers and ends of rows, all in one transaction."""
+        events: list[Event] = []
         async with self._pool.acquire() as connection, connection.transaction():
-            await self._outbox.append(connection, [self._dead_letter(row, code)])
-            await inbox.bury(connection, row, code)
-        self._outbox.wake()
+            erased = await self._erased(connection, group)
+            for work in group:
+                if work.row.key not in erased:
+                    events += await self._answers(connection, work)
+            await self._outbox.write(connection, events)
+            await inbox.finish(connection, *(work.row for work in group))
+        if events:
+            self._outbox.wake()
 
-    def _dead_letter(self, row: inbox.Row, code: str) -> DeliveryFailed:
-        try:
-            scan_id = getattr(decode(row.body, FACTS).data, "scan_id", None)
-        except Rejected:
-            scan_id = None
-        return DeliveryFailed(
-            subject_id=row.key,
-            service=self._service.name,
-            topic=row.topic,
-            event_id=row.event_id,
-            event_source=row.source,
-            event_type=row.type,
-            code=code,
-            attempts=row.attempts,
-            scan_id=scan_id,
+    async def _erased(self, transaction: Connection, group: Sequence[Work]) -> set[str]:
+        """Write tombstones; whose rows are to be passed over: nothing more is recorded of them."""
+        erasures = {work.row.key for work in group if isinstance(work.event.data, ScanErased)}
+        if erasures:
+            await transaction.execute(
+                "insert into tombstone (subject_id) select unnest($1::text[])"
+                " on conflict do nothing",
+                sorted(erasures),
+            )
+        rows = await transaction.fetch(
+            "select subject_id from tombstone where subject_id = any($1)",
+            [work.row.key for work in group],
         )
+        return {row["subject_id"] for row in rows} - erasures
 
-    def _fields(self, row: inbox.Row) -> dict[str, object]:
-        return {
-            "service": self._service.name,
-            "type": row.type,
-            "event_id": row.event_id,
-            "attempts": row.attempts,
-        }
+    async def _answers(self, transaction: Connection, work: Work) -> list[Event]:
+        handler, event = work.handler, work.event
+        with span(f"record {event.type}", event.traceparent, service=self._service.name):
+            facts = await handler.record(event, transaction) if handler.record else ()
+            return self._outbox.events([*work.facts, *facts], event, handler.version)
 
-
-def _seconds(attempts: int) -> float:
-    """Exponential back-off with full jitter, at least half a second."""
-    ceiling = min(2.0**attempts, MAX_BACK_OFF_S)
-    return 0.5 + random.random() * ceiling  # noqa: S311  # jitter, not a secret
+    def _end(self, row: inbox.Row, outcome: str, began: float) -> None:
+        del self._working[row.position]
+        HANDLED.labels(self._service.name, row.type, outcome).inc()
+        HANDLE_SECONDS.labels(self._service.name, row.type).observe(time.perf_counter() - began)
