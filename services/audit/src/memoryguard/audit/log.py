@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from memoryguard.audit.domain.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.audit.domain.merkle import (
@@ -149,6 +150,15 @@ async def sign(transaction: Connection, signer: Signer) -> tuple[int, str] | Non
         "insert into checkpoint (size, note) values ($1, $2)", frontier.size, note
     )
     return frontier.size, note
+
+
+async def unsent(pool: Pool) -> list[tuple[int, str, datetime]]:
+    """Give checkpoints that have not left the box: size, note, and when they were signed."""
+    rows = await pool.fetch(
+        "select size, note, signed_at from checkpoint left join sent using (size)"
+        " where sent.size is null order by size"
+    )
+    return [(row["size"], row["note"], row["signed_at"]) for row in rows]
 
 
 async def prove(pool: Pool, sequence: int) -> EntryProof:

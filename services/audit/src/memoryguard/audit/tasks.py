@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -97,21 +98,35 @@ class Notary:
             await asyncio.sleep(self._every_s)
 
     async def sign(self) -> None:
-        """Sign the log as it is, if it has grown, and send the checkpoint off."""
+        """Sign the log as it is, if it has grown; send off whatever has not left the box."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            signed = await log.sign(connection, self._signer)
-        if signed is not None:
-            await self._send_off(*signed)
+            await log.sign(connection, self._signer)
+        for size, note, signed_at in await log.unsent(self._platform.pool):
+            await self._send_off(size, note, signed_at)
 
-    async def _send_off(self, size: int, note: str) -> None:
+    async def _send_off(self, size: int, note: str, signed_at: datetime) -> None:
+        """Send a checkpoint off; doing it twice leaves the same bytes."""
         try:
-            await self._store.put_async(f"checkpoints/{size:020d}", note.encode(), mode="create")
-        except AlreadyExistsError:
-            logger.critical("a checkpoint of this size was already sent off")
+            await self._store_once(f"checkpoints/{size:020d}", note.encode())
         except (BaseError, OSError):
             logger.error("checkpoint not sent off", extra={"size": size})
+            return  # tried again in the next round
         # Not through the outbox: its events are numbered, and the log must hold every number.
         fact = CheckpointSigned(subject_id=NOBODY, size=size, note=note)
-        event = new_event(fact, source=source_of("audit"))
-        topic = TOPIC_OF[CheckpointSigned]
-        await self._platform.bus.publish([Record(topic, event.partitionkey, event.to_bytes())])
+        event_id = derived_id("audit", fact.type, size)
+        event = new_event(fact, source=source_of("audit"), event_id=event_id)
+        body = event.model_copy(update={"time": signed_at}).to_bytes()
+        await self._platform.bus.publish(
+            [Record(TOPIC_OF[CheckpointSigned], event.partitionkey, body)]
+        )
+        await self._platform.pool.execute(
+            "insert into sent (size) values ($1) on conflict do nothing", size
+        )
+
+    async def _store_once(self, path: str, note: bytes) -> None:
+        try:
+            await self._store.put_async(path, note, mode="create")
+        except AlreadyExistsError:
+            there = await (await self._store.get_async(path)).bytes_async()
+            if bytes(there) != note:
+                logger.critical("another checkpoint of this size was already sent off")

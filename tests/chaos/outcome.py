@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The final state of a run, in a form in which two runs can be compared.
+
+Everything that may differ between two runs of the same work is named here, once, with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from memoryguard.common.runtime.bus import Record
+from memoryguard.common.runtime.database import Pool
+from memoryguard.common.security.envelope import decrypt
+from memoryguard.common.security.keyring import KeyRing
+
+State: TypeAlias = dict[str, Counter[str]]
+
+CLOCK = {
+    # When something was done, by the clock; and what a database or a crash counts on the way.
+    "inbox": {"position", "attempts", "fence", "not_before", "leased_until", "received_at",
+              "finished_at", "digest"},  # the digest covers times; bodies are compared below
+    "outbox": {"position", "counter", "created_at", "sent_at"},  # `numbering` looks at them
+    "producer": {"epoch", "counter"},  # random; `numbering` looks at the counter
+    "migration": {"at"},
+    "tombstone": {"erased_at"},
+    "alias": {"linked_at"},
+    "scan": {"received_at"},  # ingest's; it names the object, see PATH_TIME
+    "access_grant": {"at"},  # the time of the api's own event
+    "entry": {"sequence", "hash", "logged_at"},  # the verifier looks at them
+    "head": {"frontier"},  # the verifier again: order over people is nobody's promise
+}  # fmt: skip
+# Looked at by the verifier; how many checkpoints there are is timing.
+ELSEWHERE = {"node", "checkpoint", "sent"}
+ENVELOPE_CLOCK = {"time", "traceparent", "producerepoch", "producercounter"}
+DATA_CLOCK = {"seconds", "received_at", "attempts"}  # attempts: a crash is one more
+PATH_TIME = re.compile(r"/\d{8}T\d{6}Z-")
+RANDOM = "random"
+"""In place of an id that nothing caused (UUIDv4); derived ids (UUIDv5) are compared as they are."""
+
+
+@dataclass
+class Outcome:
+    """What is left when all is quiet, and what contradicts itself in it."""
+
+    state: State
+    order: dict[str, list[str]]
+    wrong: list[str] = field(default_factory=list)
+
+
+def differences(undisturbed: Outcome, other: Outcome, *, asked_again: int) -> list[str]:
+    """Say how a run differs from the undisturbed one, and what it contradicts in itself.
+
+    Parameters
+    ----------
+    undisturbed, other
+        The outcomes.
+    asked_again
+        How often a client had to repeat a request because its answer was lost. Both were
+        served then, and each says two events with random ids at most: what was asked for, and
+        that somebody asked.
+    """
+    found = list(other.wrong)
+    for section in sorted(undisturbed.state.keys() | other.state.keys()):
+        expected, got = (
+            undisturbed.state.get(section, Counter()),
+            other.state.get(section, Counter()),
+        )
+        allowed = 2 * asked_again
+        for item in sorted(expected.keys() | got.keys()):
+            surplus = got[item] - expected[item]
+            again = bool(expected[item]) and RANDOM in item and 0 < surplus <= asked_again
+            if again and surplus <= allowed:
+                allowed -= surplus
+            elif surplus:
+                found.append(f"{section}: {surplus:+d} of {item[:400]}")
+    for key in sorted(undisturbed.order.keys() | other.order.keys()):
+        if undisturbed.order.get(key, []) != other.order.get(key, []):
+            found.append(f"order differs: {key}")
+    return found
+
+
+def normal_event(body: bytes) -> str:
+    """Give an event without its times and random ids; what is no event stays as it is."""
+    try:
+        event: dict[str, Any] = json.loads(body)
+        data = event["data"].items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body.hex()
+    kept = {k: v for k, v in event.items() if k not in ENVELOPE_CLOCK}
+    for name in ("id", "correlationid", "causationid"):
+        if name in kept:
+            kept[name] = normal_id(kept[name])
+    kept["data"] = {k: v for k, v in data if k not in DATA_CLOCK}
+    return PATH_TIME.sub("/<time>-", json.dumps(kept, sort_keys=True))
+
+
+def normal_id(text: str) -> str:
+    """Give a derived id as it is."""
+    try:
+        return RANDOM if uuid.UUID(text).version == 4 else text
+    except ValueError:
+        return text
+
+
+async def tables(connection: Pool, schema: str) -> State:
+    """Every row of every table of a service's schema."""
+    names = await connection.fetch(
+        "select table_name from information_schema.tables where table_schema = $1", schema
+    )
+    state: State = {}
+    for (name,) in names:
+        if name not in ELSEWHERE:
+            rows = await connection.fetch(f"select * from {schema}.{name}")
+            left_out = CLOCK.get(name, set()) if (schema, name) != ("api", "scan") else set()
+            state[f"{schema}.{name}"] = Counter(_row(dict(row), left_out) for row in rows)
+    return state
+
+
+def _row(row: dict[str, Any], left_out: set[str]) -> str:
+    kept = {k: v for k, v in row.items() if k not in left_out}
+    if "body" in kept and kept["body"] is not None:
+        kept["body"] = normal_event(bytes(kept["body"]))
+    if "event_id" in kept:
+        kept["event_id"] = normal_id(kept["event_id"])
+    return json.dumps(kept, sort_keys=True, default=repr)
+
+
+async def order_of_rows(connection: Pool, schema: str) -> dict[str, list[str]]:
+    """In which order each person's events lie in inbox, outbox and log, topic by topic."""
+    queries = {
+        "inbox": "select topic, key, event_id from {}.inbox order by position",
+        "outbox": "select topic, key, event_id from {}.outbox order by counter",
+    }
+    if schema == "audit":
+        queries["entry"] = "select topic, key, event_id from {}.entry order by sequence"
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for table, query in queries.items():
+        for topic, key, event_id in await connection.fetch(query.format(schema)):
+            if normal_id(event_id) != RANDOM:
+                found[f"{table} {topic} {key}"].append(event_id)
+    return dict(found)
+
+
+async def numbering(connection: Pool, service: str, published: Sequence[Record]) -> list[str]:
+    """Check that all that was said was published, numbered without gaps, with one body, in order.
+
+    A record may be on the bus twice (killed before it was marked as sent): the same bytes then.
+    """
+    wrong: list[str] = []
+    rows = await connection.fetch(f"select * from {service}.outbox order by counter")
+    if [row["counter"] for row in rows] != list(range(1, len(rows) + 1)):
+        wrong.append("counters are not 1, 2, 3, …")
+    if any(row["sent_at"] is None for row in rows):
+        wrong.append("something is not sent")
+    if len(rows) != await connection.fetchval(f"select counter from {service}.producer"):
+        wrong.append("the producer's counter is not that of its last event")
+    mine = [r for r in published if _numbered_by(r, service)]
+    bodies = defaultdict[str, set[bytes]](set)
+    firsts = defaultdict[tuple[str, str], list[int]](list)
+    for record in mine:
+        event = json.loads(record.body)
+        if not bodies[event["id"]]:
+            firsts[record.topic, record.key].append(event["producercounter"])
+        bodies[event["id"]].add(record.body)
+    if set(bodies) != {row["event_id"] for row in rows}:
+        wrong.append("the bus does not hold just what the outbox says")
+    wrong += [
+        f"an event was published with two bodies: {i}" for i, b in bodies.items() if len(b) > 1
+    ]
+    for (topic, key), counters in firsts.items():
+        if counters != sorted(counters):
+            wrong.append(f"published out of order: {topic} {key}")
+    return wrong
+
+
+def _numbered_by(record: Record, service: str) -> bool:
+    try:
+        event = json.loads(record.body)
+        return event["source"] == f"/memoryguard/{service}" and "producercounter" in event
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+async def objects(store: Any, keyring: KeyRing) -> tuple[Counter[str], dict[str, str]]:
+    """Every object's path and plain digest; also each checkpoint that was sent off."""
+    import hashlib
+
+    sealed = {
+        str(meta["path"]): bytes(await (await store.get_async(meta["path"])).bytes_async())
+        for metas in [await store.list().collect_async()]
+        for meta in metas
+    }
+    notes = {p: b.decode() for p, b in sealed.items() if p.startswith("checkpoints/")}
+    keys = {
+        p.split("/")[1]: keyring.unwrap(b, p.split("/")[1])
+        for p, b in sealed.items()
+        if p.startswith("keys/")
+    }
+    found = Counter(f"keys/{subject}" for subject in keys)
+    for path, content in sealed.items():
+        if path.split("/")[0] in ("keys", "checkpoints"):
+            continue
+        subject = path.split("/")[1]
+        plain = b"".join(
+            decrypt([content], subject_key=keys[subject], object_id=path, subject_id=subject)
+        )
+        normal = PATH_TIME.sub("/<time>-", path)
+        found[f"{normal} {hashlib.sha256(plain).hexdigest()}"] += 1
+    return found, notes
+
+
+def unresolved(records: Iterable[Record], paths: Iterable[str]) -> list[str]:
+    """References of events to objects that are not there."""
+    there = set(paths)
+    named = {
+        uri
+        for record in records
+        for uri in re.findall(rb'"uri":"((?:scans|derived)/[^"]+)"', record.body)
+    }
+    return [f"an event names an object that is not there: {u.decode()}" for u in named
+            if u.decode() not in there]  # fmt: skip
