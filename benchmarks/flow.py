@@ -126,11 +126,10 @@ async def _commit_ms(connection: asyncpg.Connection) -> float:
 
 
 _COMMITS = """
-select key, 'sent ' || split_part(topic, '.', 2) as step, sent_at as at from ingest.outbox
+select key, 'heard by processor' as step, received_at as at from processor.inbox
 where key = any($1)
-union all select key, 'sent volumes', sent_at from processor.outbox where key = any($1)
-union all select key, 'sent atrophy', sent_at from atrophy.outbox where key = any($1)
-union all select key, 'sent risk', sent_at from ml.outbox where key = any($1)
+union all select key, 'heard by atrophy', received_at from atrophy.inbox where key = any($1)
+union all select key, 'heard by ml', received_at from ml.inbox where key = any($1)
 union all select key, 'handled by processor', pg_xact_commit_timestamp(xmin)
 from processor.inbox where key = any($1)
 union all select key, 'handled by atrophy', pg_xact_commit_timestamp(xmin)
@@ -144,8 +143,8 @@ union all select key, 'in the audit log', pg_xact_commit_timestamp(xmin)
 from audit.entry where key = any($1) and type like 'memoryguard.risk.%'
 """
 STEPS = (
-    "sent scans", "handled by processor", "sent volumes", "handled by atrophy",
-    "sent atrophy", "handled by ml", "sent risk", "shown by api", "in the audit log",
+    "heard by processor", "handled by processor", "heard by atrophy", "handled by atrophy",
+    "heard by ml", "handled by ml", "shown by api", "in the audit log",
 )  # fmt: skip
 
 

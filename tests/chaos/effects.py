@@ -118,7 +118,7 @@ def connection_class(effects: Effects) -> type[asyncpg.Connection]:
             self._tables += tables
             try:
                 answer = await asked
-            except asyncpg.PostgresError:
+            except BaseException:
                 if alone:
                     await super().execute("ROLLBACK")
                 raise

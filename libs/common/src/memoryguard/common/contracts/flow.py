@@ -27,7 +27,7 @@ class Stream:
     topic: str
     producer: str
     heard_by: Mapping[type[Fact], str]  # event -> services, separated by spaces
-    partitions: int = 12
+    partitions: int = 6  # how many replicas may feed; workers share the inbox all the same
     retention_ms: int = -1  # for ever: read models are rebuilt by replay
 
 

@@ -48,7 +48,6 @@ BATCH_RECORDS = 500
 BATCH_BYTES = 512 * 1024  # a larger event is a batch of its own; brokers take 1 MiB by default
 REQUEST_MS = 10_000  # then the batch failed, and the relay repeats it
 POLL_MS = 1_000
-FETCH_WAIT_MS = 50  # aiokafka asks again only when the last question is answered: latency
 NEW_TOPIC_MS = 5_000  # how soon a pattern sees a topic that was just made
 PROBE_S = 5.0
 
@@ -221,7 +220,6 @@ class KafkaBus:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=BATCH_RECORDS,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=NEW_TOPIC_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(session_ms // 4, 1),

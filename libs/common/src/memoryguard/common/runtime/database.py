@@ -7,7 +7,8 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -160,7 +161,8 @@ async def open_pool(
             min_size=1,
             max_size=size,
             connection_class=connection_class,
-            server_settings={"role": role_of(service), "search_path": service},
+            reset=_keep_session,
+            server_settings={"role": role_of(service), "search_path": service, "jit": "off"},
         )
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise _login_refused() from error
@@ -170,6 +172,42 @@ async def open_pool(
             f"the database does not accept the role {role_of(service)}",
             "check MEMORYGUARD_DATABASE_URL; `memoryguard up` makes roles and schemas",
         ) from error
+
+
+async def _keep_session(_: Connection) -> None:
+    """Ask nothing of the server when a connection comes back: it is a round trip each time.
+
+    Transactions and listeners have ended by then, and nobody changes settings of a session; a lock
+    of a session is let go by `session_lock`.
+    """
+
+
+@asynccontextmanager
+async def session_lock(
+    connection: Connection, *names: str, wait: bool = True
+) -> AsyncGenerator[bool]:
+    """Hold an advisory lock over several transactions.
+
+    Yields
+    ------
+    bool
+        Whether it is held; always, when it is waited for.
+    """
+    ask = "select pg_advisory_lock($1, $2) is not null" if wait else _TRY_LOCK
+    try:
+        yield bool(await connection.fetchval(ask, ADVISORY_CLASS, lock_key(*names)))
+    finally:
+        try:
+            # Also when asking was cancelled: the server may have given the lock all the same.
+            await connection.execute("select pg_advisory_unlock_all()")
+        except asyncpg.PostgresError:
+            connection.terminate()  # the server lets go of what a lost connection held
+        except BaseException:
+            connection.terminate()
+            raise
+
+
+_TRY_LOCK = "select pg_try_advisory_lock($1, $2)"
 
 
 async def lock(connection: Connection, *names: str) -> None:

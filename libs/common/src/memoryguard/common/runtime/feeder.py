@@ -65,7 +65,7 @@ class Feeder:
             notices += [self._conflict(envelope) for envelope in conflicting]
             for notice in notices:
                 await self._outbox.append_event(connection, notice)
-        self._worker.arrived.set()
+        self._worker.heard(mine)
         if notices:
             self._outbox.wake()
 

@@ -16,13 +16,7 @@ import asyncpg
 from memoryguard.common.contracts.event import Event, Fact, derived_id, new_event
 from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime.bus import Bus, Record
-from memoryguard.common.runtime.database import (
-    ADVISORY_CLASS,
-    AWAY,
-    Connection,
-    Pool,
-    lock_key,
-)
+from memoryguard.common.runtime.database import AWAY, Connection, Pool, session_lock
 from memoryguard.common.runtime.telemetry import current_traceparent
 from memoryguard.common.runtime.waiting import wait_until_set
 
@@ -165,8 +159,10 @@ class Relay:
         """Publish, for ever; a database or bus that is away is waited for."""
         while True:
             try:
-                async with self._pool.acquire() as connection:
-                    await self._hold_lock(connection)
+                async with (
+                    self._pool.acquire() as connection,
+                    session_lock(connection, "relay", self._outbox.service),
+                ):
                     await self._publish_forever(connection)
             except AWAY:
                 logger.warning("relay waits", extra={"service": self._outbox.service})
@@ -174,22 +170,17 @@ class Relay:
 
     async def drain(self) -> None:
         """Publish what is left, unless another relay of this schema works."""
-        async with self._pool.acquire() as connection:
-            key = lock_key("relay", self._outbox.service)
-            if await connection.fetchval(
-                "select pg_try_advisory_lock($1, $2)", ADVISORY_CLASS, key
-            ):
-                while await self.publish_batch(connection):
-                    continue
-
-    async def _hold_lock(self, connection: Connection) -> None:
-        key = lock_key("relay", self._outbox.service)
-        await connection.execute("select pg_advisory_lock($1, $2)", ADVISORY_CLASS, key)
+        async with (
+            self._pool.acquire() as connection,
+            session_lock(connection, "relay", self._outbox.service, wait=False) as held,
+        ):
+            while held and await self.publish_batch(connection):
+                continue
 
     async def _publish_forever(self, connection: Connection) -> None:
         while True:
             self._outbox.waiting.clear()
-            if await self.publish_batch(connection) == 0:
+            if await self.publish_batch(connection) < BATCH_EVENTS:
                 await wait_until_set(self._outbox.waiting, POLL_S)
 
     async def publish_batch(self, connection: Connection) -> int:

@@ -18,13 +18,7 @@ from typing import Any
 import asyncpg
 
 from memoryguard.common.errors import Rejected, Unavailable
-from memoryguard.common.runtime.database import (
-    ADVISORY_CLASS,
-    AWAY,
-    Connection,
-    Pool,
-    lock_key,
-)
+from memoryguard.common.runtime.database import AWAY, Connection, Pool, session_lock
 
 logger = logging.getLogger(__name__)
 
@@ -169,13 +163,13 @@ async def stopped(pool: Pool, service: str) -> AsyncGenerator[Connection]:
     Rejected
         ``service_running``.
     """
-    async with pool.acquire() as connection:
-        held = await connection.fetchval(
-            "select pg_try_advisory_lock($1, $2)", ADVISORY_CLASS, lock_key("relay", service)
-        )
+    async with (
+        pool.acquire() as connection,
+        session_lock(connection, "relay", service, wait=False) as held,
+    ):
         if not held:
             raise Rejected("service_running", f"{service} is running", "stop every replica first")
-        yield connection  # the pool unlocks when it takes the connection back
+        yield connection
 
 
 async def republish(pool: Pool, service: str) -> int:

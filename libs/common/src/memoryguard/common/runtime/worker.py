@@ -20,7 +20,13 @@ from memoryguard.common.contracts.events import ScanErased
 from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.errors import MemoryGuardError, Rejected
 from memoryguard.common.runtime import inbox
-from memoryguard.common.runtime.database import AWAY, Connection, Pool
+from memoryguard.common.runtime.database import (
+    ADVISORY_CLASS,
+    AWAY,
+    Connection,
+    Pool,
+    lock_key,
+)
 from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.settling import Settler
@@ -33,7 +39,16 @@ POLL_S = 1.0
 RETRY_S = 1.0
 RENEW_S = inbox.LEASE_S / 3
 MAX_LEASES = 6  # a row that keeps killing its worker is given up
-RECORDS = 100  # rows without a transform in one lease; twice as many are in hand
+KINDS = (True, False)  # with a transform, and without
+RECORDS = 250  # rows without a transform in one lease; twice as many are in hand
+
+# Replicas may have two events of one person in hand, heard on two topics: the second waits here,
+# and then sees what the first has written. Always in the same order, so nobody waits in a circle.
+_BEGIN = """
+with held as materialized (select pg_advisory_xact_lock($1, k) from unnest($2::int[]) as k)
+select subject_id from tombstone cross join (select count(*) from held) as all_held
+where subject_id = any($3)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready: list[Work] = []
         self._committing = asyncio.Lock()
+        self._due = set(KINDS)
+        self._held_back = False
         self.arrived = asyncio.Event()
         self._stopping = False
 
@@ -70,11 +87,25 @@ class Worker:
             renewing = group.create_task(self._renew_forever())
             while not self._stopping:
                 self.arrived.clear()
-                if not await self._start_leased(group):
+                due, self._due = self._due, set[bool]()
+                await self._start_leased(group, due)
+                if not self._due:
                     await wait_until_set(self.arrived, POLL_S)
+                if not self._due:  # nobody has said what is due: look for everything
+                    self._due = set(KINDS)
             while self._tasks:
                 await asyncio.wait(self._tasks)
             renewing.cancel()
+
+    def heard(self, rows: Sequence[inbox.Envelope]) -> None:
+        """Take note of what was just stored: only what it makes due is asked for."""
+        in_hand = {row.key for row in self._working.values()}
+        keys = {row.key for row in rows}
+        if len(keys) < len(rows) or not in_hand.isdisjoint(keys):
+            self._held_back = True
+        self._due |= {row.type in self._transformed for row in rows}
+        if self._due:
+            self.arrived.set()
 
     def stop(self) -> None:
         """Lease nothing more; ``run`` returns when the rows in hand are done."""
@@ -83,41 +114,41 @@ class Worker:
 
     # --- leases -------------------------------------------------------------------------------
 
-    async def _start_leased(self, group: asyncio.TaskGroup) -> bool:
+    async def _start_leased(self, group: asyncio.TaskGroup, due: set[bool]) -> None:
         """Lease what there is room for: each transform is a task, other rows are one together."""
+        idle, started = not self._working, False
         try:
-            transforms = await self._lease_transforms()
-            for row in transforms:
-                self._start(group, [row])
-            records = await self._lease_records()
-            if records:
-                self._start(group, records)
+            for transformed in sorted(due):
+                rows = await self._lease(transformed=transformed)
+                started |= bool(rows)
+                for together in [[row] for row in rows] if transformed else [rows]:
+                    self._start(group, together)
         except AWAY:
             await asyncio.sleep(RETRY_S)
-            return False
-        return bool(transforms or records)
+            return  # the next look is for everything
+        if idle and due == set(KINDS) and not started:
+            self._held_back = False  # nothing waits for anything of ours
 
     def _start(self, group: asyncio.TaskGroup, rows: Sequence[inbox.Row]) -> None:
+        if not rows:
+            return
         self._working |= {row.position: row for row in rows}
         task = group.create_task(self._work(rows))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _lease_transforms(self) -> list[inbox.Row]:
-        free = self._service.concurrency - self._in_hand(transformed=True)
-        return await self._lease(free, among=True) if self._transformed else []
-
-    async def _lease_records(self) -> list[inbox.Row]:
-        free = 2 * RECORDS - self._in_hand(transformed=False)
-        return await self._lease(min(free, RECORDS), among=False)
-
-    def _in_hand(self, *, transformed: bool) -> int:
-        return sum((r.type in self._transformed) == transformed for r in self._working.values())
-
-    async def _lease(self, limit: int, *, among: bool) -> list[inbox.Row]:
-        if limit <= 0:
-            return []
-        return await inbox.lease(self._pool, limit, self._transformed, among=among)
+    async def _lease(self, *, transformed: bool) -> list[inbox.Row]:
+        in_hand = sum((r.type in self._transformed) == transformed for r in self._working.values())
+        if transformed:
+            limit = self._service.concurrency - in_hand
+        else:
+            limit = min(RECORDS, 2 * RECORDS - in_hand)
+        rows: list[inbox.Row] = []
+        if limit > 0:
+            rows = await inbox.lease(self._pool, limit, self._transformed, among=transformed)
+        if len(rows) == max(limit, 0):  # there may be more
+            self._held_back = True
+        return rows
 
     async def _renew_forever(self) -> None:
         while True:
@@ -136,7 +167,9 @@ class Worker:
         async with self._committing:  # whoever comes first commits for all who are ready
             group, self._ready = self._ready, []
             await self._commit(group)
-        self.arrived.set()
+        if self._held_back:
+            self._due = set(KINDS)
+            self.arrived.set()
 
     async def _make_ready(self, row: inbox.Row) -> None:
         began = time.perf_counter()
@@ -206,9 +239,12 @@ class Worker:
                 " on conflict do nothing",
                 sorted(erasures),
             )
+        keys = {work.row.key for work in group}
         rows = await transaction.fetch(
-            "select subject_id from tombstone where subject_id = any($1)",
-            [work.row.key for work in group],
+            _BEGIN,
+            ADVISORY_CLASS,
+            sorted(lock_key("person", self._service.name, key) for key in keys),
+            list(keys),
         )
         return {row["subject_id"] for row in rows} - erasures
 
