@@ -69,9 +69,7 @@ class PostgresWire:
     async def start(self) -> None:
         assert self.folder
         self.server = AsyncExitStack()
-        self.url = await self.server.enter_async_context(
-            embedded_postgres(self.folder, durable=False)
-        )
+        self.url = await self.server.enter_async_context(embedded_postgres(self.folder))
         self.stack.push_async_callback(self.server.aclose)
 
 

@@ -126,8 +126,10 @@ class Worker:
         except AWAY:
             await asyncio.sleep(RETRY_S)
             return  # the next look is for everything
-        if idle and due == set(KINDS) and not started:
-            self._held_back = False  # nothing waits for anything of ours
+        if due == set(KINDS) and (started or idle):
+            # Where a look for everything finds something, more may stand behind it: stored before
+            # we came, or by another replica. An idle one that finds nothing has seen the end.
+            self._held_back = started
 
     def _start(self, group: asyncio.TaskGroup, rows: Sequence[inbox.Row]) -> None:
         if not rows:
@@ -146,7 +148,8 @@ class Worker:
         rows: list[inbox.Row] = []
         if limit > 0:
             rows = await inbox.lease(self._pool, limit, self._transformed, among=transformed)
-        if len(rows) == max(limit, 0):  # there may be more
+        # There may be more; of rows that were leased before, one comes at a time.
+        if len(rows) == max(limit, 0) or any(row.attempts > 1 for row in rows):
             self._held_back = True
         return rows
 
