@@ -226,6 +226,46 @@ async def test_a_batch_done_again_gives_the_same_ids(pool: Pool) -> None:
     assert await pool.fetch("select event_id from outbox order by position") == before
 
 
+async def test_replicas_that_have_one_person_in_hand_record_one_after_the_other(pool: Pool) -> None:
+    """Two topics may bring two events of a person to two replicas in one moment."""
+    inside, first_is_in = 0, asyncio.Event()
+
+    async def alone(event: Event, transaction: Connection) -> Sequence[Fact]:
+        nonlocal inside
+        inside += 1
+        assert inside == 1, "two transactions record about one person side by side"
+        seen = await transaction.fetchval("select count(*) from effect")
+        await transaction.execute("insert into effect (key, moca) values ($1, $2)", "p", seen)
+        first_is_in.set()
+        await transaction.fetchval("select pg_sleep(0.1)")  # time for the other to come in
+        inside -= 1
+        return []
+
+    await put(pool, received(recorded("p", 1.0)), received(recorded("p", 2.0)))
+    await pool.execute("update inbox set state = 'leased', fence = 1, leased_until = 'infinity'")
+    rows = [inbox.Row(**dict(row)) for row in await pool.fetch(_ROWS)]
+    one, two = (worker_of(pool, Handler(record=alone)) for _ in range(2))
+    await asyncio.gather(one.handle(rows[0]), two.handle(rows[1]))
+    assert first_is_in.is_set()
+    assert sorted(r["moca"] for r in await pool.fetch("select moca from effect")) == [0.0, 1.0]
+
+
+_ROWS = """
+select position, topic, source, event_id, type, key, body, attempts, fence from inbox
+order by position
+"""
+
+
+async def test_what_an_earlier_process_left_is_worked_off_without_waiting(pool: Pool) -> None:
+    """Events of one person come one by one; each must call for the next, not the clock."""
+    await put(pool, *(received(recorded("p", float(n))) for n in range(30)))
+    await pool.execute("update inbox set attempts = 1")  # they were in hand when it was killed
+    began = asyncio.get_running_loop().time()
+    await work_off(pool, Handler(record=note))
+    assert len(await effects(pool)) == 30
+    assert asyncio.get_running_loop().time() - began < 10, "a second each: the worker slept"
+
+
 async def test_a_row_leased_before_is_leased_with_no_other_such_row(pool: Pool) -> None:
     await put(pool, *(received(recorded(each)) for each in PEOPLE[:4]))
     await inbox.lease(pool, 3)

@@ -44,11 +44,7 @@ RECORDS = 250  # rows without a transform in one lease; twice as many are in han
 
 # Replicas may have two events of one person in hand, heard on two topics: the second waits here,
 # and then sees what the first has written. Always in the same order, so nobody waits in a circle.
-_BEGIN = """
-with held as materialized (select pg_advisory_xact_lock($1, k) from unnest($2::int[]) as k)
-select subject_id from tombstone cross join (select count(*) from held) as all_held
-where subject_id = any($3)
-"""
+_HOLD = "select pg_advisory_xact_lock($1, k) from unnest($2::int[]) as k"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +220,7 @@ class Worker:
         """Commit records, answers and ends of rows, all in one transaction."""
         events: list[Event] = []
         async with self._pool.acquire() as connection, connection.transaction():
+            await self._hold_people(connection, group)
             erased = await self._erased(connection, group)
             for work in group:
                 if work.row.key not in erased:
@@ -232,6 +229,10 @@ class Worker:
             await inbox.finish(connection, *(work.row for work in group))
         if events:
             self._outbox.wake()
+
+    async def _hold_people(self, transaction: Connection, group: Sequence[Work]) -> None:
+        people = {lock_key("person", self._service.name, work.row.key) for work in group}
+        await transaction.execute(_HOLD, ADVISORY_CLASS, sorted(people))
 
     async def _erased(self, transaction: Connection, group: Sequence[Work]) -> set[str]:
         """Write tombstones; whose rows are to be passed over: nothing more is recorded of them."""
@@ -242,12 +243,9 @@ class Worker:
                 " on conflict do nothing",
                 sorted(erasures),
             )
-        keys = {work.row.key for work in group}
         rows = await transaction.fetch(
-            _BEGIN,
-            ADVISORY_CLASS,
-            sorted(lock_key("person", self._service.name, key) for key in keys),
-            list(keys),
+            "select subject_id from tombstone where subject_id = any($1)",
+            [work.row.key for work in group],
         )
         return {row["subject_id"] for row in rows} - erasures
 
