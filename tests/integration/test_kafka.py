@@ -222,8 +222,8 @@ async def tapped_broker(jars: Path, folder: Path) -> AsyncGenerator[tuple[str, W
     )  # fmt: skip
     tap = Wiretap(inner)
     server = await asyncio.start_server(tap.accept, HOST, outer)
-    broker.start()
     try:
+        broker.start()
         yield f"{HOST}:{outer}", tap
     finally:
         broker.kill()

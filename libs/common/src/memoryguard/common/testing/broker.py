@@ -56,11 +56,18 @@ PROPERTIES = {
 }
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """Find a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    """Find a port that nobody listens on just now, and that was not given before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 @dataclass
@@ -142,10 +149,11 @@ class Broker:
             self._java(*tool), cwd=self.folder, capture_output=True, check=False
         )
         if made.returncode != 0:
+            said = (made.stderr or made.stdout).decode(errors="replace").strip().split("\n")[0]
             raise Misconfigured(
                 "broker_not_started",
-                "Kafka could not make its data folder",
-                made.stderr.decode(errors="replace").strip()[-200:],
+                f"Kafka could not make its data folder: {said[:300]}",
+                f"exit status {made.returncode}",
             )
 
     def _configure(self) -> None:
