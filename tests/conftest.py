@@ -45,7 +45,7 @@ def kafka_jars() -> Path:
         ["make", "-s", ".kafka/libs"], cwd=REPOSITORY, capture_output=True, text=True
     )
     if fetched.returncode != 0:
-        why = f"REAL KAFKA IS NOT TESTED HERE: {fetched.stderr.strip() or fetched.stdout.strip()}"
+        why = f"REAL KAFKA IS NOT TESTED HERE: {(fetched.stdout + fetched.stderr).strip()}"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     return REPOSITORY / ".kafka" / "libs"
 
