@@ -82,7 +82,9 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@for tool in java mvn; do command -v $$tool >/dev/null || { \
 	    echo "missing: $$tool (Debian: apt-get install openjdk-17-jre-headless maven)" >&2; exit 1; }; done
 	@echo "fetching Apache Kafka with Maven"
-	@rm -rf $@ && MAVEN_OPTS="-Duser.home=$$HOME $$MAVEN_OPTS" mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml $(MAVEN_ARGS) dependency:copy-dependencies \
+	@rm -rf $@
+	@MAVEN_OPTS="-Duser.home=$$HOME $$MAVEN_OPTS" mvn -q -B -Dstyle.color=never $(MAVEN_ARGS) \
+	    -f deploy/kafka/pom.xml dependency:copy-dependencies \
 	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$@.new
 	@mv $@.new $@ && touch $@
 
