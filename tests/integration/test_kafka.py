@@ -156,6 +156,21 @@ async def test_a_broker_that_restarts_in_the_middle_of_a_batch(
         broker.kill()
 
 
+async def test_a_client_that_has_stopped_fetching_is_noticed(kafka: KafkaSettings) -> None:
+    """Aiokafka's fetching task can end with an error that it only logs."""
+    async with (
+        KafkaBus(kafka) as bus,
+        bus.consumer("group", [SCANS]) as member,
+        aclosing(member.batches()) as batches,  # pyright: ignore[reportArgumentType]
+    ):
+        await bus.publish(numbered(0, 1))
+        async with asyncio.timeout(DEADLINE_S):
+            assert len(await anext(batches)) == 1
+            member._client._fetcher._fetch_task.cancel()
+            with pytest.raises(Unavailable, match="stopped fetching"):
+                await anext(batches)
+
+
 # --- the producer's retry ------------------------------------------------------------------------
 
 

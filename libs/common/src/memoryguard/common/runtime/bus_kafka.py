@@ -258,9 +258,21 @@ class KafkaConsumer:
                 for messages in found.values()
                 for message in messages
             ]
-            if batch:
+            if not batch:
+                self._check_fetching()
+            else:
                 yield batch
                 await self._commit({at: messages[-1].offset + 1 for at, messages in found.items()})
+
+    def _check_fetching(self) -> None:
+        """Unavailable when the client has given up fetching, which aiokafka tells nobody.
+
+        Seen once in many restarts of a broker: its fetching task ended with an error, and the
+        member stayed in the group and heard nothing more. Joining again mends it.
+        """
+        fetcher: Any = self._client._fetcher  # pyright: ignore[reportPrivateUsage]
+        if fetcher._fetch_task.done():
+            raise Unavailable("bus_unavailable", "the Kafka client has stopped fetching")
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit; when the partitions are somebody else's by now, they get the records again."""
