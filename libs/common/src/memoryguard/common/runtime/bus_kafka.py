@@ -13,6 +13,7 @@ import asyncio
 import logging
 import re
 import ssl
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -50,6 +51,8 @@ REQUEST_MS = 10_000  # then the batch failed, and the relay repeats it
 POLL_MS = 1_000
 NEW_TOPIC_MS = 5_000  # how soon a pattern sees a topic that was just made
 PROBE_S = 5.0
+COMMIT_S = 10.0
+SILENCE_S = 15.0  # then it is asked whether there was really nothing to hear
 
 _REFUSED = (
     AuthenticationFailedError,
@@ -232,8 +235,7 @@ class KafkaBus:
         try:
             yield KafkaConsumer(client, len(self._prefix))
         finally:
-            with suppress(KafkaError, OSError):
-                await client.stop()
+            await _leave(client)
 
 
 class KafkaConsumer:
@@ -242,6 +244,7 @@ class KafkaConsumer:
     def __init__(self, client: AIOKafkaConsumer, prefix_length: int) -> None:
         self._client = client
         self._prefix_length = prefix_length
+        self._heard = time.monotonic()
 
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
         """Yield batches, for ever. Asking for the next batch commits the one before."""
@@ -259,30 +262,55 @@ class KafkaConsumer:
                 for message in messages
             ]
             if not batch:
-                self._check_fetching()
+                await self._check_fetching()
             else:
+                self._heard = time.monotonic()
                 yield batch
                 await self._commit({at: messages[-1].offset + 1 for at, messages in found.items()})
 
-    def _check_fetching(self) -> None:
+    async def _check_fetching(self) -> None:
         """Unavailable when the client has given up fetching, which aiokafka tells nobody.
 
-        Seen once in many restarts of a broker: its fetching task ended with an error, and the
-        member stayed in the group and heard nothing more. Joining again mends it.
+        Seen after restarts of a broker: its fetching task ended with an error, or went on without
+        fetching, and the member stayed in the group and heard nothing more. Joining again mends it.
         """
         fetcher: Any = self._client._fetcher  # pyright: ignore[reportPrivateUsage]
-        if fetcher._fetch_task.done():
+        if fetcher._fetch_task.done() or (
+            time.monotonic() - self._heard > SILENCE_S and await self._is_behind()
+        ):
             raise Unavailable("bus_unavailable", "the Kafka client has stopped fetching")
+
+    async def _is_behind(self) -> bool:
+        """Whether there is something to hear; a client that cannot even tell is behind, too."""
+        self._heard = time.monotonic()
+        places = self._client.assignment()
+        try:
+            async with asyncio.timeout(PROBE_S):
+                ends = await self._client.end_offsets(places)
+                return any([ends[at] > await self._client.position(at) for at in places])
+        except (KafkaError, TimeoutError):
+            return True
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit; when the partitions are somebody else's by now, they get the records again."""
         try:
             with told():
-                await self._client.commit(offsets)
+                async with asyncio.timeout(COMMIT_S):  # by itself it would ask for ever
+                    await self._client.commit(offsets)
         except Unavailable as error:
             if not isinstance(error.__cause__, CommitFailedError | IllegalStateError):
                 raise
             logger.info("partitions have moved on; their records come again elsewhere")
+
+
+async def _leave(client: AIOKafkaConsumer) -> None:
+    """Leave the group; where a broker does not answer, at least close the connections."""
+    with suppress(KafkaError, OSError, TimeoutError):
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                await client.stop()
+        except TimeoutError:
+            await client._client.close()  # pyright: ignore[reportPrivateUsage]
 
 
 _PARTITION_OF = DefaultPartitioner()
