@@ -144,12 +144,16 @@ class Broker:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties")
+        # With "=", for one id in 64 begins with "-" and would be taken for an option.
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
         made = subprocess.run(  # noqa: S603  # no input
-            self._java(*tool), cwd=self.folder, capture_output=True, check=False
+            self._java(*tool, "-c", "server.properties"),
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
         )
         if made.returncode != 0:
-            said = (made.stderr or made.stdout).decode(errors="replace").strip().split("\n")[0]
+            said = (made.stderr or made.stdout).decode(errors="replace").strip().split("\n")[-1]
             raise Misconfigured(
                 "broker_not_started",
                 f"Kafka could not make its data folder: {said[:300]}",
