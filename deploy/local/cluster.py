@@ -70,16 +70,6 @@ class Process:
     ready_url: str
 
 
-@dataclass
-class Cluster:
-    """A running cluster: where it listens, and the processes behind it by name."""
-
-    url: str
-    database_url: str
-    broker: Broker
-    running: dict[str, asyncio.subprocess.Process]
-
-
 @asynccontextmanager
 async def cluster(
     home: Home,
@@ -87,10 +77,9 @@ async def cluster(
     *,
     port: int = 0,
     replicas: int = 2,
-    programs: Mapping[str, Sequence[str]] | None = None,
     told: Callable[[str], None] = lambda line: None,
-) -> AsyncGenerator[Cluster]:
-    """Run everything; yield when all of it is ready.
+) -> AsyncGenerator[str]:
+    """Run everything; yield the front's URL when all of it is ready.
 
     Parameters
     ----------
@@ -102,8 +91,6 @@ async def cluster(
         Of the front; 0 takes a free one.
     replicas
         Processes of each service.
-    programs
-        Command of a service instead of ``python -m memoryguard.<service>``.
     told
         Hears what is going on.
     """
@@ -124,11 +111,7 @@ async def cluster(
             "MEMORYGUARD_KAFKA_SERVERS": broker.servers,
             "MEMORYGUARD_PROCESSOR_THREADS": "1",
         }
-        services = [
-            _service(home, name, n, shared, (programs or {}).get(name))
-            for name in SERVICES
-            for n in range(replicas)
-        ]
+        services = [_service(home, name, n, shared) for name in SERVICES for n in range(replicas)]
         front = _front(home, services, port or free_port())
         told(f"{len(services)} processes of {len(SERVICES)} services, and nginx")
         running: dict[str, asyncio.subprocess.Process] = {}
@@ -137,20 +120,14 @@ async def cluster(
         await _all_ready([*services, front], keeping)
         url = front.ready_url.removesuffix("/health/live")
         stack.enter_context(home.announced(url, database_url))
-        yield Cluster(url, database_url, broker, running)
+        yield url
 
 
-def _service(
-    home: Home,
-    name: str,
-    number: int,
-    shared: Mapping[str, str],
-    program: Sequence[str] | None,
-) -> Process:
+def _service(home: Home, name: str, number: int, shared: Mapping[str, str]) -> Process:
     port = free_port()
     return Process(
         f"{name}-{number}",
-        program or [sys.executable, "-m", f"memoryguard.{name}"],
+        [sys.executable, "-m", f"memoryguard.{name}"],
         {**shared, "MEMORYGUARD_PORT": str(port)},
         home.folder / "logs" / f"{name}-{number}.log",
         f"http://{HOST}:{port}/health/ready",
@@ -268,8 +245,8 @@ async def run(folder: Path, jars: Path, port: int, replicas: int) -> None:
     def told(line: str) -> None:
         print(f"  {line}", flush=True)
 
-    async with cluster(home, jars, port=port, replicas=replicas, told=told) as here:
-        print(f"MemoryGuard serves at {here.url}; logs are in {home.folder / 'logs'}")
+    async with cluster(home, jars, port=port, replicas=replicas, told=told) as url:
+        print(f"MemoryGuard serves at {url}; logs are in {home.folder / 'logs'}")
         print(f"Try: memoryguard demo --home {folder}    Ctrl-C stops everything", flush=True)
         await stopping.wait()
         print("  stopping", flush=True)

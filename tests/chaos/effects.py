@@ -177,7 +177,7 @@ class CountingKafkaBus(KafkaBus):
     ) -> AsyncGenerator[KafkaConsumer]:
         async with super().consumer(group, topics, pattern) as inner:
             client = _CommittingClient(inner._client, self._effects)  # the broker's client
-            yield KafkaConsumer(client, inner._prefix_length)  # type: ignore[arg-type]
+            yield KafkaConsumer(client, inner._prefix)  # type: ignore[arg-type]
 
 
 class _CommittingClient:

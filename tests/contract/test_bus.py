@@ -21,6 +21,7 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.bus import Bus, Received, Record
 from memoryguard.common.runtime.database import AWAY, RUNTIME_MIGRATIONS, migrate, open_pool
 from memoryguard.common.runtime.outbox import Outbox, Relay
+from memoryguard.common.runtime.waiting import pause
 
 SCANS = "memoryguard.scans.v1"
 VOLUMES = "memoryguard.volumes.v1"
@@ -223,7 +224,7 @@ async def test_a_killed_and_restarted_server_loses_nothing_under_load(
                         async for batch in member.batches():
                             found.extend(batch)
                 except AWAY:
-                    await asyncio.sleep(0.1)
+                    await pause(0.1)
 
         consuming = asyncio.create_task(consume())
         publishing = asyncio.create_task(publish())

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 
 import pytest
 import pytest_asyncio
+from test_runtime import SERVICE, TOPIC, recorded
 
 from memoryguard.common.contracts.event import Event, Fact, new_event
 from memoryguard.common.contracts.events import HealthRecorded
@@ -27,8 +28,6 @@ from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.worker import Worker
 
-SERVICE = "ml"
-TOPIC = "memoryguard.health.v1"
 PROJECTION = ("derived",)
 EMBEDDED = KafkaSettings(servers="")
 
@@ -39,16 +38,6 @@ async def pool(database_url: str) -> AsyncGenerator[Pool]:
         await database.migrate(pool, SERVICE, [database.RUNTIME_MIGRATIONS])
         await pool.execute("create table derived (subject_id text, moca float8)")
         yield pool
-
-
-def recorded(subject: str, number: int = 0) -> HealthRecorded:
-    return HealthRecorded(
-        subject_id=subject,
-        user_id="u",
-        recorded_on="2026-01-01",  # pyright: ignore[reportArgumentType]
-        metrics={"moca": float(number)},
-        provenance="synthetic",
-    )
 
 
 def record_of(fact: Fact) -> Record:

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from memoryguard.api.projection import CHANNEL
-from memoryguard.common.runtime.database import AWAY, Pool
-from memoryguard.common.runtime.waiting import wait_until_set
+from memoryguard.common.runtime.database import AWAY, Pool, listening
+from memoryguard.common.runtime.waiting import pause, wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -51,25 +51,13 @@ class Changes:
                 await self._listen_once()
             except AWAY:
                 logger.warning("not listening for changes")
-            await asyncio.sleep(RETRY_S)
+            await pause(RETRY_S)
 
     async def _listen_once(self) -> None:
-        async with self._pool.acquire() as connection:
-            cut = asyncio.Event()
-
-            def on_cut(_: object) -> None:
-                cut.set()
-
-            connection.add_termination_listener(on_cut)
-            await connection.add_listener(CHANNEL, self._heard)
-            try:
-                while not cut.is_set():
-                    await connection.execute("select 1")  # a half-open one is noticed by use
-                    await wait_until_set(cut, ALIVE_S)
-            finally:
-                if not connection.is_closed():
-                    connection.remove_termination_listener(on_cut)
-                    await connection.remove_listener(CHANNEL, self._heard)
+        async with listening(self._pool, CHANNEL, self._heard) as (connection, lost):
+            while not lost.is_set():
+                await connection.execute("select 1")  # a half-open one is noticed by use
+                await wait_until_set(lost, ALIVE_S)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, scan_id: object) -> None:
         for changed in self._watched.get(str(scan_id), ()):

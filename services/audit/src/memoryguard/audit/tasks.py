@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,6 +20,7 @@ from memoryguard.common.runtime.bus import Received, Record
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.waiting import pause
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -47,7 +46,7 @@ class Appender:
                 await replay.feed_until_outdated(pool, self._generation, self._feed())
             except AWAY:
                 logger.warning("audit waits")
-                await asyncio.sleep(RETRY_S)
+                await pause(RETRY_S)
 
     async def _feed(self) -> None:
         group = replay.group_of("audit-log", self._generation)
@@ -60,23 +59,19 @@ class Appender:
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
             conflicts = await log.append(connection, batch)
-            for each in conflicts:
-                await self._platform.outbox.append_event(connection, _conflicted(each))
+            await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
             self._platform.outbox.wake()
 
-
-def _conflicted(incoming: log.Incoming) -> Event:
-    """Name a notice by the bytes that it is about: a replay says it no second time."""
-    fact = DeliveryConflicted(
-        subject_id=incoming.key,
-        service="audit",
-        topic=incoming.topic,
-        event_id=incoming.event_id,
-        event_source=incoming.source,
-    )
-    event_id = derived_id("audit", fact.type, hashlib.sha256(incoming.body).hexdigest())
-    return new_event(fact, source=source_of("audit"), event_id=event_id)
+    def _conflict(self, incoming: log.Incoming) -> Event:
+        fact = DeliveryConflicted(
+            subject_id=incoming.key,
+            service="audit",
+            topic=incoming.topic,
+            event_id=incoming.event_id,
+            event_source=incoming.source,
+        )
+        return self._platform.outbox.notice(fact, incoming.body)
 
 
 class Notary:
@@ -95,7 +90,7 @@ class Notary:
                 await self.sign()
             except AWAY:
                 logger.warning("notary waits")
-            await asyncio.sleep(self._every_s)
+            await pause(self._every_s)
 
     async def sign(self) -> None:
         """Sign the log as it is, if it has grown; send off whatever has not left the box."""

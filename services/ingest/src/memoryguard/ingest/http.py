@@ -184,7 +184,7 @@ class Intake:
 
     async def _say_event(self, event: Event) -> None:
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            await self._platform.outbox.append_event(connection, event)
+            await self._platform.outbox.write(connection, [event])
         self._platform.outbox.wake()
 
 

@@ -176,11 +176,14 @@ class KafkaBus:
             raise
 
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+        partitions = {
+            topic: sorted(await producer.partitions_for(self._prefix + topic))
+            for topic in {record.topic for record in records}
+        }
         queues: defaultdict[tuple[str, int], deque[Record]] = defaultdict(deque)
         for record in records:
-            topic = self._prefix + record.topic
-            partitions = sorted(await producer.partitions_for(topic))
-            queues[topic, _PARTITION_OF(record.key.encode(), partitions, [])].append(record)
+            at = _PARTITION_OF(record.key.encode(), partitions[record.topic], [])
+            queues[self._prefix + record.topic, at].append(record)
         while queues:
             sent = [
                 await producer.send_batch(_next_batch(producer, queue), topic, partition=partition)
@@ -233,17 +236,27 @@ class KafkaBus:
             client.subscribe(pattern="^" + re.escape(self._prefix) + pattern.removeprefix("^"))
         await start(client, self._settings)
         try:
-            yield KafkaConsumer(client, len(self._prefix))
+            yield KafkaConsumer(client, self._prefix)
         finally:
             await _leave(client)
+
+
+def received(message: Any, prefix: str) -> Received:
+    """Read a message of aiokafka; its topic's prefix is the deployment's business."""
+    return Received(
+        message.topic.removeprefix(prefix),
+        (message.key or b"").decode(errors="replace"),
+        message.value or b"",
+        message.offset,
+    )
 
 
 class KafkaConsumer:
     """A member of a consumer group."""
 
-    def __init__(self, client: AIOKafkaConsumer, prefix_length: int) -> None:
+    def __init__(self, client: AIOKafkaConsumer, prefix: str) -> None:
         self._client = client
-        self._prefix_length = prefix_length
+        self._prefix = prefix
         self._heard = time.monotonic()
 
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
@@ -252,12 +265,7 @@ class KafkaConsumer:
             with told():
                 found = await self._client.getmany(timeout_ms=POLL_MS)
             batch = [
-                Received(
-                    message.topic[self._prefix_length :],
-                    (message.key or b"").decode(errors="replace"),
-                    message.value or b"",
-                    message.offset,
-                )
+                received(message, self._prefix)
                 for messages in found.values()
                 for message in messages
             ]
@@ -271,8 +279,9 @@ class KafkaConsumer:
     async def _check_fetching(self) -> None:
         """Unavailable when the client has given up fetching, which aiokafka tells nobody.
 
-        Seen after restarts of a broker: its fetching task ended with an error, or went on without
-        fetching, and the member stayed in the group and heard nothing more. Joining again mends it.
+        Seen after a restart of a broker: its fetching task had ended with an error that was only
+        logged, and the member stayed in the group and heard nothing more. Joining again mends it.
+        Silence while there is something to hear was not seen, and would be the same fault.
         """
         fetcher: Any = self._client._fetcher  # pyright: ignore[reportPrivateUsage]
         if fetcher._fetch_task.done() or (

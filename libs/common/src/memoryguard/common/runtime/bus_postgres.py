@@ -15,8 +15,9 @@ from typing import Any
 
 import asyncpg
 
+from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime.bus import Received, Record
-from memoryguard.common.runtime.database import Connection, Pool, lock
+from memoryguard.common.runtime.database import Connection, Pool, listening, lock
 from memoryguard.common.runtime.waiting import wait_until_set
 
 CHANNEL = "memoryguard_bus"
@@ -73,19 +74,14 @@ class PostgresBus:
         self, group: str, topics: Sequence[str] = (), pattern: str | None = None
     ) -> AsyncGenerator[PostgresConsumer]:
         """Join a group; the subscription ends with the context."""
-        async with self._pool.acquire() as listener:
-            woken = asyncio.Event()
+        woken = asyncio.Event()
 
-            def wake(_: object, __: int, ___: str, published: object) -> None:
-                if pattern or not set(topics).isdisjoint(str(published).split()):
-                    woken.set()
+        def wake(_: object, __: int, ___: str, published: object) -> None:
+            if pattern or not set(topics).isdisjoint(str(published).split()):
+                woken.set()
 
-            await listener.add_listener(CHANNEL, wake)
-            try:
-                yield PostgresConsumer(self._pool, group, topics, pattern, woken)
-            finally:
-                if not listener.is_closed():
-                    await listener.remove_listener(CHANNEL, wake)
+        async with listening(self._pool, CHANNEL, wake) as (_, deaf):
+            yield PostgresConsumer(self._pool, group, topics, pattern, woken, deaf)
 
 
 class PostgresConsumer:
@@ -98,16 +94,24 @@ class PostgresConsumer:
         topics: Sequence[str],
         pattern: str | None,
         woken: asyncio.Event,
+        deaf: asyncio.Event,
     ) -> None:
         self._pool = pool
         self._group = group
         self._topics = topics
         self._pattern = re.compile(pattern) if pattern else None
         self._woken = woken
+        self._deaf = deaf
 
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
-        """Yield batches, for ever. Asking for the next batch commits the one before."""
-        while True:
+        """Yield batches until the connection is lost. Asking for the next commits the one before.
+
+        Raises
+        ------
+        Unavailable
+            ``bus_unavailable``: notifications come no more; join again.
+        """
+        while not self._deaf.is_set():
             self._woken.clear()
             batch = await self._fetch()
             if batch:
@@ -115,6 +119,7 @@ class PostgresConsumer:
                 await self._commit(batch)
             if len(batch) < BATCH_RECORDS:  # what came since has set the event
                 await wait_until_set(self._woken, POLL_S)
+        raise Unavailable("bus_unavailable", "the connection to the embedded bus was lost")
 
     async def _fetch(self) -> list[Received]:
         rows: list[asyncpg.Record] = await self._pool.fetch(

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -27,6 +28,7 @@ ADVISORY_CLASS = 0x4D47  # "MG": keeps our advisory locks apart from anybody els
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg 0.32 of a connection whose server has just died
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -180,6 +182,33 @@ async def _keep_session(_: Connection) -> None:
     Transactions and listeners have ended by then, and nobody changes settings of a session; a lock
     of a session is let go by `session_lock`.
     """
+
+
+@asynccontextmanager
+async def listening(
+    pool: Pool, channel: str, heard: Callable[..., Any]
+) -> AsyncGenerator[tuple[Connection, asyncio.Event]]:
+    """Hear a channel's notifications.
+
+    Yields
+    ------
+    tuple[Connection, asyncio.Event]
+        The connection, and an event that is set when it is lost and will hear nothing more.
+    """
+    lost = asyncio.Event()
+
+    def on_loss(_: object) -> None:
+        lost.set()
+
+    async with pool.acquire() as connection:
+        connection.add_termination_listener(on_loss)
+        await connection.add_listener(channel, heard)
+        try:
+            yield connection, lost
+        finally:
+            with suppress(*AWAY):  # a lost connection has no listeners left
+                connection.remove_termination_listener(on_loss)
+                await connection.remove_listener(channel, heard)
 
 
 @asynccontextmanager

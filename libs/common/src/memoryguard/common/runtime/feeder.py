@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
 
-from memoryguard.common.contracts.event import NOBODY, Event, Fact, derived_id, new_event
+from memoryguard.common.contracts.event import NOBODY, Event
 from memoryguard.common.contracts.events import DeliveryConflicted, DeliveryFailed
 from memoryguard.common.contracts.flow import heard_by
 from memoryguard.common.runtime import inbox, replay
 from memoryguard.common.runtime.bus import Bus, Received
 from memoryguard.common.runtime.database import AWAY, Pool
-from memoryguard.common.runtime.outbox import Outbox, source_of
+from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.runtime.worker import RETRY_S, Worker
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Feeder:
                 await replay.feed_until_outdated(self._pool, self._generation, self._feed(topics))
             except AWAY:
                 logger.warning("feeder waits", extra={"service": self._service.name})
-                await asyncio.sleep(RETRY_S)
+                await pause(RETRY_S)
 
     async def _feed(self, topics: Sequence[str]) -> None:
         group = replay.group_of(self._service.name, self._generation)
@@ -63,41 +63,30 @@ class Feeder:
             conflicting = await inbox.store(connection, mine)
             notices = [self._unreadable(record) for record in unread]
             notices += [self._conflict(envelope) for envelope in conflicting]
-            for notice in notices:
-                await self._outbox.append_event(connection, notice)
+            await self._outbox.write(connection, notices)
         self._worker.heard(mine)
         if notices:
             self._outbox.wake()
 
     def _unreadable(self, record: Received) -> Event:
-        digest = hashlib.sha256(record.body).hexdigest()
-        return self._notice(
-            digest,
-            DeliveryFailed(
-                subject_id=NOBODY,
-                service=self._service.name,
-                topic=record.topic,
-                event_id=digest,
-                event_source="unknown",
-                event_type="unknown",
-                code="malformed_event",
-                attempts=1,
-            ),
+        fact = DeliveryFailed(
+            subject_id=NOBODY,
+            service=self._service.name,
+            topic=record.topic,
+            event_id=hashlib.sha256(record.body).hexdigest(),
+            event_source="unknown",
+            event_type="unknown",
+            code="malformed_event",
+            attempts=1,
         )
+        return self._outbox.notice(fact, record.body)
 
     def _conflict(self, envelope: inbox.Envelope) -> Event:
-        return self._notice(
-            hashlib.sha256(envelope.body).hexdigest(),
-            DeliveryConflicted(
-                subject_id=envelope.key,
-                service=self._service.name,
-                topic=envelope.topic,
-                event_id=envelope.event_id,
-                event_source=envelope.source,
-            ),
+        fact = DeliveryConflicted(
+            subject_id=envelope.key,
+            service=self._service.name,
+            topic=envelope.topic,
+            event_id=envelope.event_id,
+            event_source=envelope.source,
         )
-
-    def _notice(self, digest: str, fact: Fact) -> Event:
-        """Name a notice by what it is about: a replay says it no second time."""
-        event_id = derived_id(self._service.name, fact.type, digest)
-        return new_event(fact, source=source_of(self._service.name), event_id=event_id)
+        return self._outbox.notice(fact, envelope.body)

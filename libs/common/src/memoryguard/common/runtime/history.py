@@ -64,7 +64,7 @@ async def _of_postgres(pool: Pool) -> AsyncIterator[Sequence[Received]]:
 async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]]:
     from aiokafka import AIOKafkaConsumer
 
-    from memoryguard.common.runtime.bus_kafka import connection_options, start, told
+    from memoryguard.common.runtime.bus_kafka import connection_options, received, start, told
 
     client = AIOKafkaConsumer(
         *(settings.prefix + topic for topic in TOPICS),
@@ -83,15 +83,7 @@ async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]
                 found = await client.getmany(timeout_ms=POLL_MS)
             for place, messages in found.items():
                 heard = time.monotonic()
-                yield [
-                    Received(
-                        message.topic.removeprefix(settings.prefix),
-                        (message.key or b"").decode(errors="replace"),
-                        message.value or b"",
-                        message.offset,
-                    )
-                    for message in messages
-                ]
+                yield [received(message, settings.prefix) for message in messages]
                 if messages[-1].offset + 1 >= ends.get(place, 0):
                     ends.pop(place, None)
             if time.monotonic() - heard > SILENCE_S:

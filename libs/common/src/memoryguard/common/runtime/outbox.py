@@ -8,6 +8,7 @@ is stored before the event leaves, so a repeat after a crash carries the same nu
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime.bus import Bus, Record
 from memoryguard.common.runtime.database import AWAY, Connection, Pool, session_lock
 from memoryguard.common.runtime.telemetry import current_traceparent
-from memoryguard.common.runtime.waiting import wait_until_set
+from memoryguard.common.runtime.waiting import pause, wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -99,10 +100,6 @@ class Outbox:
         """
         return await self.write(transaction, self.events(facts, cause, handler_version))
 
-    async def append_event(self, transaction: Connection, event: Event) -> bool:
-        """Write one finished event; False when its id is known and nothing changed."""
-        return bool(await self.write(transaction, [event]))
-
     async def write(self, transaction: Connection, events: Sequence[Event]) -> list[Event]:
         """Write finished events in one statement; those that are new."""
         if not events:
@@ -126,6 +123,11 @@ class Outbox:
         return [
             self._event(fact, ordinal, cause, handler_version) for ordinal, fact in enumerate(facts)
         ]
+
+    def notice(self, fact: Fact, about: bytes) -> Event:
+        """Make an event named by the bytes that it is about: a replay says it no second time."""
+        event_id = derived_id(self.service, fact.type, hashlib.sha256(about).hexdigest())
+        return new_event(fact, source=source_of(self.service), event_id=event_id)
 
     def _event(self, fact: Fact, ordinal: int, cause: Event | None, version: int) -> Event:
         event_id = None
@@ -166,7 +168,7 @@ class Relay:
                     await self._publish_forever(connection)
             except AWAY:
                 logger.warning("relay waits", extra={"service": self._outbox.service})
-                await asyncio.sleep(RETRY_S)
+                await pause(RETRY_S)
 
     async def drain(self) -> None:
         """Publish what is left, unless another relay of this schema works."""

@@ -9,7 +9,7 @@ import random
 from memoryguard.common.contracts.event import decode
 from memoryguard.common.contracts.events import DeliveryFailed
 from memoryguard.common.contracts.flow import FACTS
-from memoryguard.common.errors import Corrupt, MemoryGuardError, Rejected, Unavailable
+from memoryguard.common.errors import Corrupt, MemoryGuardError, Rejected
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import AWAY, Pool
 from memoryguard.common.runtime.outbox import Outbox
@@ -47,7 +47,7 @@ class Settler:
             raise error
         try:
             return await self._settle(row, error)
-        except (inbox.LostLease, *AWAY):
+        except AWAY:
             # The lease runs out by itself and the row comes again.
             logger.warning("row not settled", extra=self._fields(row))
             return "lost"
@@ -58,7 +58,7 @@ class Settler:
         if isinstance(error, Rejected):
             await self._bury(row, error.code)
             return "rejected"
-        if isinstance(error, (Unavailable, *AWAY)):
+        if isinstance(error, AWAY):
             code = error.code if isinstance(error, MemoryGuardError) else "database_away"
             await inbox.back_off(self._pool, row, _seconds(row.attempts), code, counts=False)
             return "unavailable"

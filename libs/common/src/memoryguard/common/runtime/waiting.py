@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wait for an event, but not for ever."""
+"""Wait, without a cancellation being lost."""
 
 from __future__ import annotations
 
@@ -16,3 +16,15 @@ async def wait_until_set(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
+
+
+async def pause(seconds: float) -> None:
+    """Sleep in a loop that goes on after errors; ends a task that was cancelled all the same.
+
+    When a cancellation meets a lost connection, the clean-up's error takes its place, and a loop
+    that tries again after such errors would never end.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)

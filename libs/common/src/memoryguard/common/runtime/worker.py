@@ -31,7 +31,7 @@ from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.settling import Settler
 from memoryguard.common.runtime.telemetry import HANDLE_SECONDS, HANDLED, span
-from memoryguard.common.runtime.waiting import wait_until_set
+from memoryguard.common.runtime.waiting import pause, wait_until_set
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Worker:
                 for together in [[row] for row in rows] if transformed else [rows]:
                     self._start(group, together)
         except AWAY:
-            await asyncio.sleep(RETRY_S)
+            await pause(RETRY_S)
             return  # the next look is for everything
         if due == set(KINDS) and (started or idle):
             # Where a look for everything finds something, more may stand behind it: stored before
@@ -151,7 +151,7 @@ class Worker:
 
     async def _renew_forever(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_S)
+            await pause(RENEW_S)
             if self._working:
                 try:
                     await inbox.renew(self._pool, list(self._working.values()))
