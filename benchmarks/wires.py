@@ -139,7 +139,7 @@ async def kafka_wire(settings: KafkaSettings) -> AsyncGenerator[KafkaWire]:
             consumer = consumers[group] = AIOKafkaConsumer(
                 *(settings.prefix + topic for topic in SUBSCRIBED.get(group, ALL)),
                 bootstrap_servers=settings.servers, group_id=f"{settings.prefix}{group}",
-                enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50,
+                enable_auto_commit=False, auto_offset_reset="earliest",
             )  # fmt: skip
             await consumer.start()
             stack.push_async_callback(consumer.stop)
