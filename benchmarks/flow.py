@@ -21,6 +21,7 @@ import asyncio
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -28,9 +29,10 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import ceiling
-from lineups import LINE_UPS, received
+from lineups import LINE_UPS, LineUp, received
 from report import Result, cpu_seconds, machine, percentile, say, table
 from sampler import profile, sampling
 from wires import TableWire, Wire, kafka_wire
@@ -45,7 +47,7 @@ from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.telemetry import set_up_logging
 from memoryguard.common.runtime.topics import create_topics
-from memoryguard.common.testing.broker import Broker
+from memoryguard.common.testing.broker import Broker, free_port
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
 
@@ -149,7 +151,7 @@ STEPS = (
 
 
 @asynccontextmanager
-async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerator[Bench]:
+async def running(database_url: str, line_up: LineUp) -> AsyncGenerator[Bench]:
     """Run a line-up on a database; yield it warm."""
     given: list[Platform] = []
 
@@ -157,10 +159,17 @@ async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerato
         given.append(platform)
         return await INGEST.build(platform, stack)
 
-    mine = [Recipe(r.name, build, r.migrations) if r.name == "ingest" else r for r in recipes]
+    mine = [
+        Recipe(r.name, build, r.migrations) if r.name == "ingest" else r
+        for r in line_up.recipes()
+        if r.name not in line_up.apart
+    ]
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder))
-        async with platform(home, database_url=database_url, recipes=mine):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(platform(home, database_url=database_url, recipes=mine))
+            for name in line_up.apart:  # their environment is now this process's own
+                await stack.enter_async_context(_process(name))
             look = await asyncpg.connect(database_url)
             try:
                 bench = Bench(given[0], look)
@@ -168,6 +177,32 @@ async def running(database_url: str, recipes: Sequence[Recipe]) -> AsyncGenerato
                 yield bench
             finally:
                 await look.close()
+
+
+@asynccontextmanager
+async def _process(service: str) -> AsyncGenerator[None]:
+    """Run a service as it is deployed."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", f"memoryguard.{service}",
+        env=os.environ | {"MEMORYGUARD_PORT": str(port), "MEMORYGUARD_LOG_LEVEL": "ERROR"},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as session:
+            while not await _ready(session, f"http://127.0.0.1:{port}/health/ready"):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
 
 
 async def _fed(
@@ -279,7 +314,7 @@ async def _run(url: str, servers: str, name: str, scans: int, low_scans: int) ->
         kafka = await _topics(servers)
         os.environ["MEMORYGUARD_KAFKA_SERVERS"] = servers  # services read it as they always do
         os.environ["MEMORYGUARD_KAFKA_PREFIX"] = kafka.prefix
-        async with running(database, LINE_UPS[name]()) as bench:
+        async with running(database, LINE_UPS[name]) as bench:
             found: Result = {
                 "commit_ms": await _commit_ms(bench.look),
                 "saturated": await measured(bench, scans, None),

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from memoryguard.atrophy.answer import answer as atrophy_answer
@@ -138,4 +139,17 @@ def received(subject_id: str, archive: ObjectRef) -> ScanReceived:
     )  # fmt: skip
 
 
-LINE_UPS = {"six services": real_line_up, "bare hops": bare_line_up}
+@dataclass(frozen=True, slots=True)
+class LineUp:
+    """Services in the bench's own process, and the names of those that run as their own."""
+
+    recipes: Callable[[], list[Recipe]]
+    apart: Sequence[str] = ()
+
+
+LINE_UPS = {
+    "six services": LineUp(real_line_up),
+    "six services, three processes": LineUp(real_line_up, ("api", "audit")),
+    "bare hops": LineUp(bare_line_up),
+    "bare hops, three processes": LineUp(bare_line_up, ("api", "audit")),
+}

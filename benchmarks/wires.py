@@ -53,18 +53,23 @@ class Wire(Protocol):
 
 
 class TableWire:
-    """The embedded bus's tables."""
+    """The embedded bus's tables, spared what the product spares: topics are made once, and a
+    cursor does not wait for the disk.
+    """
 
     def __init__(self) -> None:
+        self._known: set[str] = set()
         self._topics: dict[str, str] = {}
 
     async def publish(self, c: asyncpg.Connection, messages: Sequence[Message]) -> None:
         """Append in one transaction."""
+        new = {m.topic for m in messages} - self._known
         async with c.transaction():
-            await c.execute(
-                "insert into bus.topic select unnest($1::text[]) on conflict do nothing",
-                sorted({m.topic for m in messages}),
-            )
+            if new:
+                await c.execute(
+                    "insert into bus.topic select unnest($1::text[]) on conflict do nothing",
+                    sorted(new),
+                )
             await c.execute("select pg_advisory_xact_lock(1, 1)")
             await c.execute(
                 "insert into bus.record (position, topic, key, body)"
@@ -74,6 +79,7 @@ class TableWire:
                 [m.topic for m in messages], [m.key for m in messages], [m.body for m in messages],
             )  # fmt: skip
             await c.execute("notify ceiling_bus")
+        self._known |= new
 
     async def consumed(self, c: asyncpg.Connection, group: str, messages: Sequence[Message]) -> int:
         """Read the newest rows of the topic."""
@@ -88,7 +94,9 @@ class TableWire:
     async def commit(self, c: asyncpg.Connection, group: str, place: int) -> None:
         """Set the cursor."""
         await c.execute(
-            "insert into bus.cursor values ($1, $2, $3) on conflict (member, topic) do update"
+            "with unhurried as (select set_config('synchronous_commit', 'off', true))"
+            " insert into bus.cursor select $1, $2, $3::bigint from unhurried"
+            " on conflict (member, topic) do update"
             " set position = greatest(bus.cursor.position, excluded.position)",
             f"ceiling-{group}", self._topics[group], place,
         )  # fmt: skip

@@ -14,6 +14,7 @@ from layout import LIBRARIES, SERVICES, parsed
 from memoryguard.common.contracts import events, flow
 from memoryguard.common.contracts.event import Fact
 from memoryguard.common.contracts.flow import EVERY_SERVICE, FACTS, STREAMS
+from memoryguard.common.runtime.service import Handler
 
 RUNTIME = LIBRARIES / "common/src/memoryguard/common"
 NOT_SAID_YET = {events.ScanErased}
@@ -29,7 +30,7 @@ async def test_every_service_handles_what_it_hears_and_nothing_else(built: Built
 async def test_every_handler_does_something_or_says_why_not(built: Built) -> None:
     """Only an erasure may be heard without a handler: the runtime's tombstone answers it."""
     for _, service in built.running:
-        idle = {f for f, h in service.handlers.items() if not (h.transform or h.record)}
+        idle = {f for f, h in service.handlers.items() if h == Handler(version=h.version)}
         assert idle <= {events.ScanErased}, service.name
 
 

@@ -40,10 +40,13 @@ class Api:
     async def hear(self, *events: Event) -> None:
         """Record events as the worker would, one transaction each."""
         for event in events:
-            record = self.service.handlers[type(event.data)].record
-            assert record
+            handler = self.service.handlers[type(event.data)]
             async with self.platform.pool.acquire() as connection, connection.transaction():
-                assert list(await record(event, connection)) == []
+                if handler.record_all:
+                    await handler.record_all([event], connection)
+                else:
+                    assert handler.record
+                    assert list(await handler.record(event, connection)) == []
 
     async def said(self) -> list[Fact]:
         """What the service has said so far."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import date
 from itertools import permutations
@@ -109,6 +110,22 @@ async def test_an_event_of_another_subject_does_not_touch_a_scan(api: Api) -> No
     assert await rows(api) == before
 
 
+async def test_a_foreign_event_among_many_is_refused_alone(api: Api) -> None:
+    people = [
+        say.received().model_copy(update={"subject_id": f"{n:032x}", "scan_id": f"s{n}"})
+        for n in range(4)
+    ]
+    await api.hear(say.at(people[0], 0))
+    foreign = people[0].model_copy(update={"subject_id": "6" * 32})
+    await put(api, *(say.at(each, 1) for each in (*people[1:], foreign)))
+    await work_off(api)
+    states = await api.platform.pool.fetch("select key, state from inbox where state <> 'done'")
+    assert [tuple(row) for row in states] == [(foreign.subject_id, "dead")]
+    kept = await rows(api)
+    assert [row[0] for row in kept["scan"]] == [row[0] for row in kept["scan_fact"]]
+    assert [row[0] for row in kept["scan"]] == ["s0", "s1", "s2", "s3"]
+
+
 async def test_what_has_no_scan_leaves_no_row(api: Api) -> None:
     await api.hear(say.at(say.failure("ml", "memoryguard.health.recorded.v1", scan_id=None), 0))
     await api.hear(say.at(say.rejected().model_copy(update={"scan_id": None}), 1))
@@ -127,10 +144,16 @@ async def test_erasing_deletes_the_persons_rows_and_nobody_elses(api: Api) -> No
 
 async def test_after_erasure_a_late_event_leaves_nothing(api: Api) -> None:
     """Through the real inbox and worker, which keep the tombstone."""
-    worker = Worker(api.service, api.platform.pool, api.platform.outbox)
     erased = say.at(e.ScanErased(subject_id=say.SUBJECT), 1)
     for event in (say.at(say.received(), 0), erased, say.at(say.scored(), 2)):
-        envelope = inbox.Envelope(
+        await put(api, event)
+        await work_off(api)
+    assert not any((await rows(api)).values())
+
+
+async def put(api: Api, *events: Event) -> None:
+    envelopes = [
+        inbox.Envelope(
             TOPIC_OF[type(event.data)],
             event.source,
             event.id,
@@ -138,8 +161,19 @@ async def test_after_erasure_a_late_event_leaves_nothing(api: Api) -> None:
             event.partitionkey,
             event.to_bytes(),
         )
-        async with api.platform.pool.acquire() as connection, connection.transaction():
-            await inbox.store(connection, [envelope])
-        (row,) = await inbox.lease(api.platform.pool, 1)
-        await worker.handle(row)
-    assert not any((await rows(api)).values())
+        for event in events
+    ]
+    async with api.platform.pool.acquire() as connection, connection.transaction():
+        await inbox.store(connection, envelopes)
+
+
+async def work_off(api: Api) -> None:
+    worker = Worker(api.service, api.platform.pool, api.platform.outbox)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while await api.platform.pool.fetchval(
+            "select exists (select from inbox where state in ('ready', 'leased'))"
+        ):
+            await asyncio.sleep(0.01)
+    worker.stop()
+    await running

@@ -123,6 +123,53 @@ async def test_one_poison_row_of_fifty_fails_alone(
     assert await pool.fetchval("select count(distinct tx) from effect") < 10
 
 
+def note_all(*, refusing: str = "") -> tuple[Handler, list[list[str]]]:
+    """Note everybody with one call; the list holds whom each call was about."""
+    calls: list[list[str]] = []
+
+    async def record_all(events: Sequence[Event], transaction: Connection) -> None:
+        calls.append([event.partitionkey for event in events])
+        for event in events:
+            await note(event, transaction)
+        if refusing in calls[-1]:
+            raise Rejected("never", "one of them cannot")
+
+    return Handler(record_all=record_all), calls
+
+
+async def test_what_is_recorded_together_is_recorded_in_one_call(pool: Pool) -> None:
+    handler, calls = note_all()
+    await pool.execute("insert into tombstone (subject_id) values ('p02')")
+    await put(pool, *(received(recorded(each)) for each in PEOPLE))
+    await work_off(pool, handler)
+    kept = [each for each in PEOPLE if each != "p02"]
+    assert calls == [kept]
+    assert await effects(pool) == kept
+    assert await answered(pool) == []
+    assert await ended(pool) == dict.fromkeys(PEOPLE, "done")
+
+
+async def test_one_at_fault_among_those_recorded_together_is_refused_alone(pool: Pool) -> None:
+    handler, calls = note_all(refusing="p17")
+    await put(pool, *(received(recorded(each)) for each in PEOPLE))
+    await work_off(pool, handler)
+    assert await ended(pool) == dict.fromkeys(PEOPLE, "done") | {"p17": "dead"}
+    assert await effects(pool) == [each for each in PEOPLE if each != "p17"]
+    assert ["p17"] in calls
+    assert len(calls) < 20  # halving, not one call for each
+
+
+async def test_a_transforms_answers_and_the_common_record_are_one_transaction(pool: Pool) -> None:
+    together, _ = note_all()
+
+    async def answer(event: Event) -> Sequence[Fact]:
+        return [event.data]
+
+    await put(pool, *(received(recorded(each)) for each in PEOPLE[:3]))
+    await work_off(pool, Handler(transform=answer, record_all=together.record_all))
+    assert sorted(await effects(pool)) == sorted(await answered(pool)) == PEOPLE[:3]
+
+
 async def test_a_constraint_that_fails_undoes_only_its_own_row(pool: Pool) -> None:
     await pool.execute("create unique index on effect (key)")
     await pool.execute("insert into effect (key) values ('p03')")

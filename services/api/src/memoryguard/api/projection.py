@@ -12,7 +12,7 @@ from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection
-from memoryguard.common.runtime.service import Handler, Record
+from memoryguard.common.runtime.service import Handler
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +31,15 @@ KINDS: Mapping[type[Fact], str] = {
 }
 
 # A scan belongs to one subject: an event that says otherwise changes nothing and returns no row.
-# One statement: every event of every scan passes here.
-_SCAN_FACT = """
-with known as (
+# One statement for many events: every event of every scan passes here.
+_SCAN_FACTS = """
+with said as (
+    select * from unnest(
+        $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[]
+    ) as said (scan_id, subject_id, user_id, at, kind, data)
+), known as (
     insert into scan (scan_id, subject_id, user_id, created_at, updated_at)
-    values ($1, $2, $3, $4, $4)
+    select scan_id, subject_id, user_id, at, at from said
     on conflict (scan_id) do update set
         user_id = coalesce(scan.user_id, excluded.user_id),
         created_at = least(scan.created_at, excluded.created_at),
@@ -44,11 +48,11 @@ with known as (
     returning scan_id
 ), kept as (
     insert into scan_fact (scan_id, kind, at, data)
-    select scan_id, $5, $4, $6::jsonb from known
+    select scan_id, kind, at, data::jsonb from said join known using (scan_id)
     on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data
     where scan_fact.at < excluded.at
 )
-select pg_notify($7, scan_id::text) from known
+select pg_notify($7, scan_id) from known
 """
 _HEALTH = """
 insert into health (user_id, metric, subject_id, value, recorded_on, provenance, at)
@@ -70,7 +74,7 @@ where access_grant.at < excluded.at
 def handlers() -> dict[type[Fact], Handler]:
     """Everything that this service hears, and how it is recorded."""
     return {
-        **{fact: Handler(record=_scan_recorder(kind)) for fact, kind in KINDS.items()},
+        **dict.fromkeys(KINDS, Handler(record_all=_record_scans)),
         e.DeliveryFailed: Handler(record=_record_failure),
         e.HealthRecorded: Handler(record=_record_health),
         e.AccessGranted: Handler(record=_record_grant),
@@ -79,39 +83,32 @@ def handlers() -> dict[type[Fact], Handler]:
     }
 
 
-def _scan_recorder(kind: str) -> Record:
-    async def record(event: Event, transaction: Connection) -> Sequence[Fact]:
-        if not await _keep(event, transaction, kind):
-            raise Rejected("subject_mismatch", "the event names a scan of another subject")
-        return ()
-
-    return record
+async def _record_scans(events: Sequence[Event], transaction: Connection) -> None:
+    if not await _keep([(KINDS[type(event.data)], event) for event in events], transaction):
+        raise Rejected("subject_mismatch", "the event names a scan of another subject")
 
 
 async def _record_failure(event: Event, transaction: Connection) -> Sequence[Fact]:
     """Keep a dead letter about a scan. Never refuses: its own dead letter would come back here."""
     fact = cast("e.DeliveryFailed", event.data)
-    if fact.scan_id and not await _keep(event, transaction, FAILED + fact.service):
+    if fact.scan_id and not await _keep([(FAILED + fact.service, event)], transaction):
         logger.warning("dead letter of another subject's scan", extra={"from": fact.service})
     return ()
 
 
-async def _keep(event: Event, transaction: Connection, kind: str) -> bool:
-    """Keep what an event says about a scan; False when the scan is another subject's."""
-    scan_id = getattr(event.data, "scan_id", None)
-    if scan_id is None:  # refused before it had a name: the sender has its answer
+async def _keep(said: Sequence[tuple[str, Event]], transaction: Connection) -> bool:
+    """Keep what events of these kinds say about scans; False when a scan is another subject's."""
+    rows = [
+        (scan_id, event.data.subject_id, getattr(event.data, "user_id", None), event.time, kind,
+         event.data.model_dump_json())
+        for kind, event in said
+        # Without one it was refused before it had a name: the sender has its answer.
+        if (scan_id := getattr(event.data, "scan_id", None)) is not None
+    ]  # fmt: skip
+    if not rows:
         return True
-    known = await transaction.fetchrow(
-        _SCAN_FACT,
-        scan_id,
-        event.data.subject_id,
-        getattr(event.data, "user_id", None),
-        event.time,
-        kind,
-        event.data.model_dump_json(),
-        CHANNEL,
-    )
-    return known is not None
+    known = await transaction.fetch(_SCAN_FACTS, *map(list, zip(*rows, strict=True)), CHANNEL)
+    return len(known) == len(rows)
 
 
 async def _notify(transaction: Connection, scan_id: str) -> None:

@@ -8,10 +8,11 @@ known by its source and id and changes nothing: the log is its own inbox.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from pydantic_core import from_json
 
 from memoryguard.audit.domain.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.audit.domain.merkle import (
@@ -48,7 +49,7 @@ class Incoming:
 def filed(record: Received) -> Incoming:
     """Read what an entry is found by; the bytes themselves are never changed."""
     try:
-        document = json.loads(record.body)
+        document = from_json(record.body)
         source, event_id, kind = (document[name] for name in ("source", "id", "type"))
         scan_id = _scan_id(document.get("data"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

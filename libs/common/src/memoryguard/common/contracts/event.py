@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic_core import from_json
 
 from memoryguard.common.errors import Rejected
 
@@ -138,7 +139,7 @@ def decode(body: bytes, facts: Mapping[str, type[Fact]]) -> Event:
         ``malformed_event`` when it is not a valid CloudEvent of a known type.
     """
     try:
-        document = json.loads(body)
+        document = from_json(body)
         # What a newer producer has added within v1 is passed over, or a rolling upgrade would fail.
         data = facts[document["type"]].model_validate(document["data"], extra="ignore")
         return Event.model_validate({**document, "data": data}, extra="ignore")

@@ -9,11 +9,11 @@ person. A dead row releases its key.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from pydantic_core import from_json
 
 from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime.bus import Received
@@ -86,7 +86,7 @@ class LostLease(Unavailable):
 def open_envelope(record: Received) -> Envelope | None:
     """Read the attributes that identify an event; None when the message is not an event."""
     try:
-        document = json.loads(record.body)
+        document = from_json(record.body)
         fields = [document[name] for name in ("source", "id", "type", "partitionkey")]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

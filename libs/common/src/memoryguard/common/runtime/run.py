@@ -26,6 +26,7 @@ from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import PlatformSettings, read_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
+from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.runtime.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ async def _gauge(platform: Platform) -> None:
         with contextlib.suppress(*AWAY):
             for state, rows in (await inbox.count(platform.pool)).items():
                 INBOX_ROWS.labels(platform.name, state).set(rows)
-        await asyncio.sleep(GAUGE_S)
+        await pause(GAUGE_S)
 
 
 @asynccontextmanager

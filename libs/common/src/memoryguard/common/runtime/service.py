@@ -17,6 +17,10 @@ Transform: TypeAlias = Callable[[Event], Awaitable[Sequence[Fact]]]
 Record: TypeAlias = Callable[[Event, Connection], Awaitable[Sequence[Fact]]]
 """Inside the transaction; short; SQL only."""
 
+RecordAll: TypeAlias = Callable[[Sequence[Event], Connection], Awaitable[None]]
+"""The same for events of different people at once, without answers. It refuses all of them when one
+is at fault: the runtime then tries halves, until that one is alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handler:
@@ -28,6 +32,7 @@ class Handler:
 
     transform: Transform | None = None
     record: Record | None = None
+    record_all: RecordAll | None = None
     version: int = 1
 
 

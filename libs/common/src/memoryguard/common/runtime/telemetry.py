@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
@@ -82,9 +83,22 @@ def set_up_tracing(service: str, *, to_console: bool) -> None:
 @contextmanager
 def span(name: str, traceparent: str | None, **attributes: str) -> Generator[None]:
     """Run a block in a span that continues the given trace."""
-    context = _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {})
+    context = _context(traceparent)
     with _TRACER.start_as_current_span(name, context=context, attributes=attributes):
         yield
+
+
+@contextmanager
+def span_over(name: str, traceparents: Iterable[str | None], **attributes: str) -> Generator[None]:
+    """Run a block in a span of its own that is linked to each trace: work for many at once."""
+    spans = [trace.get_current_span(_context(each)) for each in traceparents if each]
+    links = [trace.Link(each.get_span_context()) for each in spans]
+    with _TRACER.start_as_current_span(name, context=Context(), links=links, attributes=attributes):
+        yield
+
+
+def _context(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {})
 
 
 def current_traceparent() -> str | None:

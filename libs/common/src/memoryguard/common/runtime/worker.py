@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,9 +29,9 @@ from memoryguard.common.runtime.database import (
     lock_key,
 )
 from memoryguard.common.runtime.outbox import Outbox
-from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.service import Handler, RecordAll, Service
 from memoryguard.common.runtime.settling import Settler
-from memoryguard.common.runtime.telemetry import HANDLE_SECONDS, HANDLED, span
+from memoryguard.common.runtime.telemetry import HANDLE_SECONDS, HANDLED, span, span_over
 from memoryguard.common.runtime.waiting import pause, wait_until_set
 
 logger = logging.getLogger(__name__)
@@ -222,9 +223,10 @@ class Worker:
         async with self._pool.acquire() as connection, connection.transaction():
             await self._hold_people(connection, group)
             erased = await self._erased(connection, group)
-            for work in group:
-                if work.row.key not in erased:
-                    events += await self._answers(connection, work)
+            kept = [work for work in group if work.row.key not in erased]
+            await self._record_together(connection, kept)
+            for work in kept:
+                events += await self._answers(connection, work)
             await self._outbox.write(connection, events)
             await inbox.finish(connection, *(work.row for work in group))
         if events:
@@ -249,8 +251,20 @@ class Worker:
         )
         return {row["subject_id"] for row in rows} - erasures
 
+    async def _record_together(self, transaction: Connection, group: Sequence[Work]) -> None:
+        together: defaultdict[RecordAll, list[Event]] = defaultdict(list)
+        for work in group:
+            if work.handler.record_all:
+                together[work.handler.record_all].append(work.event)
+        for record_all, events in together.items():
+            traces = [event.traceparent for event in events]
+            with span_over("record together", traces, service=self._service.name):
+                await record_all(events, transaction)
+
     async def _answers(self, transaction: Connection, work: Work) -> list[Event]:
         handler, event = work.handler, work.event
+        if not (work.facts or handler.record):
+            return []
         with span(f"record {event.type}", event.traceparent, service=self._service.name):
             facts = await handler.record(event, transaction) if handler.record else ()
             return self._outbox.events([*work.facts, *facts], event, handler.version)
