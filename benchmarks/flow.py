@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a hop costs: scans through all six services with the measuring stubbed, on both buses.
 
-Everything runs in one process, PostgreSQL with durable settings as under ``memoryguard up``; the
-bus is the embedded one, or a real broker beside it (its jars in ``.kafka/libs``: ``make kafka``).
+Services run in this process, or some as their own (lineups.py); PostgreSQL with durable settings as
+under ``memoryguard up``; the bus is the embedded one, or a real broker beside it (its jars in
+``.kafka/libs``: ``make kafka``).
 Scans of distinct people enter where ingest would announce them (object store and outbox); parsing
 DICOM is measured in stages.py. The server stamps every commit (``track_commit_timestamp``), so no
 observer disturbs what is measured: a scan is completed when its answer has been committed both in
@@ -11,7 +12,7 @@ api's read model and in the audit log.
 Beside it, on the same servers in the same run, the same row operations and messages by plain
 asyncpg and aiokafka (ceiling.py).
 
-    python benchmarks/flow.py [--bus embedded|kafka] [--scans 300] [--low-scans 100] [--json FILE]
+    python benchmarks/flow.py [--bus embedded|kafka] [--scans 1000] [--low-scans 200]
 """
 
 from __future__ import annotations
