@@ -51,9 +51,17 @@ REQUEST_MS = 10_000  # then the batch failed, and the relay repeats it
 POLL_MS = 1_000
 NEW_TOPIC_MS = 5_000  # how soon a pattern sees a topic that was just made
 PROBE_S = 5.0
-COMMIT_S = 10.0
+COMMIT_S = 8.0  # less than a request may take, or both would run out in one moment
 SILENCE_S = 15.0  # then it is asked whether there was really nothing to hear
 
+_AWAY = (
+    KafkaError,
+    ConsumerStoppedError,
+    IllegalOperation,
+    OSError,
+    TimeoutError,
+    KeyError,  # aiokafka closes a connection that timed out, though another task has dropped it
+)
 _REFUSED = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
@@ -132,7 +140,7 @@ def told() -> Generator[None]:
             "the broker refuses a record that is within our limit",
             "set its message.max.bytes to 1 MiB or more",
         ) from error
-    except (KafkaError, ConsumerStoppedError, IllegalOperation, OSError, TimeoutError) as error:
+    except _AWAY as error:
         raise Unavailable(
             "bus_unavailable", "Kafka does not answer", "is MEMORYGUARD_KAFKA_SERVERS right?"
         ) from error
@@ -313,13 +321,25 @@ class KafkaConsumer:
 
 
 async def _leave(client: AIOKafkaConsumer) -> None:
-    """Leave the group; where a broker does not answer, at least close the connections."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        try:
-            async with asyncio.timeout(COMMIT_S):
-                await client.stop()
-        except TimeoutError:
-            await client._client.close()  # pyright: ignore[reportPrivateUsage]
+    """Leave the group; where that fails or is not answered, at least leave nothing running here."""
+    try:
+        async with asyncio.timeout(COMMIT_S):
+            await client.stop()
+    except Exception as error:  # noqa: BLE001  # aiokafka's tasks hand on whatever they died of
+        logger.info("the group was not left: %s", type(error).__name__)
+        await _abandon(client)
+
+
+async def _abandon(client: Any) -> None:
+    """Do what is left of ``stop``: a fetcher would connect again and read for nobody, for ever."""
+    for end in (
+        client._coordinator._stop_heartbeat_task,
+        client._coordinator._stop_commit_offsets_refresh_task,
+        client._fetcher.close,
+        client._client.close,
+    ):
+        with suppress(Exception):
+            await end()
 
 
 _PARTITION_OF = DefaultPartitioner()
