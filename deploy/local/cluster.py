@@ -2,8 +2,8 @@
 """The platform as it is deployed, on one machine without containers (``make cluster``).
 
 Real Apache Kafka, real PostgreSQL, several replicas of every service as processes of their own,
-and nginx in front with the generated route table. A process that ends is started again, as an
-orchestrator would: kill what you like. ``memoryguard`` commands find it by ``--home``.
+and nginx in front with the generated route table. A service or an nginx that ends is started again,
+as an orchestrator would: kill what you like. ``memoryguard`` commands find it by ``--home``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ async def cluster(
     told
         Hears what is going on.
     """
-    if shutil.which("nginx") is None:
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if nginx is None:
         raise Misconfigured("no_nginx", "nginx is missing", "Debian: apt-get install nginx-light")
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
@@ -112,7 +113,7 @@ async def cluster(
             "MEMORYGUARD_PROCESSOR_THREADS": "1",
         }
         services = [_service(home, name, n, shared) for name in SERVICES for n in range(replicas)]
-        front = _front(home, services, port or free_port())
+        front = _front(home, nginx, services, port or free_port())
         told(f"{len(services)} processes of {len(SERVICES)} services, and nginx")
         running: dict[str, asyncio.subprocess.Process] = {}
         keeping = [asyncio.create_task(_keep(each, running, told)) for each in [*services, front]]
@@ -134,7 +135,7 @@ def _service(home: Home, name: str, number: int, shared: Mapping[str, str]) -> P
     )
 
 
-def _front(home: Home, services: Sequence[Process], port: int) -> Process:
+def _front(home: Home, nginx: str, services: Sequence[Process], port: int) -> Process:
     """Route as the generated table says; the upstreams are the processes of this cluster."""
     folder = home.folder / "front"
     folder.mkdir(exist_ok=True)
@@ -152,7 +153,7 @@ def _front(home: Home, services: Sequence[Process], port: int) -> Process:
     )
     return Process(
         "front",
-        ["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"],
+        [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"],
         {},
         home.folder / "logs" / "front.log",
         f"http://{HOST}:{port}/health/live",
@@ -169,9 +170,10 @@ async def _keep(
     running: dict[str, asyncio.subprocess.Process],
     told: Callable[[str], None],
 ) -> None:
-    """Run a process, and again when it ends; exit status 78 is for a person to mend."""
+    """Run a process, and again when it ends; one that cannot even start is for a person to mend."""
     process.log.parent.mkdir(exist_ok=True)
     while True:
+        first = process.name not in running
         with process.log.open("ab") as log:
             child = await asyncio.create_subprocess_exec(
                 *process.command,
@@ -183,7 +185,7 @@ async def _keep(
             )
         running[process.name] = child
         status = await child.wait()
-        if status == EX_CONFIG:
+        if status == EX_CONFIG and first:
             raise Misconfigured(
                 "process_misconfigured", f"{process.name} is misconfigured", f"see {process.log}"
             )

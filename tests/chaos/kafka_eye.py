@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from memoryguard.common.contracts.flow import STREAMS
 from memoryguard.common.runtime.bus import Record
-from memoryguard.common.runtime.bus_kafka import connection_options
+from memoryguard.common.runtime.kafka_client import connection_options
 from memoryguard.common.runtime.settings import KafkaSettings
 
 

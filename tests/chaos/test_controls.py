@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite can fail: without the inbox's uniqueness, or without fencing, it does."""
+"""The suite can fail: without the inbox's uniqueness, or without fencing, it does.
+
+Uniqueness is switched off under the crash points themselves. Fencing is not what a killed process
+needs (it writes no more): it guards against a worker that was only slow, so that is its control.
+"""
 
 from __future__ import annotations
 

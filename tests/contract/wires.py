@@ -16,9 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.runtime.bus import Bus
-from memoryguard.common.runtime.bus_kafka import KafkaBus, connection_options
+from memoryguard.common.runtime.bus_kafka import KafkaBus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
 from memoryguard.common.runtime.database import open_pool, prepare
+from memoryguard.common.runtime.kafka_client import connection_options
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.testing.broker import Broker

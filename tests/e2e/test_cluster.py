@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from deployment import program
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
@@ -63,6 +64,7 @@ def result_of(printed: str) -> str:
 def test_the_demo_prints_the_same_on_a_cluster_and_embedded(
     tmp_path: Path, kafka_jars: Path
 ) -> None:
+    program("nginx")
     home = tmp_path / "cluster"
     with cluster(home, kafka_jars, tmp_path / "cluster.log"):
         on_cluster = demo(home)

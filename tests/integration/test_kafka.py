@@ -4,26 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from pydantic import SecretStr
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from memoryguard.common.contracts.flow import STREAMS
 from memoryguard.common.errors import Misconfigured, Unavailable
 from memoryguard.common.runtime.bus import Record
-from memoryguard.common.runtime.bus_kafka import KafkaBus, connection_options
+from memoryguard.common.runtime.bus_kafka import KafkaBus
+from memoryguard.common.runtime.kafka_client import connection_options
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.topics import create_topics
 from memoryguard.common.testing.broker import HOST, Broker, free_port
@@ -261,128 +256,7 @@ async def test_a_retry_after_a_lost_answer_is_not_a_second_record(
     assert tap.lost == 2
 
 
-# --- rights, logins, TLS -------------------------------------------------------------------------
-
-
-def certificates(folder: Path) -> Path:
-    """Make an authority (``ca.pem``) and a broker's certificate; the PEM keystore's path."""
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-
-    def made(
-        name: str, issuer: str, signer: ec.EllipticCurvePrivateKey | None, authority: bool
-    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
-                critical=False,
-            )
-        )
-        return builder.sign(signer or key, hashes.SHA256()), key
-
-    authority, authority_key = made("authority", "authority", None, True)
-    certificate, key = made("broker", "authority", authority_key, False)
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(authority.public_bytes(pem))
-    store = folder / "broker.pem"
-    store.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(pem)
-        + authority.public_bytes(pem)
-    )
-    return store
-
-
-class Guarded:
-    """A broker with logins and rights: `admin` may do everything, `nobody` nothing."""
-
-    def __init__(self, broker: Broker, port: int, ca_file: Path) -> None:
-        self.broker = broker
-        self.port = port
-        self.ca_file = ca_file
-
-    def as_user(self, user: str, password: str = PASSWORD, **options: object) -> KafkaSettings:
-        return KafkaSettings.model_validate(
-            {
-                "servers": f"{HOST}:{self.port}",
-                "security": "SASL_SSL",
-                "sasl_mechanism": "PLAIN",
-                "user": user,
-                "password": SecretStr(password),
-                "ca_file": self.ca_file,
-                **options,
-            }
-        )
-
-
-@pytest.fixture(scope="module")
-def guarded(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Guarded]:
-    folder = tmp_path_factory.mktemp("guarded")
-    port = free_port()
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-    users = " ".join(f'user_{user}="{PASSWORD}"' for user in ("admin", "nobody"))
-    broker = Broker(
-        kafka_jars, folder / "broker",
-        listeners={"SASL_SSL": port},
-        properties={
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl_ssl.plain.sasl.jaas.config": f"{login} {users};",
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(certificates(folder)),
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:admin;User:ANONYMOUS",
-        },
-    )  # fmt: skip
-    broker.start()
-    yield Guarded(broker, port, folder / "ca.pem")
-    broker.kill()
-
-
-async def test_a_login_over_tls_works(guarded: Guarded) -> None:
-    settings = guarded.as_user("admin", prefix="tls.", partitions=1)
-    assert len(await create_topics(settings)) == len(STREAMS)
-    async with KafkaBus(settings) as bus:
-        await bus.publish(numbered(0, 3))
-        assert await read(bus, 3) == [0, 1, 2]
-
-
-async def test_missing_rights_are_said_and_not_waited_for(guarded: Guarded) -> None:
-    await create_topics(guarded.as_user("admin", prefix="rights.", partitions=1))
-    settings = guarded.as_user("nobody", prefix="rights.")
-    async with KafkaBus(settings) as bus:
-        with pytest.raises(Misconfigured, match="bus_refused"):
-            await bus.publish(numbered(0, 1))
-        with pytest.raises(Misconfigured, match="bus_refused"):
-            async with asyncio.timeout(DEADLINE_S):
-                await read(bus, 1)
-    with pytest.raises(Misconfigured, match=r"bus_refused|topic_not_made"):
-        await create_topics(guarded.as_user("nobody", prefix="refused."))
-
-
-async def test_a_wrong_password_and_a_wrong_certificate_are_told_apart_from_absence(
-    guarded: Guarded, tmp_path: Path
-) -> None:
-    async with KafkaBus(guarded.as_user("admin", "wrong")) as bus:
-        with pytest.raises(Misconfigured, match="login"):
-            await bus.publish(numbered(0, 1))
-    certificates(tmp_path)
-    async with KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "ca.pem")) as bus:
-        with pytest.raises(Misconfigured, match="certificate"):
-            await bus.publish(numbered(0, 1))
-    with pytest.raises(Misconfigured, match="bad_kafka_settings"):
-        KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "absent.pem"))
-    (tmp_path / "noise.pem").write_text("noise")
-    with pytest.raises(Misconfigured, match="bad_kafka_settings"):
-        KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "noise.pem"))
+# --- away ---------------------------------------------------------------------------------------
 
 
 async def test_a_broker_that_is_away_is_unavailable_not_wrong() -> None:
@@ -406,9 +280,33 @@ async def test_topics_come_from_the_flow_and_are_made_once(kafka_servers: str) -
     admin = AIOKafkaAdminClient(**connection_options(settings))
     await admin.start()
     described = await admin.describe_topics([f"made.{s.topic}" for s in STREAMS])
+    kept = await _configs(admin, f"made.{SCANS}")
     await admin.close()
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
     assert counts == {f"made.{s.topic}": min(s.partitions, 3) for s in STREAMS}
+    wanted = {"retention.ms": "-1", "cleanup.policy": "delete", "min.insync.replicas": "1"}
+    assert kept.items() >= wanted.items()
+
+
+async def test_retention_is_a_setting(kafka_servers: str) -> None:
+    settings = KafkaSettings(servers=kafka_servers, prefix="kept.", retention_ms=3_600_000)
+    await create_topics(settings)
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    kept = await _configs(admin, f"kept.{SCANS}")
+    await admin.close()
+    assert kept["retention.ms"] == "3600000"
+
+
+async def _configs(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            asked = ConfigResource(ConfigResourceType.TOPIC, topic)
+            (answer,) = await admin.describe_configs([asked])
+            ((error, _, _, _, entries),) = answer.resources
+            if not error:  # a topic that was just made is not known at once
+                return {entry[0]: entry[1] for entry in entries}
+            await asyncio.sleep(0.01)
 
 
 async def test_topics_that_cannot_be_made_or_forget_are_said(kafka_servers: str) -> None:

@@ -12,138 +12,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import ssl
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
     CommitFailedError,
-    ConsumerStoppedError,
-    GroupAuthorizationFailedError,
-    IllegalOperation,
     IllegalStateError,
-    KafkaConnectionError,
     KafkaError,
-    MessageSizeTooLargeError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
-    UnsupportedSaslMechanismError,
 )
 from aiokafka.partitioner import DefaultPartitioner
 
 from memoryguard.common.errors import Misconfigured, Unavailable
 from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.kafka_client import (
+    ANSWER_S,
+    connection_options,
+    leave,
+    received,
+    start,
+    translated_errors,
+)
 from memoryguard.common.runtime.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 512 * 1024  # a larger event is a batch of its own; brokers take 1 MiB by default
-REQUEST_MS = 10_000  # then the batch failed, and the relay repeats it
 POLL_MS = 1_000
 NEW_TOPIC_MS = 5_000  # how soon a pattern sees a topic that was just made
 PROBE_S = 5.0
-COMMIT_S = 8.0  # less than a request may take, or both would run out in one moment
 SILENCE_S = 15.0  # then it is asked whether there was really nothing to hear
-
-_AWAY = (
-    KafkaError,
-    ConsumerStoppedError,
-    IllegalOperation,
-    OSError,
-    TimeoutError,
-    KeyError,  # aiokafka closes a connection that timed out, though another task has dropped it
-)
-_REFUSED = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
-)
-
-
-def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Arguments that every client of aiokafka takes.
-
-    Raises
-    ------
-    Misconfigured
-        ``bad_kafka_settings``: a certificate or key cannot be read.
-    """
-    secret = settings.password.get_secret_value() if settings.password else None
-    uses_sasl = settings.security.startswith("SASL_")
-    return {
-        "bootstrap_servers": settings.servers,
-        "security_protocol": settings.security,
-        "ssl_context": _ssl_context(settings) if settings.security.endswith("SSL") else None,
-        "sasl_mechanism": settings.sasl_mechanism if uses_sasl else "PLAIN",
-        "sasl_plain_username": settings.user if uses_sasl else None,
-        "sasl_plain_password": secret if uses_sasl else None,
-        "request_timeout_ms": REQUEST_MS,
-    }
-
-
-def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(
-            cafile=str(settings.ca_file) if settings.ca_file else None
-        )
-        if settings.client_cert_file:
-            key = settings.client_key_file
-            context.load_cert_chain(str(settings.client_cert_file), str(key) if key else None)
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(
-            "bad_kafka_settings",
-            "a certificate or key for Kafka cannot be read",
-            "check the MEMORYGUARD_KAFKA_*_FILE settings",
-        ) from error
-    return context
-
-
-@contextmanager
-def told() -> Generator[None]:
-    """Say of every error of a broker whether it is away, refuses, or lacks a topic.
-
-    Raises
-    ------
-    Unavailable
-        ``bus_unavailable``, ``no_such_topic``: worth trying again.
-    Misconfigured
-        ``bus_refused``: a login or a right is missing. ``broker_takes_less``: smaller records.
-    """
-    try:
-        yield
-    except _REFUSED as error:
-        raise Misconfigured(
-            "bus_refused",
-            f"Kafka refuses us ({type(error).__name__})",
-            "check the login and the rights on topics and groups (docs/RUNBOOK.md)",
-        ) from error
-    except UnknownTopicOrPartitionError as error:
-        raise Unavailable(
-            "no_such_topic", "a topic is not there", "memoryguard prepare topics"
-        ) from error
-    except MessageSizeTooLargeError as error:
-        raise Misconfigured(
-            "broker_takes_less",
-            "the broker refuses a record that is within our limit",
-            "set its message.max.bytes to 1 MiB or more",
-        ) from error
-    except _AWAY as error:
-        raise Unavailable(
-            "bus_unavailable", "Kafka does not answer", "is MEMORYGUARD_KAFKA_SERVERS right?"
-        ) from error
 
 
 class KafkaBus:
@@ -176,7 +78,7 @@ class KafkaBus:
             return
         producer = await self._started()
         try:
-            with told():
+            with translated_errors():
                 await self._send(producer, records)
         except (Unavailable, Misconfigured):
             # A failed batch may have left the client's numbering behind: begin afresh.
@@ -246,17 +148,7 @@ class KafkaBus:
         try:
             yield KafkaConsumer(client, self._prefix)
         finally:
-            await _leave(client)
-
-
-def received(message: Any, prefix: str) -> Received:
-    """Read a message of aiokafka; its topic's prefix is the deployment's business."""
-    return Received(
-        message.topic.removeprefix(prefix),
-        (message.key or b"").decode(errors="replace"),
-        message.value or b"",
-        message.offset,
-    )
+            await leave(client)
 
 
 class KafkaConsumer:
@@ -270,7 +162,7 @@ class KafkaConsumer:
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
         """Yield batches, for ever. Asking for the next batch commits the one before."""
         while True:
-            with told():
+            with translated_errors():
                 found = await self._client.getmany(timeout_ms=POLL_MS)
             batch = [
                 received(message, self._prefix)
@@ -311,35 +203,13 @@ class KafkaConsumer:
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit; when the partitions are somebody else's by now, they get the records again."""
         try:
-            with told():
-                async with asyncio.timeout(COMMIT_S):  # by itself it would ask for ever
+            with translated_errors():
+                async with asyncio.timeout(ANSWER_S):  # by itself it would ask for ever
                     await self._client.commit(offsets)
         except Unavailable as error:
             if not isinstance(error.__cause__, CommitFailedError | IllegalStateError):
                 raise
             logger.info("partitions have moved on; their records come again elsewhere")
-
-
-async def _leave(client: AIOKafkaConsumer) -> None:
-    """Leave the group; where that fails or is not answered, at least leave nothing running here."""
-    try:
-        async with asyncio.timeout(COMMIT_S):
-            await client.stop()
-    except Exception as error:  # noqa: BLE001  # aiokafka's tasks hand on whatever they died of
-        logger.info("the group was not left: %s", type(error).__name__)
-        await _abandon(client)
-
-
-async def _abandon(client: Any) -> None:
-    """Do what is left of ``stop``: a fetcher would connect again and read for nobody, for ever."""
-    for end in (
-        client._coordinator._stop_heartbeat_task,
-        client._coordinator._stop_commit_offsets_refresh_task,
-        client._fetcher.close,
-        client._client.close,
-    ):
-        with suppress(Exception):
-            await end()
 
 
 _PARTITION_OF = DefaultPartitioner()
@@ -352,56 +222,3 @@ def _next_batch(producer: AIOKafkaProducer, queue: deque[Record]) -> Any:
         queue.popleft()
     batch.close()
     return batch
-
-
-async def start(client: Any, settings: KafkaSettings) -> None:
-    """Start a client of aiokafka; what was half started is closed again.
-
-    Raises
-    ------
-    Unavailable, Misconfigured
-        As `told` says.
-    """
-    try:
-        with told():
-            await client.start()
-    except (Unavailable, Misconfigured) as error:
-        with suppress(Exception):  # what never started may not stop cleanly either
-            await client.stop()
-        if isinstance(error.__cause__, KafkaConnectionError):
-            await _probe(settings)  # aiokafka hides why no broker would have us
-        raise
-    except BaseException:
-        await asyncio.shield(client.stop())
-        raise
-
-
-async def _probe(settings: KafkaSettings) -> None:
-    """Connect to one broker to learn whether it refuses the login; says nothing when it is away."""
-    from aiokafka.conn import create_conn
-
-    options = connection_options(settings)
-    for host, port in _addresses(options.pop("bootstrap_servers")):
-        try:
-            connection = await create_conn(host, port, **options)
-            connection.close()
-        except _REFUSED as error:
-            raise Misconfigured(
-                "bus_refused",
-                f"Kafka refuses the login ({type(error).__name__})",
-                "check MEMORYGUARD_KAFKA_USER and MEMORYGUARD_KAFKA_PASSWORD",
-            ) from error
-        except ssl.SSLError as error:
-            raise Misconfigured(
-                "bus_refused",
-                "Kafka's certificate is not accepted",
-                "check MEMORYGUARD_KAFKA_CA_FILE",
-            ) from error
-        except (KafkaError, OSError, TimeoutError):
-            continue
-
-
-def _addresses(servers: str) -> Iterable[tuple[str, int]]:
-    for server in servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        yield host, int(port)

@@ -64,7 +64,12 @@ async def _of_postgres(pool: Pool) -> AsyncIterator[Sequence[Received]]:
 async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]]:
     from aiokafka import AIOKafkaConsumer
 
-    from memoryguard.common.runtime.bus_kafka import connection_options, received, start, told
+    from memoryguard.common.runtime.kafka_client import (
+        connection_options,
+        received,
+        start,
+        translated_errors,
+    )
 
     client = AIOKafkaConsumer(
         *(settings.prefix + topic for topic in TOPICS),
@@ -75,11 +80,11 @@ async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]
     )
     await start(client, settings)
     try:
-        with told():
+        with translated_errors():
             ends = await _unread(client)
         heard = time.monotonic()
         while ends:
-            with told():
+            with translated_errors():
                 found = await client.getmany(timeout_ms=POLL_MS)
             for place, messages in found.items():
                 heard = time.monotonic()

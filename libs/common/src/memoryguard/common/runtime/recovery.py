@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memoryguard.common.contracts.event import encode
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.outbox import source_of
@@ -91,12 +92,13 @@ async def recover(
     Raises
     ------
     Rejected
-        ``service_running``.
+        ``service_running``; ``bus_is_empty``: it holds nothing of what the service has said.
     """
     async with stopped(pool, service) as connection, connection.transaction():
         await connection.execute(_SAID)
         async for batch in history:
             await _collect(connection, _said_by(service, batch))
+        await _check_bus(connection)
         epoch, last = await _numbering(connection)
         await connection.execute(_UNNUMBER, epoch)
         restored = await connection.execute(_KEEP, epoch)
@@ -140,6 +142,19 @@ async def _collect(transaction: Connection, said: Sequence[_Said]) -> None:
         "insert into recovering values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
         [(s.event_id, s.topic, s.key, s.body, s.epoch, s.counter, s.at) for s in said],
     )
+
+
+async def _check_bus(transaction: Connection) -> None:
+    """Refuse to learn from another bus than the service's own: numbers would be given twice."""
+    if await transaction.fetchval(
+        "select exists (select from outbox where sent_at is not null)"
+        " and not exists (select from recovering)"
+    ):
+        raise Rejected(
+            "bus_is_empty",
+            "the bus holds nothing of what this service has said",
+            "is MEMORYGUARD_KAFKA_SERVERS set? When the bus itself is lost: memoryguard republish",
+        )
 
 
 async def _numbering(transaction: Connection) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from memoryguard.common.contracts.flow import STREAMS, Stream
 from memoryguard.common.errors import Misconfigured
-from memoryguard.common.runtime.bus_kafka import connection_options, start, told
+from memoryguard.common.runtime.kafka_client import connection_options, start, translated_errors
 from memoryguard.common.runtime.settings import KafkaSettings
 
 _RETENTION = "retention.ms"
@@ -39,7 +39,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
     admin = AIOKafkaAdminClient(**connection_options(settings))
     await start(admin, settings)
     try:
-        with told():
+        with translated_errors():
             existing = set(await admin.list_topics())
             there = [s for s in STREAMS if settings.prefix + s.topic in existing]
             await _check_retention(admin, there, settings)

@@ -3,7 +3,7 @@
 
 ``make kafka`` runs one in the foreground::
 
-    python -m memoryguard.common.testing.broker --jars .kafka/libs --folder .kafka/data
+    python -m memoryguard.common.testing.broker --jars .kafka/libs --folder .kafka/broker
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class Broker:
         More settings of the broker, for instance of another listener in ``listeners``.
     listeners
         More listeners, name to port; ``properties`` describes them.
+    scram
+        Users of SCRAM-SHA-512 and their passwords, made with the data folder.
     """
 
     jars: Path
@@ -94,6 +96,7 @@ class Broker:
     controller_port: int = field(default_factory=free_port)
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
     listeners: Mapping[str, int] = field(default_factory=dict[str, int])
+    scram: Mapping[str, str] = field(default_factory=dict[str, str])
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -145,9 +148,13 @@ class Broker:
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         # With "=", for one id in 64 begins with "-" and would be taken for an option.
+        users = [
+            f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]"
+            for name, password in self.scram.items()
+        ]
         tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
         made = subprocess.run(  # noqa: S603  # no input
-            self._java(*tool, "-c", "server.properties"),
+            self._java(*tool, *users, "-c", "server.properties"),
             cwd=self.folder,
             capture_output=True,
             check=False,
