@@ -3,11 +3,10 @@
 
 Services run in this process, or some as their own (lineups.py); PostgreSQL with durable settings as
 under ``memoryguard up``; the bus is the embedded one, or a real broker beside it (its jars in
-``.kafka/libs``: ``make kafka``).
-Scans of distinct people enter where ingest would announce them (object store and outbox); parsing
-DICOM is measured in stages.py. The server stamps every commit (``track_commit_timestamp``), so no
-observer disturbs what is measured: a scan is completed when its answer has been committed both in
-api's read model and in the audit log.
+``.kafka/libs``: ``make kafka``). Scans of distinct people enter where ingest would announce them
+(object store and outbox); parsing DICOM is measured in stages.py. The server stamps every commit
+(``track_commit_timestamp``), so no observer disturbs what is measured: a scan is completed when its
+answer has been committed both in api's read model and in the audit log.
 
 Beside it, on the same servers in the same run, the same row operations and messages by plain
 asyncpg and aiokafka (ceiling.py).
@@ -22,88 +21,33 @@ import asyncio
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-import aiohttp
 import asyncpg
 import ceiling
-from lineups import LINE_UPS, LineUp, received
+from bench import STEPS, Bench, running
+from lineups import LINE_UPS
 from report import Result, cpu_seconds, machine, percentile, say, table
 from sampler import profile, sampling
 from wires import TableWire, Wire, kafka_wire
 
-from memoryguard.cli.home import make_home
-from memoryguard.cli.up import platform
-from memoryguard.common.contracts.events import ScanReceived
-from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.postgres import embedded_postgres
-from memoryguard.common.runtime.run import Recipe
-from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.telemetry import set_up_logging
 from memoryguard.common.runtime.topics import create_topics
-from memoryguard.common.testing.broker import Broker, free_port
+from memoryguard.common.testing.broker import Broker
 from memoryguard.common.testing.databases import fresh_database
-from memoryguard.ingest.service import RECIPE as INGEST
 
-WARM_UP_SCANS = 10
 LOW_PER_S = 20.0
 DEADLINE_S = 240.0
 COMMITS = 200
 JARS = Path(__file__).resolve().parents[1] / ".kafka" / "libs"
 BUSES = ("embedded", "kafka")
-ANSWERS = ("memoryguard.risk.predicted.v1", "memoryguard.risk.withheld.v1")
-
-
-# --- one running line-up ----------------------------------------------------------------------
-
-
-class Bench:
-    """A running platform that can be fed and looked at."""
-
-    def __init__(self, ingest: Platform, look: asyncpg.Connection) -> None:
-        self._ingest = ingest
-        self.look = look
-
-    async def prepared(self, count: int) -> list[ScanReceived]:
-        """Store tiny archives of new people."""
-        facts: list[ScanReceived] = []
-        for _ in range(count):
-            subject, name = uuid.uuid4().hex, f"20260101T000000Z-{uuid.uuid4().hex[:16]}"
-            ref = await self._ingest.objects.put(f"scans/{subject}/{name}", subject, b"tiny" * 64)
-            facts.append(received(subject, ref))
-        return facts
-
-    async def announce(self, facts: Sequence[ScanReceived]) -> None:
-        """Say that scans were received, as ingest does."""
-        async with self._ingest.pool.acquire() as connection, connection.transaction():
-            await self._ingest.outbox.append(connection, facts)
-        self._ingest.outbox.wake()
-
-    async def completed(self, keys: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Wait until all answers are in read model and log; commit times by subject, then step."""
-        async with asyncio.timeout(DEADLINE_S):
-            while await self._answered(keys) < 2 * len(keys):  # noqa: ASYNC110  # not told
-                await asyncio.sleep(0.1)
-        rows = await self.look.fetch(_COMMITS, list(keys))
-        found: dict[str, dict[str, float]] = {key: {} for key in keys}
-        for row in rows:
-            found[row["key"]][row["step"]] = row["at"].timestamp()
-        return found
-
-    async def _answered(self, keys: Sequence[str]) -> int:
-        return await self.look.fetchval(  # pyright: ignore[reportReturnType]
-            "select (select count(*) from audit.entry where key = any($1) and type = any($2))"
-            " + (select count(*) from api.scan_fact join api.scan using (scan_id)"
-            "    where subject_id = any($1) and kind in ('predicted', 'withheld'))",
-            list(keys), list(ANSWERS),
-        )  # fmt: skip
 
 
 async def _written(connection: asyncpg.Connection) -> tuple[int, int]:
@@ -128,107 +72,11 @@ async def _commit_ms(connection: asyncpg.Connection) -> float:
     return percentile(spent, 50)
 
 
-_COMMITS = """
-select key, 'heard by processor' as step, received_at as at from processor.inbox
-where key = any($1)
-union all select key, 'heard by atrophy', received_at from atrophy.inbox where key = any($1)
-union all select key, 'heard by ml', received_at from ml.inbox where key = any($1)
-union all select key, 'handled by processor', pg_xact_commit_timestamp(xmin)
-from processor.inbox where key = any($1)
-union all select key, 'handled by atrophy', pg_xact_commit_timestamp(xmin)
-from atrophy.inbox where key = any($1)
-union all select key, 'handled by ml', pg_xact_commit_timestamp(xmin)
-from ml.inbox where key = any($1)
-union all select subject_id, 'shown by api', pg_xact_commit_timestamp(f.xmin)
-from api.scan_fact f join api.scan using (scan_id)
-where subject_id = any($1) and kind in ('predicted', 'withheld')
-union all select key, 'in the audit log', pg_xact_commit_timestamp(xmin)
-from audit.entry where key = any($1) and type like 'memoryguard.risk.%'
-"""
-STEPS = (
-    "heard by processor", "handled by processor", "heard by atrophy", "handled by atrophy",
-    "heard by ml", "handled by ml", "shown by api", "in the audit log",
-)  # fmt: skip
-
-
-@asynccontextmanager
-async def running(database_url: str, line_up: LineUp) -> AsyncGenerator[Bench]:
-    """Run a line-up on a database; yield it warm."""
-    given: list[Platform] = []
-
-    async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-        given.append(platform)
-        return await INGEST.build(platform, stack)
-
-    mine = [
-        Recipe(r.name, build, r.migrations) if r.name == "ingest" else r
-        for r in line_up.recipes()
-        if r.name not in line_up.apart
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        home = make_home(Path(folder))
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(platform(home, database_url=database_url, recipes=mine))
-            for name in line_up.apart:  # their environment is now this process's own
-                await stack.enter_async_context(_process(name))
-            look = await asyncpg.connect(database_url)
-            try:
-                bench = Bench(given[0], look)
-                await _fed(bench, WARM_UP_SCANS, None)
-                yield bench
-            finally:
-                await look.close()
-
-
-@asynccontextmanager
-async def _process(service: str) -> AsyncGenerator[None]:
-    """Run a service as it is deployed."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"memoryguard.{service}",
-        env=os.environ | {"MEMORYGUARD_PORT": str(port), "MEMORYGUARD_LOG_LEVEL": "ERROR"},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(DEADLINE_S), aiohttp.ClientSession() as session:
-            while not await _ready(session, f"http://127.0.0.1:{port}/health/ready"):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(url) as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
-
-
-async def _fed(
-    bench: Bench, count: int, per_s: float | None
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Feed scans at once or at a rate: when each was due, and when each step was committed."""
-    facts = await bench.prepared(count)
-    due: dict[str, float] = {}
-    began = time.time()
-    if per_s is None:
-        due = {fact.subject_id: began for fact in facts}
-        await bench.announce(facts)
-    else:
-        for n, fact in enumerate(facts):
-            due[fact.subject_id] = began + n / per_s
-            await asyncio.sleep(max(0.0, due[fact.subject_id] - time.time()))
-            await bench.announce([fact])
-    return due, await bench.completed(list(due))
-
-
 async def measured(bench: Bench, count: int, per_s: float | None) -> Result:
     """Feed a load and say what came of it."""
     written, cpu = await _written(bench.look), _cpu()
     with sampling() as samples:
-        due, steps = await _fed(bench, count, per_s)
+        due, steps = await bench.fed(count, per_s)
     used = [b - a for a, b in zip(cpu, _cpu(), strict=True)]
     transactions, wal = (b - a for a, b in zip(written, await _written(bench.look), strict=True))
     done = {k: max(at["shown by api"], at["in the audit log"]) for k, at in steps.items()}
@@ -300,13 +148,8 @@ def _servers(bus: str, folder: Path) -> Generator[str]:
     if bus == "embedded":
         yield ""
         return
-    broker = Broker(JARS, folder / "kafka")
-    broker.folder.mkdir()
-    broker.start()
-    try:
+    with Broker(JARS, folder / "kafka") as broker:
         yield broker.servers
-    finally:
-        broker.kill()
 
 
 async def _run(url: str, servers: str, name: str, scans: int, low_scans: int) -> Result:

@@ -42,7 +42,7 @@ def platform_start(home: Path) -> tuple[float, float]:
         [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _until(lambda: _ready(port), process)
+        _until(lambda: ready(port), process)
         return time.perf_counter() - started, _resident_mb(process.pid)
     finally:
         _stop(process, signal.SIGTERM)
@@ -85,7 +85,8 @@ def _postgres(program: str, *arguments: str) -> list[str]:
     return [*(as_nobody if os.geteuid() == 0 else []), str(binary), *arguments]
 
 
-def _ready(port: int) -> bool:
+def ready(port: int) -> bool:
+    """Whether a service on this port says that it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health/ready")

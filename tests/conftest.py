@@ -53,10 +53,8 @@ def kafka_jars() -> Path:
 @pytest.fixture(scope="session")
 def kafka_servers(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """One real broker for the whole run; whoever disturbs it starts one of their own."""
-    broker = Broker(kafka_jars, tmp_path_factory.mktemp("kafka"))
-    broker.start()
-    yield broker.servers
-    broker.kill()
+    with Broker(kafka_jars, tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.servers
 
 
 @pytest_asyncio.fixture

@@ -134,10 +134,6 @@ async def kafka_wire(servers: str, broker: Broker | None = None) -> AsyncGenerat
 @asynccontextmanager
 async def own_kafka_wire(jars: Path, folder: Path) -> AsyncGenerator[KafkaWire]:
     """The bus on a broker of its own."""
-    broker = Broker(jars, folder)
-    broker.start()
-    try:
+    with Broker(jars, folder) as broker:
         async with kafka_wire(broker.servers, broker) as wire:
             yield wire
-    finally:
-        broker.kill()

@@ -154,10 +154,9 @@ def kafka(
     for placed in ("listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs"):
         del settings[placed]
     del settings["heap.opts"]
-    broker = Broker(kafka_jars, tmp_path_factory.mktemp("compose-kafka"), properties=settings)
-    broker.start()
-    yield broker.servers
-    broker.kill()
+    folder = tmp_path_factory.mktemp("compose-kafka")
+    with Broker(kafka_jars, folder, properties=settings) as broker:
+        yield broker.servers
 
 
 @pytest.fixture(scope="module")

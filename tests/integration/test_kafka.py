@@ -122,9 +122,7 @@ async def test_members_share_partitions_and_nothing_is_lost_when_one_is_killed_a
 async def test_a_broker_that_restarts_in_the_middle_of_a_batch(
     kafka_jars: Path, tmp_path: Path
 ) -> None:
-    broker = Broker(kafka_jars, tmp_path)
-    broker.start()
-    try:
+    with Broker(kafka_jars, tmp_path) as broker:
         settings = KafkaSettings(servers=broker.servers, partitions=2, session_timeout_s=2.0)
         await create_topics(settings)
         async with KafkaBus(settings) as bus:
@@ -147,8 +145,6 @@ async def test_a_broker_that_restarts_in_the_middle_of_a_batch(
                     except Unavailable:
                         await asyncio.sleep(0.1)
         assert found == set(range(60))
-    finally:
-        broker.kill()
 
 
 async def test_a_client_that_has_stopped_fetching_is_noticed(kafka: KafkaSettings) -> None:
@@ -233,10 +229,9 @@ async def tapped_broker(jars: Path, folder: Path) -> AsyncGenerator[tuple[str, W
     tap = Wiretap(inner)
     server = await asyncio.start_server(tap.accept, HOST, outer)
     try:
-        broker.start()
-        yield f"{HOST}:{outer}", tap
+        with broker:
+            yield f"{HOST}:{outer}", tap
     finally:
-        broker.kill()
         server.close()
         await tap.closed()
 

@@ -46,19 +46,21 @@ RIGHTS = {
 }  # fmt: skip
 
 
-def record(number: int) -> Record:
-    return Record(SCANS, "somebody", str(number).encode())
+def numbered(first: int, count: int) -> list[Record]:
+    return [Record(SCANS, "somebody", str(n).encode()) for n in range(first, first + count)]
 
 
-async def read(bus: KafkaBus, group: str, **what: Any) -> bytes:
-    """Read one record, as a member of a group."""
+async def read(bus: KafkaBus, count: int, group: str = "reader", **what: Any) -> list[int]:
+    """Read so many numbers as a member of a group."""
+    found: list[int] = []
     async with (
         asyncio.timeout(DEADLINE_S),
-        bus.consumer(group, **what) as member,
+        bus.consumer(group, **what or {"topics": [SCANS]}) as member,
         aclosing(member.batches()) as batches,  # pyright: ignore[reportArgumentType]
     ):
-        (found,) = await anext(batches)
-        return found.body
+        while len(found) < count:
+            found += [int(each.body) for each in await anext(batches)]
+    return found
 
 
 def certificates(folder: Path) -> Path:
@@ -105,8 +107,7 @@ class Guarded:
     Those two log in with PLAIN, those of ``RIGHTS`` with SCRAM-SHA-512.
     """
 
-    def __init__(self, broker: Broker, port: int, ca_file: Path) -> None:
-        self.broker = broker
+    def __init__(self, port: int, ca_file: Path) -> None:
         self.port = port
         self.ca_file = ca_file
 
@@ -144,17 +145,16 @@ def guarded(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Gener
             "super.users": "User:admin;User:ANONYMOUS",
         },
     )  # fmt: skip
-    broker.start()
-    yield Guarded(broker, port, folder / "ca.pem")
-    broker.kill()
+    with broker:
+        yield Guarded(port, folder / "ca.pem")
 
 
 async def test_a_login_over_tls_works(guarded: Guarded) -> None:
     settings = guarded.as_user("admin", prefix="tls.", partitions=1)
     assert len(await create_topics(settings)) == len(STREAMS)
     async with KafkaBus(settings) as bus:
-        await bus.publish([record(1)])
-        assert await read(bus, "reader", topics=[SCANS]) == b"1"
+        await bus.publish(numbered(0, 3))
+        assert await read(bus, 3) == [0, 1, 2]
 
 
 async def test_missing_rights_are_said_and_not_waited_for(guarded: Guarded) -> None:
@@ -162,9 +162,9 @@ async def test_missing_rights_are_said_and_not_waited_for(guarded: Guarded) -> N
     settings = guarded.as_user("nobody", prefix="rights.")
     async with KafkaBus(settings) as bus:
         with pytest.raises(Misconfigured, match="bus_refused"):
-            await bus.publish([record(1)])
+            await bus.publish(numbered(0, 1))
         with pytest.raises(Misconfigured, match="bus_refused"):
-            await read(bus, "reader", topics=[SCANS])
+            await read(bus, 1)
     with pytest.raises(Misconfigured, match=r"bus_refused|topic_not_made"):
         await create_topics(guarded.as_user("nobody", prefix="refused."))
 
@@ -174,11 +174,11 @@ async def test_a_wrong_password_and_a_wrong_certificate_are_told_apart_from_abse
 ) -> None:
     async with KafkaBus(guarded.as_user("admin", "wrong")) as bus:
         with pytest.raises(Misconfigured, match="login"):
-            await bus.publish([record(1)])
+            await bus.publish(numbered(0, 1))
     certificates(tmp_path)
     async with KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "ca.pem")) as bus:
         with pytest.raises(Misconfigured, match="certificate"):
-            await bus.publish([record(1)])
+            await bus.publish(numbered(0, 1))
     with pytest.raises(Misconfigured, match="bad_kafka_settings"):
         KafkaBus(guarded.as_user("admin", ca_file=tmp_path / "absent.pem"))
     (tmp_path / "noise.pem").write_text("noise")
@@ -194,18 +194,18 @@ async def test_the_rights_of_the_runbook_are_enough_and_no_more_than_needed(
     assert len(await create_topics(users["preparer"])) == len(STREAMS)
     assert await create_topics(users["preparer"]) == []
     async with KafkaBus(users["ml"]) as bus:
-        await bus.publish([record(1)])
-        assert await read(bus, "ml", topics=[SCANS]) == b"1"
-        assert await read(bus, "ml.1", pattern=r"memoryguard\..*") == b"1"
+        await bus.publish(numbered(0, 1))
+        assert await read(bus, 1, "ml") == [0]
+        assert await read(bus, 1, "ml.1", pattern=r"memoryguard\..*") == [0]
         with pytest.raises(Misconfigured, match="bus_refused"):
-            await read(bus, "api", topics=[SCANS])
+            await read(bus, 1, "api")
     nothing: Any = None  # the embedded bus's pool, which is not asked
     found = [each.body async for batch in history(nothing, users["recoverer"]) for each in batch]
-    assert found == [b"1"]
+    assert found == [b"0"]
     for user in ("preparer", "recoverer"):
         async with KafkaBus(users[user]) as bus:
             with pytest.raises(Misconfigured, match="bus_refused"):
-                await bus.publish([record(2)])
+                await bus.publish(numbered(1, 1))
     with pytest.raises(Misconfigured, match=r"bus_refused|topic_not_made"):
         await create_topics(guarded.as_user("ml", prefix="other."))
 

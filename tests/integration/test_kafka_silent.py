@@ -22,9 +22,7 @@ async def test_who_leaves_a_silent_broker_leaves_nothing_running(
     kafka_jars: Path, tmp_path: Path
 ) -> None:
     """A fetcher that went on would connect again and read for nobody, for ever."""
-    broker = Broker(kafka_jars, tmp_path)
-    broker.start()
-    try:
+    with Broker(kafka_jars, tmp_path) as broker:
         settings = KafkaSettings(servers=broker.servers, partitions=2)
         await create_topics(settings)
         async with KafkaBus(settings) as bus:
@@ -38,5 +36,3 @@ async def test_who_leaves_a_silent_broker_leaves_nothing_running(
                 broker.process.send_signal(signal.SIGSTOP)
             while asyncio.all_tasks() - before:
                 await asyncio.sleep(0.1)  # a connection's last words
-    finally:
-        broker.kill()

@@ -18,6 +18,7 @@ from memoryguard.common.contracts.event import Event
 from memoryguard.common.contracts.flow import TOPIC_OF, heard_by
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime import inbox
+from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -152,19 +153,13 @@ async def test_after_erasure_a_late_event_leaves_nothing(api: Api) -> None:
 
 
 async def put(api: Api, *events: Event) -> None:
-    envelopes = [
-        inbox.Envelope(
-            TOPIC_OF[type(event.data)],
-            event.source,
-            event.id,
-            event.type,
-            event.partitionkey,
-            event.to_bytes(),
-        )
+    records = [
+        Received(TOPIC_OF[type(event.data)], event.partitionkey, event.to_bytes(), 1)
         for event in events
     ]
+    envelopes = [inbox.open_envelope(record) for record in records]
     async with api.platform.pool.acquire() as connection, connection.transaction():
-        await inbox.store(connection, envelopes)
+        await inbox.store(connection, [each for each in envelopes if each])
 
 
 async def work_off(api: Api) -> None:

@@ -37,25 +37,25 @@ async def cut(database_url: str) -> None:
 async def test_a_member_whose_listener_was_cut_says_so(pool: Pool, database_url: str) -> None:
     async with PostgresBus(pool).consumer("group", [TOPIC]) as member:
         reading = asyncio.ensure_future(anext(member.batches()))  # type: ignore[call-overload]
-        await asyncio.sleep(0.2)
         await cut(database_url)
         with pytest.raises(Unavailable, match="bus_unavailable"):
             await asyncio.wait_for(reading, 5 * POLL_S)
 
 
 async def test_cancelling_is_not_lost_with_the_connection(pool: Pool, database_url: str) -> None:
-    listens = asyncio.Event()
+    listens, noticed = asyncio.Event(), asyncio.Event()
 
     async def listen() -> None:
         async with listening(pool, CHANNEL, print) as (_, lost):
             listens.set()
             await lost.wait()
+            noticed.set()
             await asyncio.sleep(60)
 
     task = asyncio.create_task(listen())
     await listens.wait()
     await cut(database_url)
-    await asyncio.sleep(0.2)
+    await noticed.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)

@@ -52,7 +52,7 @@ def filed(record: Received) -> Incoming:
         document = from_json(record.body)
         source, event_id, kind = (document[name] for name in ("source", "id", "type"))
         scan_id = _scan_id(document.get("data"))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return _unreadable(record)
     if not all(_storable(text) for text in (source, event_id, kind, record.key)):
         return _unreadable(record)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from pydantic_core import from_json
 
 from memoryguard.common.errors import Rejected
@@ -143,7 +143,7 @@ def decode(body: bytes, facts: Mapping[str, type[Fact]]) -> Event:
         # What a newer producer has added within v1 is passed over, or a rolling upgrade would fail.
         data = facts[document["type"]].model_validate(document["data"], extra="ignore")
         return Event.model_validate({**document, "data": data}, extra="ignore")
-    except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise Rejected(
             "malformed_event",
             "the message is not a valid event of a known type",

@@ -80,8 +80,8 @@ class PostgresBus:
             if pattern or not set(topics).isdisjoint(str(published).split()):
                 woken.set()
 
-        async with listening(self._pool, CHANNEL, wake) as (_, deaf):
-            yield PostgresConsumer(self._pool, group, topics, pattern, woken, deaf)
+        async with listening(self._pool, CHANNEL, wake) as (_, lost):
+            yield PostgresConsumer(self._pool, group, topics, pattern, woken, lost)
 
 
 class PostgresConsumer:
@@ -94,14 +94,14 @@ class PostgresConsumer:
         topics: Sequence[str],
         pattern: str | None,
         woken: asyncio.Event,
-        deaf: asyncio.Event,
+        lost: asyncio.Event,
     ) -> None:
         self._pool = pool
         self._group = group
         self._topics = topics
         self._pattern = re.compile(pattern) if pattern else None
         self._woken = woken
-        self._deaf = deaf
+        self._lost = lost
 
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
         """Yield batches until the connection is lost. Asking for the next commits the one before.
@@ -111,7 +111,7 @@ class PostgresConsumer:
         Unavailable
             ``bus_unavailable``: notifications come no more; join again.
         """
-        while not self._deaf.is_set():
+        while not self._lost.is_set():
             self._woken.clear()
             batch = await self._fetch()
             if batch:

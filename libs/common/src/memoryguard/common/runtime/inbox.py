@@ -88,7 +88,7 @@ def open_envelope(record: Received) -> Envelope | None:
     try:
         document = from_json(record.body)
         fields = [document[name] for name in ("source", "id", "type", "partitionkey")]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
     # Printable also means: no NUL and no half character, which PostgreSQL could not store.
     if not all(isinstance(f, str) and 0 < len(f) <= 200 and f.isprintable() for f in fields):

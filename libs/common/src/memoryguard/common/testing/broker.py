@@ -74,6 +74,8 @@ def free_port() -> int:
 class Broker:
     """A broker that can be started, stopped, killed and started again on the same data.
 
+    As a context manager it is started, and killed at the end.
+
     Attributes
     ----------
     jars
@@ -98,6 +100,15 @@ class Broker:
     listeners: Mapping[str, int] = field(default_factory=dict[str, int])
     scram: Mapping[str, str] = field(default_factory=dict[str, str])
     process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Broker:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it."""
+        self.kill()
 
     @property
     def servers(self) -> str:
