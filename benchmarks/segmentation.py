@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.processor.domain.image import Image
-from memoryguard.processor.engine import BaselineEngine
+from memoryguard.processor.engine import Engine
 
 SUBJECTS = ("fs-sub-01", "fs-sub-02", "fs-sub-04")
 DICE = {
@@ -92,7 +92,7 @@ def dice(ours: NDArray[np.int16], theirs: NDArray[np.int16]) -> dict[str, float]
     return out
 
 
-def measure_all(folder: Path, engine: BaselineEngine) -> list[dict[str, Any]]:
+def measure_all(folder: Path, engine: Engine) -> list[dict[str, Any]]:
     """Measure every subject that is present."""
     rows: list[dict[str, Any]] = []
     for subject in SUBJECTS:
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    rows = measure_all(args.folder, BaselineEngine(threads=args.threads))
+    rows = measure_all(args.folder, Engine(threads=args.threads))
     if not rows:
         raise SystemExit(f"no FreeSurfer subjects found in {args.folder.name}: nothing measured")
     print_tables(rows)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from memoryguard.cli.analyze import analyze
-from memoryguard.processor.engine import BaselineEngine
+from memoryguard.processor.engine import Engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -29,8 +29,8 @@ INTRACRANIAL_MM3 = (1_000_000.0, 2_100_000.0)
 
 
 @pytest.fixture(scope="module")
-def engine() -> BaselineEngine:
-    return BaselineEngine()
+def engine() -> Engine:
+    return Engine()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def check(document: dict[str, Any], status: int) -> None:
             assert (value is None) == (name in document["reasons"][part])
 
 
-def test_colin27(engine: BaselineEngine, colin27: Path, tmp_path: Path) -> None:
+def test_colin27(engine: Engine, colin27: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.nii.gz"
     document, status = analyze(colin27, 30, "M", labels, engine=engine)
     check(document, status)
@@ -80,6 +80,6 @@ def test_colin27(engine: BaselineEngine, colin27: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["chris_t1.nii.gz", "fs-sub-01.T1.mgz"])
-def test_a_real_scan(engine: BaselineEngine, shared_data: Path, name: str) -> None:
+def test_a_real_scan(engine: Engine, shared_data: Path, name: str) -> None:
     document, status = analyze(shared_data / "t1" / name, 40, "M", engine=engine)
     check(document, status)

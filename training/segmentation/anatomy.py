@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean arrangement of the structures in the training maps: anatomy.json of the engine."""
+"""The mean head: where every structure lies, symmetric, in mm around the brain's middle."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
-from label_maps import HELD_OUT, LABELS
+
+from memoryguard.processor.domain.anatomy import similarity
 
 LEFT_RIGHT = {
     "white": (2, 41), "cortex": (3, 42), "lateral_ventricle": (4, 43),
@@ -17,29 +14,38 @@ LEFT_RIGHT = {
     "amygdala": (18, 54),
 }  # fmt: skip
 MIDLINE = {"third_ventricle": 14, "fourth_ventricle": 15, "brainstem": 16}
+SIDES = ("left", "right")
 
 
-def centroids(path: Path) -> dict[str, np.ndarray]:
-    """Centroids (mm) relative to the brain's."""
-    with np.load(path) as stored:
-        labels = np.array(LABELS)[stored["labels"]]
-        brain = stored["brain"]
-    sides = ("left", "right")
-    wanted = {f"{n}_{s}": p[i] for n, p in LEFT_RIGHT.items() for i, s in enumerate(sides)}
-    wanted |= MIDLINE
-    return {name: np.argwhere(labels == label).mean(0) - brain for name, label in wanted.items()}
+def centroids(labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Centroids (voxels of 1 mm, RAS) of a label map with FreeSurfer numbers."""
+    wanted = {f"{n}_{s}": p[i] for n, p in LEFT_RIGHT.items() for i, s in enumerate(SIDES)}
+    return {
+        name: np.argwhere(labels == label).mean(0) for name, label in (wanted | MIDLINE).items()
+    }
 
 
-def main() -> None:
-    """Write anatomy.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("maps", type=Path)
-    parser.add_argument("out", type=Path, help="the engine's weights folder")
-    args = parser.parse_args()
-    heads = [centroids(p) for p in sorted(args.maps.glob("*.npz")) if p.stem not in HELD_OUT]
-    mean = {name: np.mean([h[name] for h in heads], 0).round(2).tolist() for name in heads[0]}
-    (args.out / "anatomy.json").write_text(json.dumps(mean, indent=1) + "\n")
+def mean_head(heads: list[dict[str, np.ndarray]]) -> dict[str, list[float]]:
+    """Mean of heads brought together by rotation, scale and shift (Procrustes), made symmetric.
 
-
-if __name__ == "__main__":
-    main()
+    Its scale is the heads' mean scale, its x = 0 the mid-plane, its origin the mean of all
+    structures.
+    """
+    names = list(heads[0])
+    twin = [
+        names.index(n.replace("left", "*").replace("right", "left").replace("*", "right"))
+        for n in names
+    ]
+    points = np.array([[head[name] for name in names] for head in heads])
+    even = np.ones(len(names))
+    mean = points.mean(0)
+    for _ in range(20):
+        mean = (mean - mean.mean(0) + (mean - mean.mean(0))[twin] * [-1, 1, 1]) / 2
+        fits = [similarity(mean, head, even) for head in points]
+        scale = np.mean([np.cbrt(np.linalg.det(m[:3, :3])) for m in fits])
+        back = [np.linalg.inv(m) for m in fits]
+        mean = scale * np.mean(
+            [p @ m[:3, :3].T + m[:3, 3] for p, m in zip(points, back, strict=True)], 0
+        )
+    mean = (mean + mean[twin] * [-1, 1, 1]) / 2
+    return {name: row.round(2).tolist() for name, row in zip(names, mean, strict=True)}

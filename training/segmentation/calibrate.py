@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn the readings of held-out synthetic heads into calibration.json, and say how good it is.
+"""Calibration and guards from readings of good synthetic heads: calibration.json.
 
-Bias is taken out by a line (factor and offset) fitted on the synthetic heads alone, left
-and right together. The stated error is the larger of what is left there and, where given,
-the root mean square deviation from FreeSurfer on real heads: real scans widen the error,
-they never move a value. A quantity that explains less than a quarter of the truth's
-variance is not shown: a constant would explain none of it.
+Readings are those of benchmarks/readings.py. A volume's line (factor, and an offset for
+ventricles) is fitted on heads of the maps that the networks know, both sides together; its stated
+error is what is left on heads of the maps held back, widened by the deviation from FreeSurfer
+where that is given: real scans widen an error, they never move a value. A volume that explains
+less than a quarter of the truth's variance is not shown.
+
+The guards' bounds lie beyond the worst good head, by half its distance to the median one; inputs
+that must be refused have no say in them. Beyond the central 98 % of good heads a scan is warned of.
+
+    python calibrate.py READINGS WEIGHTS [--real JSON]
 """
 
 from __future__ import annotations
@@ -16,60 +21,67 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from seal import seal
 
-# Which raw volume: all probability, or only voxels over a level (see validate.py).
-LEVEL = {"hippocampus": "0.5", "lateral_ventricle": "0.5", "third_ventricle": "0.5"}
-WITH_OFFSET = ("hippocampus", "lateral_ventricle", "third_ventricle")
-IN_MM3 = (
-    "hippocampus",
-    "hippocampus_total",
+WITH_OFFSET = (
     "lateral_ventricle",
     "lateral_ventricles",
+    "inferior_lateral_ventricle",
     "third_ventricle",
+    "fourth_ventricle",
 )
-SIDES = {
-    "hippocampus_left": "hippocampus",
-    "hippocampus_right": "hippocampus",
-    "lateral_ventricle_left": "lateral_ventricle",
-    "lateral_ventricle_right": "lateral_ventricle",
-}
-SUMS = {
-    "hippocampus_total": ("hippocampus_left", "hippocampus_right"),
-    "lateral_ventricles": ("lateral_ventricle_left", "lateral_ventricle_right"),
-}
 LEAST_EXPLAINED = 0.25
 NO_TRUTH_IN_FREESURFER = ("intracranial",)  # its eTIV is an estimate with 7.5 % spread itself
-# Chosen between the worst good synthetic head and the best garbage (see MODEL_CARD.md).
-GUARDS: dict[str, Any] = {
-    "uncertainty": 0.42,
-    "confidence": 0.775,
-    "largest_share": 0.9,
-    "residual_mm": 8.0,
-    "volume_ratio": [0.35, 1.8],
-    "brain_mm3": [800_000, 2_300_000],
-    "head_uncertainty": 0.22,
+LOW = (
+    "white_over_grey",
+    "grey_over_fluid",
+    "hippocampus_left",
+    "hippocampus_right",
+    "hippocampus_pieces",
+    "structures",
+    "tissue",
+    "stage_agreement",
+)
+"""Evidence that speaks against a scan where it is low."""
+HIGH = ("residual_mm", "head_uncertainty", "look_difference")
+"""Evidence that speaks against a scan where it is high."""
+FIXED_REFUSE: dict[str, list[float | None]] = {
+    # Half and double of the mean head's volume; adults' heads differ by less.
+    "scale": [0.79, 1.26],
+    # Beyond any adult brain and any hippocampus, also of severe dementia.
+    "brain_mm3": [600_000.0, 2_000_000.0],
+    "hippocampus_mm3": [500.0, 8_000.0],
+    "cut_share": [None, 0.02],
 }
+FIXED_WARN: dict[str, list[float | None]] = {"lit_head": [0.5, None], "cut_share": [None, 0.002]}
+# Three standard errors of what no one would call the same contrast.
+LEAST_CONTRAST = 0.3
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Lines of one kind of reading that could be read at all."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in lines if "raw_mm3" in line]
 
 
 def family(name: str) -> str:
-    """A quantity without its side."""
-    return SIDES.get(name, name)
+    """A volume without its side."""
+    return name.removesuffix("_left").removesuffix("_right")
 
 
-def column(heads: list[dict[str, Any]], name: str) -> np.ndarray:
-    """Raw volumes (mm3) as the engine uses them."""
-    level = LEVEL.get(family(name))
-    return np.array([h["cores"][level][name] if level else h["raw"][name] for h in heads])
+def column(heads: list[dict[str, Any]], key: str, name: str) -> np.ndarray:
+    """One volume (mm3) of every head."""
+    return np.array([head[key][name] for head in heads])
 
 
-def fit(name: str, raw: np.ndarray, true: np.ndarray) -> tuple[float, float]:
+def fit(raw: np.ndarray, true: np.ndarray, offset: bool) -> tuple[float, float]:
     """Factor and offset (mm3) from raw to true, least squares in relative error."""
     weight = 1.0 / (true + 0.1 * true.mean())
-    if name not in WITH_OFFSET:
+    if not offset:
         return float((raw * true * weight**2).sum() / ((raw * weight) ** 2).sum()), 0.0
     design = np.stack([raw, np.ones_like(raw)], 1) * weight[:, None]
-    factor, offset = np.linalg.lstsq(design, true * weight, rcond=None)[0]
-    return float(factor), float(offset)
+    factor, shift = np.linalg.lstsq(design, true * weight, rcond=None)[0]
+    return float(factor), float(shift)
 
 
 def rms(values: np.ndarray) -> float:
@@ -77,94 +89,85 @@ def rms(values: np.ndarray) -> float:
     return float(np.sqrt((np.asarray(values) ** 2).mean()))
 
 
-def widen(line: dict[str, Any], name: str, real: list[dict[str, Any]]) -> None:
+def errors(value: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """Error in mm3 from the smaller half of the heads, as a share from the larger."""
+    small = true <= np.median(true)
+    return {
+        "error_mm3": round(rms((value - true)[small]), 1),
+        "error_share": round(rms((value / true - 1)[~small]), 4),
+    }
+
+
+def widen(entry: dict[str, Any], name: str, real: list[dict[str, Any]]) -> None:
     """Let the deviation from FreeSurfer widen the error where it is larger."""
-    names = [n for n in SIDES if family(n) == family(name)] or [name]
-    pairs = [
-        (r["ours"][n], r["theirs"][n])
-        for r in real
-        for n in names
-        if r["ours"].get(n) is not None and n in r["theirs"]
-    ]
-    if not pairs or name in NO_TRUTH_IN_FREESURFER:
+    if family(name) in NO_TRUTH_IN_FREESURFER:
         return
-    ours, theirs = np.array(pairs).T
-    if family(name) in IN_MM3:
-        line["error_mm3"] = round(max(line["error_mm3"], rms(ours - theirs)), 1)
-    else:
-        line["error_share"] = round(max(line["error_share"], rms(ours / theirs - 1)), 4)
+    pairs = [(row["ours"][n], row["theirs"][n]) for row in real for n in row["theirs"]
+             if family(n) == family(name) and row["ours"].get(n) is not None]  # fmt: skip
+    if pairs:
+        ours, theirs = np.array(pairs).T
+        entry["error_share"] = round(max(entry["error_share"], rms(ours / theirs - 1)), 4)
 
 
-def judge(name: str, raw: np.ndarray, true: np.ndarray, line: tuple[float, float]) -> Any:
-    """Calibration entry of one quantity and its row in the table."""
-    factor, offset = line
-    value = factor * raw + offset
-    residual = value - true
-    entry: dict[str, Any] = {"scale": round(factor, 4), "offset_mm3": round(offset, 1)}
-    relative = residual / true
-    if family(name) in IN_MM3:
-        small = true <= np.median(true)
-        entry["error_mm3"] = round(rms(residual[small]), 1)
-        relative = relative[~small]
-    entry["error_share"] = round(rms(relative), 4)
-    if 1 - residual.var() / true.var() < LEAST_EXPLAINED:
-        entry = {"reason": "not_informative"}
-    row = (
-        f"| {name} | {true.mean() / 1e3:.2f} ({true.min() / 1e3:.2f}-{true.max() / 1e3:.2f}) "
-        f"| {100 * (raw / true - 1).mean():+.1f} | {factor:.3f}, {offset:+.0f} "
-        f"| {100 * (residual / true).std():.1f} | {100 * true.std() / true.mean():.1f} "
-        f"| {np.corrcoef(raw, true)[0, 1]:.3f} | {'no' if 'reason' in entry else 'yes'} |"
-    )
-    return entry, row
-
-
-def calibrate(heads: list[dict[str, Any]], real: list[dict[str, Any]]) -> dict[str, Any]:
-    """Entries for every quantity; prints the table of the model card."""
-    print(f"{len(heads)} held-out synthetic heads\n")
-    print("| volume | truth mL, mean (range) | raw bias % | factor, offset mm3 ", end="")
-    print("| residual SD % | SD of truth % | r | shown |\n|---|---|---|---|---|---|---|---|")
-    truth = {n: np.array([h["truth"][n] for h in heads]) for n in heads[0]["truth"]}
+def lines(
+    known: list[dict[str, Any]], unseen: list[dict[str, Any]], real: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Entries of every volume; prints the table of the model card."""
+    print(f"{len(known)} heads of known maps, {len(unseen)} of maps held back\n")
+    print("| volume | truth mL, mean (range) | factor, offset mm3 | bias % | residual SD % "
+          "| slope | r | shown |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     entries: dict[str, Any] = {}
-    for name, true in truth.items():
-        if name in SUMS:
-            raw = sum(
-                entries[side]["scale"] * column(heads, side) + entries[side]["offset_mm3"]
-                for side in SUMS[name]
-                if "scale" in entries[side]
-            )
-            if np.ndim(raw) == 0:
-                entries[name] = {"reason": "not_informative"}
-                continue
-            line = (1.0, 0.0)
-        else:
-            alike = [n for n in truth if family(n) == family(name)]
-            raw = column(heads, name)
-            line = fit(
-                family(name),
-                np.concatenate([column(heads, n) for n in alike]),
-                np.concatenate([truth[n] for n in alike]),
-            )
-        entries[name], row = judge(name, raw, true, line)
-        print(row)
-        if "reason" not in entries[name]:
-            widen(entries[name], name, real)
+    for name in known[0]["truth_mm3"]:
+        alike = [n for n in known[0]["truth_mm3"] if family(n) == family(name)]
+        raw = np.concatenate([column(known, "raw_mm3", n) for n in alike])
+        true = np.concatenate([column(known, "truth_mm3", n) for n in alike])
+        factor, offset = fit(raw, true, family(name) in WITH_OFFSET)
+        value = factor * column(unseen, "raw_mm3", name) + offset
+        true = column(unseen, "truth_mm3", name)
+        entry: dict[str, Any] = {"scale": round(factor, 4), "offset_mm3": round(offset, 1)}
+        entry |= errors(value, true)
+        shown = 1 - (value - true).var() / true.var() >= LEAST_EXPLAINED
+        if shown:
+            widen(entry, name, real)
+        entries[name] = entry if shown else {"reason": "not_informative"}
+        share = 100 * (value / true - 1)
+        slope = np.polyfit(true, value, 1)[0]
+        print(
+            f"| {name} | {true.mean() / 1e3:.2f} ({true.min() / 1e3:.2f}-{true.max() / 1e3:.2f}) "
+            f"| {factor:.3f}, {offset:+.0f} | {share.mean():+.1f} | {share.std():.1f} "
+            f"| {slope:.2f} | {np.corrcoef(value, true)[0, 1]:.3f} | {'yes' if shown else 'no'} |"
+        )
     return entries
 
 
+def bounds(heads: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None]]]:
+    """Bounds that refuse and that warn."""
+    refuse, warn = dict(FIXED_REFUSE), dict(FIXED_WARN)
+    for name in (*LOW, *HIGH):
+        values = np.array([head["evidence"][name] for head in heads])
+        middle = float(np.median(values))
+        worst = float(values.min() if name in LOW else values.max())
+        limit = worst + 0.5 * (worst - middle)
+        if name.endswith(("_over_grey", "_over_fluid")):
+            limit = max(limit, LEAST_CONTRAST)
+        edge = float(np.percentile(values, 1 if name in LOW else 99))
+        refuse[name] = [round(limit, 4), None] if name in LOW else [None, round(limit, 4)]
+        warn[name] = [round(edge, 4), None] if name in LOW else [None, round(edge, 4)]
+    return {"refuse": refuse, "warn": warn}
+
+
 def main() -> None:
-    """Write calibration.json and print the table of the model card."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("readings", type=Path, nargs="+", help="synthetic lines of validate.py")
-    parser.add_argument("--out", type=Path, required=True, help="the engine's weights folder")
+    """Write calibration.json, print the model card's table, seal the weights."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("readings", type=Path, help="folder that readings.py filled")
+    parser.add_argument("weights", type=Path, help="the engine's weights folder")
     parser.add_argument("--real", type=Path, help="JSON of benchmarks/segmentation.py")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="quantities not to show")
     args = parser.parse_args()
-    heads = [json.loads(line) for path in args.readings for line in path.read_text().splitlines()]
-    entries = calibrate(heads, json.loads(args.real.read_text()) if args.real else [])
-    entries |= {name: {"reason": "not_informative"} for name in args.leave_out}
-    levels = {name: float(level) for name, level in LEVEL.items()}
-    stored = {"levels": levels, "volumes": entries, "guards": GUARDS}
-    (args.out / "calibration.json").write_text(json.dumps(stored, indent=1) + "\n")
+    known, unseen = (read(args.readings / f"{kind}.jsonl") for kind in ("training", "held_back"))
+    real = json.loads(args.real.read_text()) if args.real else []
+    stored = {"volumes": lines(known, unseen, real), "guards": bounds(known + unseen)}
+    (args.weights / "calibration.json").write_text(json.dumps(stored, indent=1) + "\n")
+    seal(args.weights)
 
 
 if __name__ == "__main__":

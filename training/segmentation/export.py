@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import onnxruntime
 import torch
 from nets import Net
-from plans import PLANS
+from plans import MIRROR, PLANS, Plan
 from torch import nn
 
 
@@ -24,9 +25,18 @@ class Probabilities(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, box: torch.Tensor) -> torch.Tensor:
-        """Box (1, 1, i, j, k) -> probabilities (1, classes, i, j, k)."""
-        return torch.softmax(self.net(box), 1)
+    def forward(self, box: torch.Tensor, centre_mm: torch.Tensor) -> torch.Tensor:
+        """Box (1, 1, i, j, k) at a place -> probabilities (1, classes, i, j, k)."""
+        return torch.softmax(self.net(box, centre_mm), 1)
+
+
+def sided(plan: Plan) -> list[str]:
+    """Classes that only hold left-hemisphere labels."""
+    return [
+        name
+        for name, labels in plan.classes.items()
+        if labels and all(label in MIRROR for label in labels)
+    ]
 
 
 def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
@@ -36,24 +46,27 @@ def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
     net.load_state_dict(state["mean"])
     model = Probabilities(net).eval()
     box = torch.rand(1, 1, *plan.shape)
+    centre = torch.tensor(plan.centres_mm[0]).reshape(1, 3, 1, 1, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (box,), out, input_names=["box"], output_names=["probability"],
-            opset_version=17, dynamo=False,
+            model, (box, centre), out, input_names=["box", "centre_mm"],
+            output_names=["probability"], opset_version=17, dynamo=False,
         )  # fmt: skip
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = model(box).numpy()
-    difference = float(np.abs(session.run(None, {"box": box.numpy()})[0] - expected).max())
+        expected = model(box, centre).numpy()
+    fed = {"box": box.numpy(), "centre_mm": centre.numpy()}
+    difference = float(np.abs(session.run(None, fed)[0] - expected).max())
     print(name, "step", state["step"], "minutes", round(state["seconds"] / 60, 1),
           "MB", round(out.stat().st_size / 1e6, 2), "difference", difference)  # fmt: skip
     return {
         "file": out.name,
         "shape": plan.shape,
         "spacing_mm": plan.spacing_mm,
-        "offset_mm": plan.offset_mm,
+        "centres_mm": plan.centres_mm,
         "classes": list(plan.classes),
+        "sided": sided(plan) if plan.one_side else [],
         "steps": state["step"],
         "training_minutes": round(state["seconds"] / 60, 1),
     }
@@ -63,12 +76,14 @@ def main() -> None:
     """Export every network and the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder of checkpoints")
+    parser.add_argument("maps", type=Path, help="what label_maps.py wrote")
     parser.add_argument("out", type=Path, help="the engine's weights folder")
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default="1.0.0")
     args = parser.parse_args()
     networks = {
         name: write(name, args.runs / f"{name}.pt", args.out / f"{name}.onnx") for name in PLANS
     }
+    shutil.copyfile(args.maps / "anatomy.json", args.out / "anatomy.json")
     seal(args.out, networks, args.version)
 
 
@@ -77,7 +92,7 @@ def seal(out: Path, networks: dict[str, dict[str, object]], version: str) -> Non
     names = [str(entry["file"]) for entry in networks.values()]
     names += ["anatomy.json", "calibration.json"]
     manifest = {
-        "engine": "baseline",
+        "engine": "headframe",
         "version": version,
         "files": {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in sorted(names)},
         "networks": networks,

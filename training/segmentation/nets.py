@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: a small 3D U-Net that works at half its box's resolution."""
+"""The network: a small 3D U-Net that works at half its box's resolution and knows where it is."""
 
 from __future__ import annotations
 
@@ -8,101 +8,75 @@ import torch.nn.functional as F
 from plans import Plan
 from torch import nn
 
-
-class Conv(nn.Conv3d):
-    """Convolution laid out for training on one core.
-
-    Channels-last memory reaches the fast kernels in float32; boxes too small for them go
-    through bfloat16, whose fast kernels have no such threshold.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(1, in, i, j, k) -> (1, out, ...); plain float32 when exported."""
-        if torch.onnx.is_in_onnx_export():
-            return super().forward(input)
-        input = input.contiguous(memory_format=torch.channels_last_3d)
-        if input.shape[1] > 1 and input.numel() <= 655_360:
-            half, bias = torch.bfloat16, self.bias
-            out = F.conv3d(
-                input.to(half),
-                self.weight.to(half),
-                None if bias is None else bias.to(half),
-                self.stride,
-                self.padding,
-            )
-            return out.float()
-        return super().forward(input)
+PLACE_MM = 50.0
+"""Unit of the coordinate channels."""
 
 
 class Norm(nn.Module):
-    """Instance norm with scale and shift.
-
-    Written out because the library's own leaves channels-last memory, after which the
-    convolutions are several times slower on one core; exported as the library's.
-    """
+    """Instance norm with scale and shift; written out, so that a compiler can fuse it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.InstanceNorm3d(channels, affine=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same shape as the input."""
+        """Same shape as the input; exported as the library's own layer."""
         if torch.onnx.is_in_onnx_export():
             return self.norm(x)
-        rows = x.permute(0, 2, 3, 4, 1)
-        flat = rows.reshape(-1, rows.shape[4])
-        centred = flat - flat.mean(0)
-        scale = torch.rsqrt((centred * centred).mean(0) + self.norm.eps) * self.norm.weight
-        out = torch.addcmul(self.norm.bias, centred, scale)
-        return out.reshape(rows.shape).permute(0, 4, 1, 2, 3)
+        centred = x - x.mean((2, 3, 4), keepdim=True)
+        variance = centred.square().mean((2, 3, 4), keepdim=True)
+        scale = torch.rsqrt(variance + self.norm.eps) * self.norm.weight[:, None, None, None]
+        return centred * scale + self.norm.bias[:, None, None, None]
 
 
 def block(inside: int, outside: int) -> nn.Sequential:
     """Two convolutions with norm and ReLU."""
     return nn.Sequential(
-        Conv(inside, outside, 3, padding=1, bias=False),
+        nn.Conv3d(inside, outside, 3, padding=1, bias=False),
         Norm(outside),
-        nn.ReLU(inplace=True),
-        Conv(outside, outside, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv3d(outside, outside, 3, padding=1, bias=False),
         Norm(outside),
-        nn.ReLU(inplace=True),
+        nn.ReLU(),
     )
 
 
 class Net(nn.Module):
-    """Box (1, 1, *shape) -> logits (1, classes, *shape).
+    """Box (1, 1, i, j, k) and its centre (1, 3, 1, 1, 1) mm -> logits (1, classes, i, j, k).
 
-    The stem halves the grid by folding 2x2x2 voxels into channels; the head unfolds them
-    again. `refine` > 0 adds two convolutions at full resolution that also see the image.
+    The stem halves the grid by folding 2x2x2 voxels into channels, to which the frame's
+    coordinates are added; the head unfolds them again. `refine` > 0 adds a convolution at full
+    resolution that also sees the image.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         channels, classes = plan.channels, len(plan.classes)
-        self.stem = Conv(1, channels[0] // 2, 2, stride=2)
-        self.down = nn.ModuleList(
-            block(channels[max(i - 1, 0)] if i else channels[0] // 2, c)
-            for i, c in enumerate(channels)
-        )
+        self.stem = nn.Conv3d(1, channels[0] - 3, 2, stride=2)
+        axes = [(torch.arange(n // 2) * 2.0 - (n / 2 - 1)) * plan.spacing_mm for n in plan.shape]
+        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+        self.register_buffer("grid", grid, persistent=False)
+        self.down = nn.ModuleList(block(channels[max(i - 1, 0)], c) for i, c in enumerate(channels))
         self.squeeze = nn.ModuleList(
-            Conv(channels[i + 1], channels[i], 1) for i in range(len(channels) - 1)
+            nn.Conv3d(channels[i + 1], channels[i], 1) for i in range(len(channels) - 1)
         )
         self.up = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
         self.unfold = nn.ConvTranspose3d(channels[0], plan.refine or classes, 2, stride=2)
         self.refine = (
             nn.Sequential(
-                Conv(plan.refine + 1, plan.refine, 3, padding=1, bias=False),
+                nn.Conv3d(plan.refine + 1, plan.refine, 3, padding=1, bias=False),
                 Norm(plan.refine),
-                nn.ReLU(inplace=True),
-                Conv(plan.refine, classes, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv3d(plan.refine, classes, 1),
             )
             if plan.refine
             else None
         )
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, box: torch.Tensor, centre_mm: torch.Tensor) -> torch.Tensor:
         """Box to logits."""
-        x, kept = self.stem(image), []
+        place = (self.grid + centre_mm) / PLACE_MM
+        x, kept = torch.cat([self.stem(box), place], 1), []
         for i, stage in enumerate(self.down):
             x = stage(F.max_pool3d(x, 2) if i else x)
             kept.append(x)
@@ -110,4 +84,4 @@ class Net(nn.Module):
             x = F.interpolate(self.squeeze[i](x), scale_factor=2.0, mode="nearest")
             x = self.up[i](torch.cat([kept[i], x], 1))
         x = self.unfold(x)
-        return x if self.refine is None else self.refine(torch.cat([x, image], 1))
+        return x if self.refine is None else self.refine(torch.cat([x, box], 1))

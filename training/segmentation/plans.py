@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each of the three networks sees and names: box, spacing, classes, channels, steps."""
+"""What each network sees and names: boxes in the head's frame, classes, channels, steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # Left-hemisphere numbers; the right side's are found by MIRROR.
 MIRROR = {
@@ -11,8 +11,11 @@ MIRROR = {
     18: 54, 25: 57, 26: 58, 28: 60, 30: 62, 136: 163, 137: 164,
 }  # fmt: skip
 
-LATERAL_VENTRICLE = (4, 5, 136, 137)
+LATERAL_VENTRICLE = (4, 136, 137)
+INFERIOR_HORN = (5,)
 WHITE = (2, 25, 30)
+OUTSIDE = (0, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530, 531)
+HEAD = OUTSIDE[1:]
 
 
 def both(*labels: int) -> tuple[int, ...]:
@@ -29,50 +32,53 @@ def right(*labels: int) -> tuple[int, ...]:
 class Plan:
     """One network.
 
-    `classes` maps a name to FreeSurfer numbers of the *left* side's view; whatever is not
-    named falls into `rest` (brain) or class 0 (outside the brain).
+    Its boxes lie along the axes of the head's frame (see anatomy.py), centred on `centres_mm`,
+    with voxels of `spacing_mm` times the frame's scale. `one_side` networks see the right
+    half mirrored. `classes` maps a name to FreeSurfer numbers of the *left* side's view;
+    whatever is not named falls into `rest` (brain) or the first class (outside the brain).
+    `rotation_deg`, `shift_mm`, `far_shift_mm` (in three of ten draws) and `size` say how far the
+    frame found in use may be from the true one.
     """
 
     name: str
     shape: tuple[int, int, int]
     spacing_mm: float
-    anchor: str
+    centres_mm: tuple[tuple[float, float, float], ...]
     one_side: bool
-    offset_mm: tuple[float, float, float]
-    jitter_mm: float
-    far_jitter_mm: float
+    rotation_deg: float
+    shift_mm: float
+    size: float
     channels: tuple[int, ...]
     refine: int
     classes: dict[str, tuple[int, ...]]
     rest: str
     steps: int
+    far_shift_mm: float = 0.0
     rate: float = 2.5e-3
-    subvoxels: int = 4
-    rotation_deg: float = 16.0
-    random_contrast: float = 0.16
+    random_contrast: float = 0.10
     stripped: float = 0.15
     variety: float = 1.0
-    held_out: tuple[str, ...] = field(default=("02", "09", "18"))
 
 
 WHOLE = Plan(
     name="whole",
     shape=(64, 80, 64),
     spacing_mm=3.0,
-    anchor="brain",
+    centres_mm=((0.0, 2.0, 4.0),),
     one_side=False,
-    offset_mm=(0.0, 0.0, 0.0),
-    jitter_mm=8.0,
-    far_jitter_mm=30.0,
+    rotation_deg=18.0,
+    shift_mm=8.0,
+    far_shift_mm=30.0,
+    size=0.15,
     channels=(32, 64, 96),
-    refine=0,
+    refine=8,
     classes={
         "background": (0,),
-        "head": (502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530),
+        "head": HEAD,
         "csf": (24,),
         "cortex": both(3),
         "white": both(*WHITE),
-        "lateral_ventricle": both(*LATERAL_VENTRICLE),
+        "lateral_ventricle": both(*LATERAL_VENTRICLE, *INFERIOR_HORN),
         "third_ventricle": (14,),
         "fourth_ventricle": (15, 72),
         "cerebellar_white": both(7),
@@ -87,85 +93,94 @@ WHOLE = Plan(
         "ventral": (*both(26, 28), 85),
     },
     rest="ventral",
-    steps=1700,
-    random_contrast=0.08,
+    steps=6000,
+)
+
+TISSUE = Plan(
+    name="tissue",
+    shape=(80, 104, 80),
+    spacing_mm=1.0,
+    centres_mm=(
+        (-32.0, -42.0, -29.0),
+        (-32.0, 42.0, -29.0),
+        (-32.0, -42.0, 43.0),
+        (-32.0, 42.0, 43.0),
+    ),
+    one_side=True,
+    rotation_deg=5.0,
+    shift_mm=4.0,
+    size=0.05,
+    channels=(32, 64, 128),
+    refine=16,
+    classes={
+        "outside": OUTSIDE,
+        "csf": (24,),
+        "cortex": (3,),
+        "white": WHITE,
+        "cortex_other": right(3),
+        "white_other": right(*WHITE),
+        "ventricle": (*both(*LATERAL_VENTRICLE, *INFERIOR_HORN), 14, 72),
+        "fourth_ventricle": (15,),
+        "cerebellar_white": both(7),
+        "cerebellar_cortex": both(8),
+        "brainstem": (16,),
+        "deep_grey": (),
+    },
+    rest="deep_grey",
+    steps=12_000,
+)
+
+DEEP = Plan(
+    name="deep",
+    shape=(56, 128, 80),
+    spacing_mm=1.0,
+    centres_mm=((-19.0, -10.0, 9.0),),
+    one_side=True,
+    rotation_deg=5.0,
+    shift_mm=4.0,
+    size=0.05,
+    channels=(32, 64, 128),
+    refine=16,
+    classes={
+        "outside": OUTSIDE,
+        "csf": (24,),
+        "hippocampus": (17,),
+        "amygdala": (18,),
+        "lateral_ventricle": LATERAL_VENTRICLE,
+        "inferior_lateral_ventricle": INFERIOR_HORN,
+        "lateral_ventricle_other": right(*LATERAL_VENTRICLE, *INFERIOR_HORN),
+        "third_ventricle": (14,),
+        "thalamus": (10,),
+        "caudate": (11,),
+        "putamen": (12,),
+        "pallidum": (13,),
+        "accumbens": (26,),
+        "ventral": (28,),
+        "white": both(*WHITE),
+        "cortex": both(3),
+        "rest": (),
+    },
+    rest="rest",
+    steps=12_000,
 )
 
 HELD_OUT_HEAD = Plan(
     name="held_out_head",
-    shape=(176, 216, 208),
+    shape=(184, 224, 216),
     spacing_mm=1.0,
-    anchor="brain",
+    centres_mm=((0.0, 6.0, -8.0),),
     one_side=False,
-    offset_mm=(0.0, 8.0, -6.0),
-    jitter_mm=4.0,
-    far_jitter_mm=0.0,
+    rotation_deg=10.0,
+    shift_mm=4.0,
+    size=0.10,
     channels=(),
     refine=0,
     classes={},
     rest="",
     steps=0,
-    subvoxels=2,
-    rotation_deg=10.0,
     random_contrast=0.0,
     stripped=0.2,
     variety=0.4,
 )
 
-HIPPOCAMPUS = Plan(
-    name="hippocampus",
-    shape=(48, 64, 48),
-    spacing_mm=1.0,
-    anchor="hippocampus_left",
-    one_side=True,
-    offset_mm=(0.0, 0.0, 0.0),
-    jitter_mm=6.0,
-    far_jitter_mm=0.0,
-    channels=(32, 64, 64),
-    refine=16,
-    classes={
-        "outside": (0, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530),
-        "hippocampus": (17,),
-        "amygdala": (18,),
-        "lateral_ventricle": LATERAL_VENTRICLE,
-        "white": both(*WHITE),
-        "cortex": both(3),
-        "rest": (),
-        "csf": (24,),
-    },
-    rest="rest",
-    steps=2500,
-    random_contrast=0.08,
-)
-
-VENTRICLES = Plan(
-    name="ventricles",
-    shape=(40, 88, 56),
-    spacing_mm=1.5,
-    anchor="deep",
-    one_side=True,
-    offset_mm=(-16.0, -20.0, 0.0),
-    jitter_mm=5.0,
-    far_jitter_mm=0.0,
-    channels=(32, 64, 64),
-    refine=16,
-    classes={
-        "outside": (0, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530),
-        "lateral_ventricle": LATERAL_VENTRICLE,
-        "lateral_ventricle_other": right(*LATERAL_VENTRICLE),
-        "third_ventricle": (14,),
-        "thalamus": both(10),
-        "caudate": both(11),
-        "putamen": both(12),
-        "pallidum": both(13),
-        "white": both(*WHITE),
-        "cortex": both(3),
-        "rest": (),
-        "csf": (24,),
-    },
-    rest="rest",
-    steps=1200,
-    rotation_deg=12.0,
-)
-
-PLANS = {plan.name: plan for plan in (WHOLE, HIPPOCAMPUS, VENTRICLES)}
+PLANS = {plan.name: plan for plan in (WHOLE, TISSUE, DEEP)}

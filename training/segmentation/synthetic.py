@@ -14,25 +14,38 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from label_maps import FIELD_MM, LABELS
-from plans import MIRROR, Plan
+from label_maps import CSF, FIELD_MM, FIELDS, LABELS, SPINAL_FLUID
+from plans import MIRROR, WHITE, Plan, both
 
 # Mean T1 intensity relative to white matter: our own round figures for an MPRAGE at 1.5-3 T.
 T1 = {
-    0: 0.02, 2: 1.0, 25: 0.78, 30: 0.6, 3: 0.65, 4: 0.2, 5: 0.22, 136: 0.22, 137: 0.22,
-    7: 0.97, 8: 0.64, 10: 0.82, 11: 0.70, 12: 0.76, 13: 0.90, 14: 0.22, 15: 0.22, 16: 0.92,
-    17: 0.66, 18: 0.65, 24: 0.2, 26: 0.70, 28: 0.86, 72: 0.22, 85: 0.8,
+    0: 0.02, 2: 1.0, 25: 0.78, 30: 0.6, 3: 0.66, 4: 0.2, 5: 0.24, 136: 0.22, 137: 0.3,
+    7: 0.97, 8: 0.66, 10: 0.83, 11: 0.70, 12: 0.77, 13: 0.91, 14: 0.22, 15: 0.22, 16: 0.93,
+    17: 0.67, 18: 0.66, 24: 0.2, 26: 0.70, 28: 0.88, 72: 0.22, 85: 0.8, 531: 0.2,
+    # air inside, eyes, other soft tissue, eye muscles, mucosa, skin, spinal cord, veins,
+    # cortical bone, cancellous bone, optic nerve
+    502: 0.05, 506: 0.25, 507: 0.6, 508: 0.5, 509: 0.6, 511: 0.9, 512: 0.9, 514: 0.45,
+    515: 0.12, 516: 0.8, 530: 0.8,
 }  # fmt: skip
 COUNT = len(LABELS)
 INDEX = {label: i for i, label in enumerate(LABELS)}
+BRAIN = torch.tensor([0 < label < 500 and label != CSF for label in LABELS])
 OUTSIDE = torch.tensor([label == 0 or label >= 500 for label in LABELS])
-FAR = torch.tensor([label >= 500 for label in LABELS])
-CSF = INDEX[24]
-FLUIDS = (4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164)
+FAR = torch.tensor([500 <= label < SPINAL_FLUID for label in LABELS])
+IS_WHITE = torch.tensor([label in both(*WHITE) for label in LABELS])
+FLUIDS = (4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164, SPINAL_FLUID)
 FLUID = torch.tensor([label in FLUIDS for label in LABELS])
 LEFT_OF = {right: left for left, right in MIRROR.items()}
 TWIN = torch.tensor([INDEX[LEFT_OF.get(label, label)] for label in LABELS])
 OPPOSITE = torch.tensor([INDEX[LEFT_OF.get(label, MIRROR.get(label, label))] for label in LABELS])
+OFFSETS = torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1.0]])
+# How far each field moves borders, mm^2 (times the field's 1/mm), and how often.
+REACH = {
+    "ventricles": (-20.0, 55.0, 0.6),
+    "hippocampi": (-20.0, 12.0, 0.6),
+    "white": (-4.0, 4.0, 0.6),
+    "brain": (-8.0, 5.0, 0.6),
+}
 
 
 def target_table(plan: Plan) -> torch.Tensor:
@@ -47,12 +60,11 @@ def target_table(plan: Plan) -> torch.Tensor:
 
 @dataclass
 class Head:
-    """One label map in RAS at 1 mm with its anchors (voxels) and deformation fields."""
+    """One label map in RAS at 1 mm with its frame and deformation fields."""
 
     labels: torch.Tensor
-    anchors: dict[str, torch.Tensor]
-    ventricle_field: torch.Tensor
-    hippocampus_field: torch.Tensor
+    map_from_frame: torch.Tensor
+    fields: dict[str, torch.Tensor]
 
 
 def load_heads(folder: Path, numbers: list[str]) -> list[Head]:
@@ -63,26 +75,43 @@ def load_heads(folder: Path, numbers: list[str]) -> list[Head]:
             heads.append(
                 Head(
                     torch.from_numpy(stored["labels"]),
-                    {
-                        key: torch.from_numpy(stored[key]).float()
-                        for key in ("brain", "deep", "hippocampus_left", "hippocampus_right")
-                    },
-                    torch.from_numpy(stored["ventricle_field"]).float()[None],
-                    torch.from_numpy(stored["hippocampus_field"]).float()[None],
+                    torch.from_numpy(stored["map_from_frame"]).float(),
+                    {name: torch.from_numpy(stored[name]).float()[None] for name in FIELDS},
                 )
             )
     return heads
 
 
+@dataclass
+class Drawn:
+    """One pair: image (1, 1, i, j, k), its box's centre (1, 3, 1, 1, 1) mm, and sub-voxel labels.
+
+    `labels` (4, voxels) are compact indices at four points inside every voxel.
+    """
+
+    image: torch.Tensor
+    centre_mm: torch.Tensor
+    labels: torch.Tensor
+    mirrored: bool
+
+
 class Generator:
-    """Draws (image, soft target) pairs for one plan."""
+    """Draws images with their truth for one plan."""
 
     def __init__(self, plan: Plan, heads: list[Head]) -> None:
         self.plan, self.heads = plan, heads
         self.table = target_table(plan) if plan.classes else torch.zeros(COUNT, dtype=torch.long)
-        axes = [(torch.arange(n) - (n - 1) / 2) * plan.spacing_mm for n in plan.shape]
-        self.grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(3, -1)
+        self.grid = self._lattice(1)
+        self.half = self._lattice(2)
         self.extent = torch.tensor(plan.shape) * plan.spacing_mm
+
+    def _lattice(self, every: int) -> torch.Tensor:
+        """Box coordinates (3, N) mm of every n-th voxel's (or group of voxels') centre."""
+        axes = [
+            ((torch.arange(n // every) + 0.5) * every - n / 2) * self.plan.spacing_mm
+            for n in self.plan.shape
+        ]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(3, -1)
 
     # -- random numbers ------------------------------------------------------------------
     def _u(self, low: float, high: float, *size: int) -> torch.Tensor:
@@ -94,13 +123,12 @@ class Generator:
     def _coin(self, p: float) -> bool:
         return bool(torch.rand(1, generator=self.rng) < p)
 
-    def _smooth(self, channels: int, every_mm: float) -> torch.Tensor:
+    def _smooth(self, channels: int, every_mm: float, every: int = 1) -> torch.Tensor:
         """Smooth unit-variance field over the box, control points about `every_mm` apart."""
         size = [max(2, math.ceil(float(e) / every_mm) + 1) for e in self.extent]
-        field = F.interpolate(
-            self._n(1, channels, *size), self.plan.shape, mode="trilinear", align_corners=True
-        )
-        return field[0]
+        shape = [n // every for n in self.plan.shape]
+        field = self._n(1, channels, *size)
+        return F.interpolate(field, shape, mode="trilinear", align_corners=True)[0]
 
     # -- geometry ------------------------------------------------------------------------
     def _matrix(self) -> torch.Tensor:
@@ -110,82 +138,80 @@ class Generator:
         rx = torch.tensor([[1, 0, 0], [0, c(x), -s(x)], [0, s(x), c(x)]])
         ry = torch.tensor([[c(y), 0, s(y)], [0, 1, 0], [-s(y), 0, c(y)]])
         rz = torch.tensor([[c(z), -s(z), 0], [s(z), c(z), 0], [0, 0, 1]])
-        spread = self.plan.variety
-        scale = torch.diag(
-            (1 + spread * self._u(-0.07, 0.07, 3)) * (1 + spread * self._u(-0.12, 0.14))
-        )
-        shear = torch.eye(3) + 0.04 * self._n(3, 3).triu(1)
+        size = 1 + self._u(-self.plan.size, self.plan.size)
+        scale = torch.diag((1 + self.plan.variety * self._u(-0.06, 0.06, 3)) * size)
+        shear = torch.eye(3) + 0.04 * self.plan.variety * self._n(3, 3).triu(1)
         return rx @ ry @ rz @ scale @ shear
 
-    def _coordinates(self, head: Head, mirrored: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map coordinates (3, N) of the box's voxel centres, and the affine part (3, 3)."""
-        plan, key = self.plan, self.plan.anchor
-        sign = torch.tensor([-1.0 if mirrored else 1.0, 1.0, 1.0])
-        if mirrored and key == "hippocampus_left":
-            key = "hippocampus_right"
-        reach = plan.far_jitter_mm if plan.far_jitter_mm and self._coin(0.3) else plan.jitter_mm
-        shift = torch.tensor(plan.offset_mm) + self._u(-reach, reach, 3)
-        matrix = sign[:, None] * self._matrix()
-        points = matrix @ (self.grid + shift[:, None]) + head.anchors[key][:, None]
-        bend = self._smooth(3, 48.0) * self._u(0.0, 3.5) + self._smooth(3, 20.0) * self._u(0, 1.2)
-        bend = bend * self.plan.variety
-        points = points + bend.reshape(3, -1)
-        spread = self.plan.variety
-        if self._coin(0.7):
-            points = points + spread * self._u(-20.0, 55.0) * self._field(
-                head, "ventricle_field", points
-            )
-        if self._coin(0.6):
-            points = points + spread * self._u(-22.0, 12.0) * self._field(
-                head, "hippocampus_field", points
-            )
-        return points, matrix
+    def _bend(self, head: Head, points: torch.Tensor) -> torch.Tensor:
+        """Displacement (3, N) in map voxels at the half-resolution points of the box."""
+        bend = self._smooth(3, 48.0, 2) * self._u(0.0, 3.5)
+        bend = bend + self._smooth(3, 20.0, 2) * self._u(0.0, 1.2)
+        bend = bend.reshape(3, -1)
+        for name, (low, high, often) in REACH.items():
+            if self._coin(often):
+                bend = bend + self._u(low, high) * self._field(head.fields[name], points)
+        return bend * self.plan.variety
 
-    def _field(self, head: Head, name: str, points: torch.Tensor) -> torch.Tensor:
-        field = getattr(head, name)
+    def _field(self, field: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         size = torch.tensor(field.shape[2:]).float()
         where = (points / FIELD_MM * 2 / (size[:, None] - 1) - 1).flip(0).T
-        return F.grid_sample(
-            field, where.reshape(1, *self.plan.shape, 3), align_corners=True
-        ).reshape(3, -1)
+        shape = [n // 2 for n in self.plan.shape]
+        return F.grid_sample(field, where.reshape(1, *shape, 3), align_corners=True).reshape(3, -1)
+
+    def _points(
+        self, head: Head, centre_mm: torch.Tensor, mirrored: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map coordinates (3, N) of the box's voxels, and the affine part (3, 3)."""
+        plan = self.plan
+        reach = plan.far_shift_mm if plan.far_shift_mm and self._coin(0.3) else plan.shift_mm
+        shift = self._u(-reach, reach, 3)
+        sign = torch.tensor([-1.0 if mirrored else 1.0, 1.0, 1.0])
+        turn, start = head.map_from_frame[:3, :3], head.map_from_frame[:3, 3]
+        matrix = (turn * sign) @ self._matrix()
+        origin = start[:, None] + matrix @ (centre_mm + shift)[:, None]
+        bend = self._bend(head, matrix @ self.half + origin)
+        shape = [n // 2 for n in plan.shape]
+        bend = F.interpolate(bend.reshape(1, 3, *shape), scale_factor=2.0, mode="trilinear")
+        return torch.addmm(origin, matrix, self.grid).add_(bend.reshape(3, -1)), matrix
 
     def _labels(self, head: Head, points: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-        """Compact labels (K, N) at K points inside every voxel."""
-        count = self.plan.subvoxels
-        signs = torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1.0]])[:count]
-        if self._coin(0.5):
-            signs = -signs
+        """Compact labels (4, N) at four points inside every voxel."""
+        offsets = -OFFSETS if self._coin(0.5) else OFFSETS
         size = torch.tensor(head.labels.shape)
-        strides = torch.tensor([int(size[1] * size[2]), int(size[2]), 1])
-        flat, out = head.labels.reshape(-1), []
-        for sign in signs:
-            inside = sign * 0.25 * self.plan.spacing_mm + 0.1 * self.plan.spacing_mm * self._n(3)
-            at = (points + (matrix @ inside)[:, None]).round_().long()
-            at = torch.minimum(at.clamp_(min=0), (size - 1)[:, None])
-            out.append(flat[(at * strides[:, None]).sum(0)])
-        return torch.stack(out).long()
+        flat = head.labels.reshape(-1)
+        out = torch.empty(len(offsets), points.shape[1], dtype=torch.uint8)
+        top = (size - 1).tolist()
+        for row, offset in zip(out, offsets, strict=True):
+            inside = offset * 0.25 * self.plan.spacing_mm + 0.1 * self.plan.spacing_mm * self._n(3)
+            at = (points + (matrix @ inside)[:, None]).round_()
+            i, j, k = (at[axis].clamp_(0, top[axis]) for axis in range(3))
+            index = (i.long() * int(size[1]) + j.long()) * int(size[2]) + k.long()
+            torch.index_select(flat, 0, index, out=row)
+        return out.int()
 
     # -- intensities ---------------------------------------------------------------------
     def _contrast(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of every compact label."""
         if not self._coin(self.plan.random_contrast):
-            mean = torch.tensor([T1.get(LABELS[TWIN[i]], 0.5) for i in range(COUNT)])
+            mean = torch.tensor([T1[LABELS[TWIN[i]]] for i in range(COUNT)])
             mean = 1 - (1 - mean) * self._u(0.65, 1.3)
             mean[FLUID] = mean[FLUID] + 0.10 * self._n(1)
-            mean = mean + (0.045 * self._n(COUNT))[TWIN]
+            mean = mean + (0.04 * self._n(COUNT))[TWIN]
         else:
             mean = self._u(0.0, 1.1, COUNT)[TWIN]
-        mean[FAR] = self._u(0.0, 1.3, int(FAR.sum()))
+        if self._coin(0.5):
+            mean[FAR] = self._u(0.0, 1.3, int(FAR.sum()))
+        else:
+            mean[FAR] = mean[FAR] + 0.12 * self._n(int(FAR.sum()))
         mean[0] = 0.02 if self._coin(0.85) else float(self._u(0.0, 0.6))
         std = self._u(0.01, 0.07, COUNT)
         std[FAR] = self._u(0.02, 0.25, int(FAR.sum()))
         std[0] = 0.01
-        if self._coin(
-            self.plan.stripped
-        ):  # skull-stripped, half of them without the fluid over the brain
+        if self._coin(self.plan.stripped):  # half of them without the fluid over the brain
             mean[OUTSIDE], std[OUTSIDE] = 0.0, 0.0
             if self._coin(0.5):
-                mean[CSF], std[CSF] = 0.0, 0.0
+                mean[INDEX[CSF]], std[INDEX[CSF]] = 0.0, 0.0
         return mean.clamp_(min=0), std
 
     def _blur(self, image: torch.Tensor, sigma: list[float]) -> torch.Tensor:
@@ -201,11 +227,23 @@ class Generator:
             image = F.conv3d(image, (tap / tap.sum()).reshape(shape), padding=pad)
         return image
 
+    def _patches(self, labels: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        """Darker patches of white matter, as in ageing, and slow changes of every tissue."""
+        spacing = self.plan.spacing_mm
+        change = (0.06 * self._u(0, 1)) * self._smooth(1, 25.0)
+        if self._coin(0.4):
+            level = float(self._u(1.2, 2.4))
+            patch = (self._smooth(1, max(9.0, 2 * spacing)) - level).clamp_(0, 0.5).reshape(-1)
+            white = IS_WHITE[labels[0]].float()
+            change = change - (patch * white * self._u(0.2, 0.8)).reshape(change.shape)
+        return change.mul_(BRAIN[labels[0]].reshape(change.shape))
+
     def _image(self, labels: torch.Tensor) -> torch.Tensor:
         shape = (1, 1, *self.plan.shape)
         mean, std = self._contrast()
-        image = mean[labels].mean(0).reshape(shape)
+        image = mean[labels].mean(0)
         grain = std[labels[0]].reshape(shape) * 0.7
+        image = image.reshape(shape) * (1 + self._patches(labels, mean))
         image = image + grain * (self._n(*shape) + 0.6 * self._smooth(1, 6 * self.plan.spacing_mm))
         sigma = self._u(0.0, 0.65, 3)
         if self._coin(0.15):  # thick slices, 2-4 mm
@@ -217,27 +255,26 @@ class Generator:
         image = normalise(image.abs())
         return image.clamp(min=1e-4) ** torch.exp(0.2 * self._n(1))
 
-    def draw_head(self, seed: int, head: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whole image (uint16) and the true volume (mm3) of every compact label."""
+    # -- pairs ---------------------------------------------------------------------------
+    def draw(self, seed: int, head: int | None = None) -> Drawn:
+        """One image with its truth; of a given head, or of any."""
         self.rng = torch.Generator().manual_seed(seed)
-        labels = self._labels(self.heads[head], *self._coordinates(self.heads[head], False))
-        image = self._image(labels)[0, 0]
-        cell = self.plan.spacing_mm**3 / len(labels)
-        volumes = torch.bincount(labels.flatten(), minlength=COUNT).double() * cell
-        return (image * 2000).round().numpy().astype(np.uint16), volumes.numpy()
+        any_head = int(torch.randint(len(self.heads), (1,), generator=self.rng))
+        chosen = self.heads[any_head if head is None else head]
+        place = int(torch.randint(len(self.plan.centres_mm), (1,), generator=self.rng))
+        centre_mm = torch.tensor(self.plan.centres_mm[place])
+        mirrored = self._coin(0.5) if self.plan.classes else False
+        labels = self._labels(chosen, *self._points(chosen, centre_mm, mirrored))
+        return Drawn(self._image(labels), centre_mm.reshape(1, 3, 1, 1, 1), labels, mirrored)
 
-    def draw(self, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image (1, 1, *shape) and soft target (1, classes, *shape)."""
-        self.rng = torch.Generator().manual_seed(seed)
-        head = self.heads[int(torch.randint(len(self.heads), (1,), generator=self.rng))]
-        mirrored = self._coin(0.5)
-        labels = self._labels(head, *self._coordinates(head, mirrored))
-        image = self._image(labels)
-        classes = (self.table[OPPOSITE] if mirrored else self.table)[labels]
-        target = torch.zeros(len(self.plan.classes), labels.shape[1])
+    def target(self, drawn: Drawn) -> torch.Tensor:
+        """Soft target (1, classes, i, j, k): shares of every voxel."""
+        classes = (self.table[OPPOSITE] if drawn.mirrored else self.table)[drawn.labels]
+        target = torch.zeros(len(self.plan.classes), classes.shape[1])
+        share = torch.full_like(target[:1], 1 / len(classes))
         for layer in classes:
-            target.scatter_add_(0, layer[None], torch.full_like(target[:1], 1 / len(classes)))
-        return image, target.reshape(1, -1, *self.plan.shape)
+            target.scatter_add_(0, layer[None], share)
+        return target.reshape(1, -1, *self.plan.shape)
 
 
 def normalise(image: torch.Tensor) -> torch.Tensor:

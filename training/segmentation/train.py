@@ -11,9 +11,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from label_maps import HELD_OUT
 from nets import Net
 from plans import PLANS
 from synthetic import Generator, load_heads
+
+LEAST_VOXELS = 50
+"""A class with less than this in a box has no Dice term there: it would be mostly noise."""
 
 
 def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -22,7 +26,7 @@ def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     entropy = -(target * log_p).sum() / target[:, 0].numel()
     p = log_p.exp()[0].flatten(1)
     t = target[0].flatten(1)
-    present = t.sum(1) > 4
+    present = t.sum(1) > LEAST_VOXELS
     overlap = 2 * (p * t).sum(1) / ((p * p).sum(1) + (t * t).sum(1) + 1e-3)
     return entropy + 1 - overlap[present].mean()
 
@@ -48,12 +52,13 @@ def main() -> None:
     steps = args.steps or plan.steps
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in plan.held_out)
+    numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in HELD_OUT)
     source = Generator(plan, load_heads(args.maps, numbers))
     net = Net(plan).to(memory_format=torch.channels_last_3d)
     if args.start:
         borrow(net, args.start)
     mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    criterion = torch.compile(lambda box, centre, target: loss_of(net(box, centre), target))
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, done, spent = args.out / f"{plan.name}.pt", 0, 0.0
@@ -68,8 +73,9 @@ def main() -> None:
         rate = plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
-        image, target = source.draw(args.seed * 10_000_000 + step)
-        loss = loss_of(net(image.contiguous(memory_format=torch.channels_last_3d)), target)
+        drawn = source.draw(args.seed * 10_000_000 + step)
+        box = drawn.image.contiguous(memory_format=torch.channels_last_3d)
+        loss = criterion(box, drawn.centre_mm, source.target(drawn))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -79,7 +85,7 @@ def main() -> None:
             for key, value in net.state_dict().items():
                 mean[key].lerp_(value, 1 - keep)
         running += (float(loss.detach()) - running) * (0.02 if step > 50 else 0.2)
-        if (step + 1) % 100 == 0 or step + 1 == steps:
+        if (step + 1) % 50 == 0 or step + 1 == steps:
             seconds = spent + time.monotonic() - started
             torch.save(
                 {"net": net.state_dict(), "mean": mean, "optimiser": optimiser.state_dict(),

@@ -19,7 +19,7 @@ from memoryguard.common.errors import Misconfigured
 from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 from memoryguard.processor.domain.image import Image
 from memoryguard.processor.domain.measurement import Measurement
-from memoryguard.processor.engine import WEIGHTS, BaselineEngine
+from memoryguard.processor.engine import WEIGHTS, Engine
 
 TEMPLATE = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 TO_ADULT = 0.78 ** (1 / 3)
@@ -27,8 +27,8 @@ TO_ADULT = 0.78 ** (1 / 3)
 
 
 @pytest.fixture(scope="module")
-def engine() -> BaselineEngine:
-    return BaselineEngine(threads=2)
+def engine() -> Engine:
+    return Engine(threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def template() -> Image:
 
 
 @pytest.fixture(scope="module")
-def measured(engine: BaselineEngine, template: Image) -> Measurement:
+def measured(engine: Engine, template: Image) -> Measurement:
     return engine.measure(template)
 
 
@@ -87,7 +87,7 @@ def test_labels_lie_on_the_input_grid_and_on_the_right_side(
 
 
 def test_the_same_input_gives_the_same_answer(
-    engine: BaselineEngine, template: Image, measured: Measurement
+    engine: Engine, template: Image, measured: Measurement
 ) -> None:
     again = engine.measure(template)
     assert again.volumes_mm3 == measured.volumes_mm3
@@ -95,7 +95,7 @@ def test_the_same_input_gives_the_same_answer(
 
 
 def test_storage_order_does_not_matter(
-    engine: BaselineEngine, template: Image, measured: Measurement
+    engine: Engine, template: Image, measured: Measurement
 ) -> None:
     """Axes permuted and flipped (a sagittal series, say): same volumes, same labels."""
     voxels = np.ascontiguousarray(template.voxels.transpose(1, 2, 0)[::-1, ::-1])
@@ -113,7 +113,7 @@ def test_storage_order_does_not_matter(
     assert float((back == measured.labels).mean()) > 0.995
 
 
-def test_a_drawn_head_with_known_truth(engine: BaselineEngine, shared_data: Path) -> None:
+def test_a_drawn_head_with_known_truth(engine: Engine, shared_data: Path) -> None:
     """A held-out label map (no network saw it), painted as a T1: truth by counting."""
     stored: Any = nibabel.load(shared_data / "labelmaps" / "training_seg_09.nii.gz")
     labels = np.rint(np.asarray(stored.dataobj)).astype(np.int32)
@@ -165,7 +165,7 @@ def _nonsense(name: str) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("name", ["noise", "smooth noise", "ball", "box", "constant"])
-def test_what_is_no_head_is_refused(engine: BaselineEngine, name: str) -> None:
+def test_what_is_no_head_is_refused(engine: Engine, name: str) -> None:
     result = engine.measure(Image(_nonsense(name), np.eye(4)))
     assert result.quality.verdict == "refused"
     assert result.labels is None
@@ -178,15 +178,15 @@ def test_altered_and_missing_weights_are_named(tmp_path: Path) -> None:
     path = folder / "anatomy.json"
     path.write_text(path.read_text() + " ")
     with pytest.raises(Misconfigured, match="weights_altered"):
-        BaselineEngine(folder)
+        Engine(folder)
     path.unlink()
     with pytest.raises(Misconfigured, match="weights_missing"):
-        BaselineEngine(folder)
+        Engine(folder)
     with pytest.raises(Misconfigured, match="weights_missing"):
-        BaselineEngine(tmp_path)
+        Engine(tmp_path)
 
 
-def test_the_manifest_describes_the_engine(engine: BaselineEngine) -> None:
+def test_the_manifest_describes_the_engine(engine: Engine) -> None:
     manifest = json.loads((WEIGHTS / "manifest.json").read_text())
     assert engine.version == manifest["version"]
     assert len(engine.weights_sha256) == 64

@@ -36,7 +36,7 @@ from memoryguard.processor.domain.measurement import Reason as Because
 from memoryguard.processor.extract import identity, quality, quantities
 
 if TYPE_CHECKING:
-    from memoryguard.processor.engine import BaselineEngine
+    from memoryguard.processor.engine import Engine
 
 EXIT_MEASURED = 0
 EXIT_REFUSED = 3
@@ -50,7 +50,7 @@ def analyze(
     sex: Literal["F", "M"] | None = None,
     labels_out: Path | None = None,
     health: Mapping[str, float] | None = None,
-    engine: BaselineEngine | None = None,
+    engine: Engine | None = None,
 ) -> tuple[dict[str, Any], int]:
     """Measure, score and explain one scan.
 
@@ -96,10 +96,10 @@ def analyze(
     return document, EXIT_MEASURED if scored else EXIT_REFUSED
 
 
-def _load_engine() -> BaselineEngine:
-    from memoryguard.processor.engine import BaselineEngine
+def _load_engine() -> Engine:
+    from memoryguard.processor.engine import Engine
 
-    return BaselineEngine()
+    return Engine()
 
 
 def _check_target(labels_out: Path | None) -> None:
@@ -112,7 +112,7 @@ def _check_target(labels_out: Path | None) -> None:
         raise Rejected("no_such_folder", "The folder for the label map does not exist.")
 
 
-def _measure(engine: BaselineEngine, path: Path, labels_out: Path | None) -> Measurement:
+def _measure(engine: Engine, path: Path, labels_out: Path | None) -> Measurement:
     """Read and measure; a file that cannot be read is a refusal with its code."""
     from memoryguard.processor.series import read_path
 

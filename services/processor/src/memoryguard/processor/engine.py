@@ -1,95 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interim engine `baseline`: three small networks of our own, run by onnxruntime.
+"""The engine `headframe`: three small networks of our own, run by onnxruntime.
 
-A whole-head network at 3 mm finds the brain, its tissues and the mid-plane; boxes placed
-on what it found are read again, finer, one side at a time with the right side mirrored:
-the hippocampus at 1 mm, the ventricles and deep grey matter at 1.5 mm. Volumes are sums
-of probabilities ("soft volumes"). See weights/MODEL_CARD.md for what was measured.
+A whole-head network at 3 mm finds the brain and the head's own frame: where the mid-plane is, how
+the head is turned, how large it is. The image is read once onto a lattice along that frame, at
+1 mm for a head of mean size. There the tissue network reads the whole brain in overlapping boxes,
+and the deep network the ventricles, nuclei, hippocampi and amygdalae, each one side at a time with
+the right side mirrored. Volumes are sums of probabilities. See docs/MEASUREMENT.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.common.errors import Misconfigured
-from memoryguard.processor.domain import anatomy, drawing, quality, volumes
-from memoryguard.processor.domain.drawing import Soft
-from memoryguard.processor.domain.image import (
-    Grid,
-    Image,
-    box,
-    grid_of,
-    sample,
-    smoothed,
-    surroundings,
-    to_ras,
-)
+from memoryguard.processor.domain import head, quality, volumes
+from memoryguard.processor.domain.head import Look, Part
+from memoryguard.processor.domain.image import Grid, Image, grid_of, to_ras
+from memoryguard.processor.domain.labelling import label
+from memoryguard.processor.domain.locating import Eye, Located, locate
 from memoryguard.processor.domain.measurement import Measured, Measurement, nothing
+from memoryguard.processor.networks import WEIGHTS, Network, load
 
-WEIGHTS: Final = Path(__file__).parent / "weights"
-SIDES: Final = ("left", "right")
-HIPPOCAMPAL: Final = ("hippocampus", "amygdala")
-CENTRAL: Final = (
+STRUCTURES: Final = (
+    *volumes.NUCLEI,
+    "ventral",
+    "hippocampus",
+    "amygdala",
     "lateral_ventricle",
+    "inferior_lateral_ventricle",
     "third_ventricle",
-    "thalamus",
-    "caudate",
-    "putamen",
-    "pallidum",
 )
-TOP_TO_BRAIN_MM: Final = 80.0
-"""From the top of the head down to the middle of the brain: only a first guess."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One ONNX file with its box and classes (read from manifest.json)."""
-
-    session: Any
-    shape: tuple[int, int, int]
-    spacing_mm: float
-    offset_mm: tuple[float, float, float]
-    classes: tuple[str, ...]
-
-    def read(self, image: Image, grid: Grid) -> Soft:
-        """Class probabilities over a box of the image (intensities as in training)."""
-        patch = sample(self.blurred(image, grid), grid, outside=float(image.voxels.min()))
-        low, high = np.percentile(patch, (1.0, 99.0))
-        scaled = np.clip((patch - low) / (high - low + 1e-6), 0.0, 1.4).astype(np.float32)
-        output = self.session.run(None, {"box": scaled[None, None]})[0]
-        return Soft(self.classes, np.asarray(output[0], np.float32), grid)
-
-    def blurred(self, image: Image, grid: Grid) -> Image:
-        """Cut the surroundings of a box out of the image, blurred for this spacing."""
-        return smoothed(surroundings(image, grid, 3 * self.spacing_mm), self.spacing_mm)
-
-    def place(self, centre_mm: NDArray[np.float64], *, mirrored: bool = False) -> Grid:
-        """Return this network's box around an anchor."""
-        offset = np.array(self.offset_mm) * ([-1.0, 1.0, 1.0] if mirrored else [1.0, 1.0, 1.0])
-        return box(centre_mm + offset, self.shape, self.spacing_mm, mirrored=mirrored)
+"""What the deep network decides about."""
+LOOSE: Final = ("deep_grey", "ventricle")
+"""Tissue classes that only hold the place of what the deep network tells apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the networks say about one head; lists hold the left side first."""
+    """What the networks say about one head.
 
-    whole: Soft
-    hippocampi: list[Soft]
-    central: list[Soft]
-    plane: anatomy.MidPlane
-    fit: anatomy.Fit
-    certainty: list[quality.Certainty]
-    lit_head: float
+    `parts` are probabilities on the `lattice`, together one distribution; `voxels` is the
+    image there.
+    """
+
+    located: Located
+    lattice: Grid
+    voxels: NDArray[np.float32]
+    parts: dict[str, Part]
+    look_difference: float
 
 
 @dataclass(slots=True)
@@ -109,7 +74,7 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
-class BaselineEngine:
+class Engine:
     """Measures a T1 head.
 
     Parameters
@@ -125,22 +90,16 @@ class BaselineEngine:
         When a file is missing or is not the one that the manifest names.
     """
 
-    name = "baseline"
+    name = "headframe"
 
     def __init__(self, weights_dir: Path | None = None, threads: int = 2) -> None:
-        folder = WEIGHTS if weights_dir is None else weights_dir
-        manifest = _read_manifest(folder)
-        self.version: str = manifest["version"]
-        self.weights_sha256: str = _fingerprint(manifest["files"])
-        contents = {name: _checked(folder / name, sha) for name, sha in manifest["files"].items()}
-        self._networks = {
-            name: _network(entry, contents[entry["file"]], threads)
-            for name, entry in manifest["networks"].items()
-        }
-        self._reference: dict[str, list[float]] = json.loads(contents["anatomy.json"])
-        calibration: dict[str, Any] = json.loads(contents["calibration.json"])
-        self._calibration = volumes.Calibration.from_dict(calibration)
-        self._guards = quality.Guards(**calibration["guards"])
+        weights = load(WEIGHTS if weights_dir is None else weights_dir, threads)
+        self.version = weights.version
+        self.weights_sha256 = weights.sha256
+        self._networks = weights.networks
+        self._anatomy = weights.anatomy
+        self._lines = volumes.lines_from(weights.calibration)
+        self.guards = quality.Guards(**weights.calibration["guards"])
 
     def measure(self, image: Image) -> Measurement:
         """Measure one head; deterministic for the same image, weights and thread count.
@@ -162,155 +121,77 @@ class BaselineEngine:
                 quality.check_intensities(image, findings)
         if findings.refused:
             return _refused(findings, clock)
-        reading = self.read(image, clock)
-        quality.check_whole(reading.whole, reading.fit, self._guards, findings)
-        for side, sure in zip(SIDES, reading.certainty, strict=True):
-            quality.check_structure(f"hippocampus_{side}", sure, self._guards, findings)
+        located = self.locate(image, clock)
+        if not located.frame.found:
+            findings.refuse("no_brain", "No brain was found.")
+            return _refused(findings, clock)
+        self.guards.judge(quality.located_evidence(located), findings)
         if findings.refused:
             return _refused(findings, clock)
-        quality.check_stripped(reading.lit_head, findings)
-        measured = volumes.measure(
-            reading.whole, reading.hippocampi, reading.central, self._calibration
-        )
+        reading = self.read(image, located, clock)
+        with clock.stage("quality"):
+            self.guards.judge(evidence_of(image, reading), findings)
+        if findings.refused:
+            return _refused(findings, clock)
+        with clock.stage("volumes"):
+            measured = volumes.measure(reading.parts, reading.lattice.voxel_volume_mm3, self._lines)
         with clock.stage("labels"):
-            labels = _draw(image, reading)
-        thickness = {"cortex_mean": Measured(None, None, "not_measured_by_engine")}
+            labels = label(reading.parts, reading.lattice, grid_of(image))
+        thickness = {
+            name: Measured(None, None, "not_measured_by_engine")
+            for name in ("cortex_left", "cortex_right", "cortex_mean")
+        }
         return Measurement(findings.verdict(), measured, thickness, labels, clock.seconds)
 
-    def read(self, image: Image, clock: Clock | None = None) -> Reading:
-        """Run the networks without judging or calibrating what they say."""
-        clock = clock or Clock()
-        with clock.stage("locate"):
-            upright = to_ras(image)
-            whole = self._locate(upright)
-            points = whole.grid.points()
-            soft = {name: whole.of(name) for name in whole.names}
-            brain_mm = anatomy.centroid(volumes.brain(whole), points)
-            found = anatomy.layout(soft, points, brain_mm, whole.grid.voxel_volume_mm3)
-            fit = anatomy.fit_reference(found.centroids_mm, self._reference)
-            lit = quality.lit_head(whole, sample(upright, whole.grid))
-        with clock.stage("hippocampi"):
-            hippocampi = [self._hippocampus(upright, found, brain_mm, side) for side in (0, 1)]
-            sure = [quality.certainty(part.of("hippocampus")) for part in hippocampi]
-        with clock.stage("ventricles"):
-            deep_mm = anatomy.deep_centre(soft, points)
-            central = [self._central(upright, deep_mm, side) for side in (0, 1)]
-        return Reading(whole, hippocampi, central, found.plane, fit, sure, lit)
-
-    def _locate(self, image: Image) -> Soft:
-        """Read the whole head, twice or three times, each time centred on the brain found."""
+    def locate(self, image: Image, clock: Clock | None = None) -> Located:
+        """Find the head's frame without judging it."""
         network = self._networks["whole"]
-        centre = first_guess(image)
-        soft = network.read(image, network.place(centre))
-        for _ in range(3):
-            found = anatomy.centroid(volumes.brain(soft), soft.grid.points())
-            if not np.isfinite(found).all() or float(np.linalg.norm(found - centre)) < 4.0:
-                break
-            centre = found
-            soft = network.read(image, network.place(centre))
-        return soft
-
-    def _hippocampus(
-        self, image: Image, found: anatomy.Layout, brain_mm: NDArray[np.float64], side: int
-    ) -> Soft:
-        """Read one hippocampus at 1 mm, again when it lies off the middle of its box."""
-        network = self._networks["hippocampus"]
-        centre = found.centroids_mm.get(f"hippocampus_{SIDES[side]}", brain_mm)
-        soft = network.read(image, network.place(centre, mirrored=side == 1))
-        refined = anatomy.centroid(soft.of("hippocampus"), soft.grid.points())
-        moved = float(np.linalg.norm(refined - centre))  # NaN when nothing was found
-        if not 2.0 < moved < 25.0:
-            return soft
-        return network.read(image, network.place(refined, mirrored=side == 1))
-
-    def _central(self, image: Image, centre_mm: NDArray[np.float64], side: int) -> Soft:
-        """Read one side's ventricles and deep grey matter."""
-        centre_mm = np.where(np.isfinite(centre_mm), centre_mm, first_guess(image))
-        network = self._networks["ventricles"]
-        return network.read(image, network.place(centre_mm, mirrored=side == 1))
-
-
-def first_guess(image: Image) -> NDArray[np.float64]:
-    """Guess the middle of the brain: that of the head's upper part (world mm).
-
-    Expects an image in RAS axis order; only a start, the network corrects it.
-    """
-    step = [max(1, round(6.0 / s)) for s in image.spacing_mm]
-    values = image.voxels[:: step[0], :: step[1], :: step[2]]
-    low, high = np.percentile(values, (5.0, 99.0))
-    body = values > low + 0.15 * (high - low)
-    ijk = np.indices(body.shape)[:, body] * np.array(step)[:, None]
-    ras = image.ras_from_ijk[:3, :3] @ ijk + image.ras_from_ijk[:3, 3:]
-    if ras.shape[1] == 0:
-        return (
-            image.ras_from_ijk[:3, :3] @ (np.array(image.voxels.shape) / 2)
-            + (image.ras_from_ijk[:3, 3])
+        eye = Eye(
+            network.shape,
+            network.spacing_mm,
+            network.centres_mm[0],
+            network.classes,
+            lambda box: network.read(box, network.centres_mm[0]),
         )
-    top = float(np.percentile(ras[2], 99.5))
-    upper = ras[:, ras[2] > top - 2 * TOP_TO_BRAIN_MM]
-    guess: NDArray[np.float64] = np.median(upper, axis=1)
-    return guess
+        with (clock or Clock()).stage("locate"):
+            return locate(to_ras(image), eye, self._anatomy)
+
+    def read(self, image: Image, located: Located, clock: Clock | None = None) -> Reading:
+        """Run the one-sided networks without judging or calibrating what they say."""
+        clock = clock or Clock()
+        with clock.stage("resample"):
+            lattice = head.lattice(located.frame)
+            voxels = head.read_lattice(to_ras(image), lattice)
+        with clock.stage("tissue"):
+            parts, difference = _both_sides(self._networks["tissue"], voxels)
+        with clock.stage("deep"):
+            named, _ = _both_sides(self._networks["deep"], voxels)
+        deep = {
+            name: part
+            for name, part in named.items()
+            if name.removesuffix("_left").removesuffix("_right") in STRUCTURES
+        }
+        head.join(parts, deep, LOOSE)
+        return Reading(located, lattice, voxels, parts | deep, difference)
 
 
-def _draw(image: Image, reading: Reading) -> NDArray[np.int16]:
-    """Label map (int16, FreeSurfer numbers) on the input's own grid."""
-    grid, plane = grid_of(image), reading.plane
-    labels = np.zeros(grid.shape, np.int16)
-    drawing.paint_whole(labels, grid, *drawing.whole_labels(reading.whole, plane))
-    for side in (0, 1):
-        drawing.paint_side(labels, grid, reading.central[side], side, CENTRAL, plane)
-        drawing.paint_side(labels, grid, reading.hippocampi[side], side, HIPPOCAMPAL, plane)
-    return labels
+def _both_sides(network: Network, voxels: NDArray[np.float32]) -> tuple[dict[str, Part], float]:
+    look = Look(network.shape, network.centres_mm, network.classes, network.sided)
+    return head.both_sides(look, network.read, voxels)
+
+
+def evidence_of(image: Image, reading: Reading) -> dict[str, float]:
+    """Return everything that speaks for or against a reading."""
+    return quality.read_evidence(
+        image,
+        reading.located,
+        reading.lattice,
+        reading.voxels,
+        reading.parts,
+        reading.look_difference,
+    )
 
 
 def _refused(findings: quality.Findings, clock: Clock) -> Measurement:
     measured, thickness = nothing("scan_refused")
     return Measurement(findings.verdict(), measured, thickness, None, clock.seconds)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
-        raise Misconfigured(
-            "weights_missing", "The engine's weights have no readable manifest.json."
-        ) from error
-    return manifest
-
-
-def _checked(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Misconfigured(
-            "weights_missing", f"The weight file {path.name} is missing."
-        ) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise Misconfigured(
-            "weights_altered",
-            f"The weight file {path.name} is not the one its manifest names.",
-            "Install the package again.",
-        )
-    return content
-
-
-def _fingerprint(files: dict[str, str]) -> str:
-    """SHA-256 over the manifest's hashes, in the order of the file names."""
-    joined = "".join(files[name] for name in sorted(files))
-    return hashlib.sha256(joined.encode()).hexdigest()
-
-
-def _network(entry: dict[str, Any], content: bytes, threads: int) -> Network:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.enable_cpu_mem_arena = False
-    session: Any = onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
-    i, j, k = entry["shape"]
-    x, y, z = entry["offset_mm"]
-    return Network(session, (i, j, k), entry["spacing_mm"], (x, y, z), tuple(entry["classes"]))

@@ -23,7 +23,7 @@ PAIRED: Final = (
     "amygdala",
 )
 MIDLINE: Final = ("third_ventricle", "fourth_ventricle", "brainstem")
-DEEP: Final = ("thalamus", "caudate", "putamen", "pallidum")
+LEAST_POINTS: Final = 8
 LEAST_MM3: Final = 200.0
 """A structure with less soft volume than this has no usable centroid."""
 
@@ -39,14 +39,6 @@ class MidPlane:
         """Signed distance (mm) of points (3, ...); positive on the right."""
         distance: NDArray[np.float64] = np.tensordot(self.normal, points_mm, axes=1)
         return distance - self.offset_mm
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Centroids (RAS+ mm) by name, paired ones with ``_left`` and ``_right``."""
-
-    plane: MidPlane
-    centroids_mm: dict[str, NDArray[np.float64]]
 
 
 def centroid(weight: NDArray[np.floating], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,8 +86,11 @@ def layout(
     points_mm: NDArray[np.float64],
     start_mm: NDArray[np.float64],
     cell_mm3: float,
-) -> Layout:
-    """Mid-plane and centroids of soft structures on one grid."""
+) -> dict[str, NDArray[np.float64]]:
+    """Centroids (RAS+ mm) of soft structures, paired ones with ``_left`` and ``_right``.
+
+    Left and right are told apart by the mid-plane; what is smaller than `LEAST_MM3` is left out.
+    """
     plane = mid_plane(soft, points_mm, start_mm)
     side = plane.side(points_mm)
     found: dict[str, NDArray[np.float64]] = {}
@@ -107,45 +102,74 @@ def layout(
     for name in MIDLINE:
         if float(soft[name].sum()) * cell_mm3 >= LEAST_MM3:
             found[name] = centroid(soft[name], points_mm)
-    return Layout(plane, found)
-
-
-def deep_centre(soft: dict[str, NDArray[np.float32]], points_mm: NDArray[np.float64]
-                ) -> NDArray[np.float64]:  # fmt: skip
-    """Centroid of the deep grey nuclei of both sides, each side weighing the same."""
-    weight = np.sum([soft[name] for name in DEEP], axis=0)
-    return centroid(weight, points_mm)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """Affine from a reference arrangement to this head.
+class Frame:
+    """A head's own coordinates: those of the mean head, x = 0 on the mid-plane.
 
-    `residual_mm` is the median distance left over, `volume_ratio` the determinant,
-    `points` the number of structures used.
+    Parameters
+    ----------
+    ras_from_frame
+        float64 (4, 4): a rotation, one scale for all axes and a shift (mm to mm).
+    residual_mm
+        Median distance between the structures and their places in the mean head.
+    points
+        Structures used.
     """
 
+    ras_from_frame: NDArray[np.float64]
     residual_mm: float
-    volume_ratio: float
     points: int
 
+    @property
+    def found(self) -> bool:
+        """Whether there were enough structures to fit."""
+        return self.points >= LEAST_POINTS
 
-def fit_reference(
+    @property
+    def scale(self) -> float:
+        """Size of this head, 1 for the mean one."""
+        return float(np.cbrt(np.linalg.det(self.ras_from_frame[:3, :3])))
+
+
+def similarity(
+    source: NDArray[np.float64], target: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Least squares rotation, scale and shift between point sets (n, 3), as a (4, 4) matrix.
+
+    Umeyama, IEEE Trans Pattern Anal 13:376 (1991), with weights.
+    """
+    share = weight / weight.sum()
+    source_mean, target_mean = share @ source, share @ target
+    a, b = source - source_mean, target - target_mean
+    u, singular, vt = np.linalg.svd((share[:, None] * b).T @ a)
+    handed = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * handed) @ vt
+    scale = float(singular @ handed / (share @ (a * a).sum(1)))
+    matrix = np.eye(4)
+    matrix[:3, :3] = scale * rotation
+    matrix[:3, 3] = target_mean - scale * rotation @ source_mean
+    return matrix
+
+
+def frame_of(
     centroids_mm: dict[str, NDArray[np.float64]], reference_mm: dict[str, list[float]]
-) -> Fit:
-    """Least squares affine, re-weighted ten times by 1 / (1 + (residual / 3 mm)^2) (Cauchy)."""
+) -> Frame:
+    """Fit the mean head to this one, outliers weighing less.
+
+    Re-weighted ten times by 1 / (1 + (residual / 3 mm)^2) (Cauchy).
+    """
     names = sorted(set(centroids_mm) & set(reference_mm))
-    if len(names) < 8:
-        return Fit(float("inf"), 0.0, len(names))
-    source = np.array([[*reference_mm[name], 1.0] for name in names])
+    if len(names) < LEAST_POINTS:
+        return Frame(np.eye(4), float("inf"), len(names))
+    source = np.array([reference_mm[name] for name in names])
     target = np.array([centroids_mm[name] for name in names])
     weight = np.ones(len(names))
-    solution = np.zeros((4, 3))
-    residual = np.zeros(len(names))
+    matrix, residual = np.eye(4), np.zeros(len(names))
     for _ in range(10):
-        root = np.sqrt(weight)[:, None]
-        solution = np.linalg.lstsq(source * root, target * root, rcond=None)[0]
-        residual = np.linalg.norm(source @ solution - target, axis=1)
+        matrix = similarity(source, target, weight)
+        residual = np.linalg.norm(source @ matrix[:3, :3].T + matrix[:3, 3] - target, axis=1)
         weight = 1.0 / (1.0 + (residual / 3.0) ** 2)
-    ratio = float(np.linalg.det(solution[:3].T))
-    return Fit(float(np.median(residual)), ratio, len(names))
+    return Frame(matrix, float(np.median(residual)), len(names))

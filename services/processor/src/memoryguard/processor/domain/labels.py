@@ -17,7 +17,12 @@ LEFT_RIGHT: Final[dict[str, tuple[int, int]]] = {
     "pallidum": (13, 52),
     "hippocampus": (17, 53),
     "amygdala": (18, 54),
+    "accumbens": (26, 58),
     "ventral": (28, 60),
+    "inferior_lateral_ventricle": (5, 44),
+    # What the tissue network calls so and the deep one leaves over:
+    "ventricle": (4, 43),
+    "deep_grey": (28, 60),
 }
 MIDLINE: Final[dict[str, int]] = {
     "third_ventricle": 14,
@@ -27,8 +32,8 @@ MIDLINE: Final[dict[str, int]] = {
 }
 NAMES: Final[dict[int, str]] = {
     **{number: name for name, number in MIDLINE.items()},
-    **{pair[0]: f"{name}_left" for name, pair in LEFT_RIGHT.items()},
-    **{pair[1]: f"{name}_right" for name, pair in LEFT_RIGHT.items()},
+    **{pair[0]: f"{name}_left" for name, pair in reversed(LEFT_RIGHT.items())},
+    **{pair[1]: f"{name}_right" for name, pair in reversed(LEFT_RIGHT.items())},
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.common.vocabulary import THICKNESS, VOLUMES
+from memoryguard.processor.domain.image import Grid
 
 Verdict = Literal["accepted", "warned", "refused"]
 
@@ -26,11 +27,14 @@ class Measured:
         One standard deviation of our error in the same unit; None when unknown.
     reason
         Code of why `value` is None; None when there is a value.
+    confidence
+        0..1: how sure the engine is of the structure; None where it says nothing.
     """
 
     value: float | None
     error_sd: float | None = None
     reason: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ class Measurement:
 
     `volumes_mm3` has every key of `VOLUMES` and `thickness_mm` of `THICKNESS`. `labels`
     (int16, FreeSurfer numbers) lies on the input's grid and is None when refused.
-    `seconds` holds wall time by stage.
+    `seconds` holds wall time by stage. `surfaces` holds the probability (float32, 0..1) of
+    every structure that is to be seen as a surface, `brain` that of brain with its ventricles,
+    without the fluid around it; each with the grid it lies on, None when not to be shown.
     """
 
     quality: Quality
@@ -63,6 +69,8 @@ class Measurement:
     thickness_mm: dict[str, Measured]
     labels: NDArray[np.int16] | None
     seconds: dict[str, float]
+    surfaces: dict[str, tuple[NDArray[np.float32], Grid]] | None = None
+    brain: tuple[NDArray[np.float32], Grid] | None = None
 
 
 def nothing(reason: str) -> tuple[dict[str, Measured], dict[str, Measured]]:

@@ -1,30 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is this a T1 head that we can measure? Checks before and after the networks."""
+"""Is this a T1 head that we can measure? Evidence first, then a verdict over it.
+
+No single number decides: geometry and grey values, how the structures lie, how sure the networks
+are, whether the stages and overlapping looks agree, whether white matter is brighter than grey and
+grey brighter than fluid, whether the field of view holds the whole brain, and whether the volumes
+are those of a human.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.processor.domain.anatomy import Fit
-from memoryguard.processor.domain.drawing import Soft
-from memoryguard.processor.domain.image import Image
+from memoryguard.processor.domain.head import Part, inside_of
+from memoryguard.processor.domain.image import Grid, Image, sample_field
+from memoryguard.processor.domain.locating import NOT_BRAIN, Located
 from memoryguard.processor.domain.measurement import Quality, Reason
+from memoryguard.processor.domain.volumes import BRAIN, raw_volumes
 
 WARN_SPACING_MM: Final = 1.5
 REFUSE_SPACING_MM: Final = 3.1
 LEAST_EXTENT_MM: Final = 110.0
 """Shortest side of a field of view that can hold a brain (adult brains are >= 120 mm)."""
-LEAST_LIT_HEAD: Final = 0.5
-"""Where less than this share of the head is lit, it was cut away.
-
-Seen so far: whole heads .86-.97, stripped ones .10-.25.
-"""
 LEAST_LEVELS: Final = 24
 """Fewer grey levels than this are a mask, a phantom or a label map."""
+
+REASONS: Final[dict[str, tuple[str, str]]] = {
+    "residual_mm": ("anatomy_implausible", "The structures do not lie as in a head."),
+    "scale": ("size_implausible", "The head's size is outside the human range."),
+    "head_uncertainty": ("head_not_recognised", "The network does not recognise a T1 head."),
+    "white_over_grey": (
+        "not_t1_contrast",
+        "White matter is not brighter than grey matter: this is no T1-weighted image.",
+    ),
+    "grey_over_fluid": (
+        "not_t1_contrast",
+        "Grey matter is not brighter than fluid: this is no T1-weighted image.",
+    ),
+    "hippocampus_left": ("hippocampus_left_not_found", "The left hippocampus is not clear."),
+    "hippocampus_right": ("hippocampus_right_not_found", "The right hippocampus is not clear."),
+    "hippocampus_pieces": ("hippocampus_in_pieces", "A hippocampus is in several pieces."),
+    "structures": ("structures_not_found", "The deep structures are not clear."),
+    "tissue": ("tissue_not_clear", "White and grey matter are not clear."),
+    "stage_agreement": ("stages_disagree", "The coarse and the fine look see different brains."),
+    "look_difference": ("looks_disagree", "Overlapping looks at the brain do not agree."),
+    "cut_share": ("brain_cut_off", "The field of view does not hold the whole brain."),
+    "brain_mm3": ("size_implausible", "The brain's volume is outside the human range."),
+    "hippocampus_mm3": ("size_implausible", "A hippocampus is outside the human range."),
+    "lit_head": (
+        "skull_stripped",
+        "There is no head around the brain; the intracranial volume is inferred.",
+    ),
+}
+"""What each kind of evidence says when it is out of bounds: code and sentence."""
 
 
 @dataclass(slots=True)
@@ -35,8 +67,9 @@ class Findings:
     warned: list[Reason] = field(default_factory=list[Reason])
 
     def refuse(self, code: str, message: str) -> None:
-        """Note a reason to refuse."""
-        self.refused.append(Reason(code, message))
+        """Note a reason to refuse, once."""
+        if all(reason.code != code for reason in self.refused):
+            self.refused.append(Reason(code, message))
 
     def warn(self, code: str, message: str) -> None:
         """Note a reason to warn."""
@@ -51,46 +84,67 @@ class Findings:
         return Quality("accepted")
 
 
-@dataclass(frozen=True, slots=True)
-class Certainty:
-    """How sure a network is of one structure.
-
-    `uncertainty` is sum p(1-p) / sum p, `confidence` the mean p where p > 0.5,
-    `largest_share` the share of the mask in its largest connected part.
-    """
-
-    uncertainty: float
-    confidence: float
-    largest_share: float
+Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Limits, measured with the shipped weights (see MODEL_CARD.md) and stored beside them."""
+    """Bounds of every kind of evidence, measured with the shipped weights and stored beside them.
 
-    uncertainty: float
-    confidence: float
-    largest_share: float
+    What lies outside `refuse` refuses the scan, what lies outside `warn` warns.
+    """
+
+    refuse: Mapping[str, Range]
+    warn: Mapping[str, Range]
+
+    def judge(self, evidence: Mapping[str, float], findings: Findings) -> None:
+        """Compare evidence with its bounds; NaN is out of any."""
+        for name, value in evidence.items():
+            code, message = REASONS[name]
+            if name in self.refuse and not _within(value, self.refuse[name]):
+                findings.refuse(code, message)
+            elif name in self.warn and not _within(value, self.warn[name]):
+                findings.warn(code, message)
+
+
+def _within(value: float, bounds: Range) -> bool:
+    low, high = bounds
+    return (low is None or value >= low) and (high is None or value <= high) and value == value
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedEvidence:
+    """What finding the head says (see `REASONS`)."""
+
     residual_mm: float
-    volume_ratio: tuple[float, float]
-    brain_mm3: tuple[float, float]
+    scale: float
     head_uncertainty: float
 
 
-def certainty(probability: NDArray[np.float32]) -> Certainty:
-    """Judge one soft structure (values 0..1, any 3-D grid)."""
-    from scipy import ndimage
+@dataclass(frozen=True, slots=True)
+class ReadEvidence:
+    """What reading the head says (see `REASONS`).
 
-    total = float(probability.sum())
-    mask = probability > 0.5
-    inside = int(mask.sum())
-    if total <= 0.0 or inside == 0:
-        return Certainty(1.0, 0.0, 0.0)
-    labelled: Any = ndimage.label(mask)
-    parts = labelled[0]
-    largest = int(np.bincount(parts[mask]).max())
-    spread = float((probability * (1.0 - probability)).sum()) / total
-    return Certainty(spread, float(probability[mask].mean()), largest / inside)
+    `white_over_grey` and `grey_over_fluid` are differences of means over the larger of both
+    standard deviations; `hippocampus_left`, `hippocampus_right`, `structures` and `tissue` mean
+    probabilities where they are over 0.5 (of the structures the least sure one);
+    `stage_agreement` a soft Dice, `look_difference` a mean absolute difference of probabilities;
+    `cut_share` the share of the brain outside the field of view.
+    """
+
+    white_over_grey: float
+    grey_over_fluid: float
+    hippocampus_left: float
+    hippocampus_right: float
+    hippocampus_pieces: float
+    structures: float
+    tissue: float
+    stage_agreement: float
+    look_difference: float
+    cut_share: float
+    brain_mm3: float
+    hippocampus_mm3: float
+    lit_head: float
 
 
 def check_geometry(image: Image, findings: Findings) -> None:
@@ -134,54 +188,135 @@ def check_intensities(image: Image, findings: Findings) -> None:
         findings.refuse("too_few_grey_levels", "The volume has too few grey levels for an image.")
 
 
-def check_structure(name: str, sure: Certainty, guards: Guards, findings: Findings) -> None:
-    """Refuse a scan in which a hippocampus was not clearly found."""
-    if sure.uncertainty > guards.uncertainty or sure.confidence < guards.confidence:
-        findings.refuse(
-            f"{name}_not_found", "The network is not sure of a hippocampus: no T1 head, or damaged."
+def located_evidence(located: Located) -> dict[str, float]:
+    """Return `LocatedEvidence` by name."""
+    unsure = float((1.0 - located.whole.probability.max(axis=0)).mean())
+    frame = located.frame
+    return asdict(LocatedEvidence(frame.residual_mm, frame.scale, unsure))
+
+
+def read_evidence(
+    image: Image,
+    located: Located,
+    lattice: Grid,
+    voxels: NDArray[np.float32],
+    parts: dict[str, Part],
+    look_difference: float,
+) -> dict[str, float]:
+    """Return `ReadEvidence` by name.
+
+    Parameters
+    ----------
+    image
+        The scan.
+    located
+        Where its head is.
+    lattice, voxels, parts
+        The head's lattice, the image and the structures there.
+    look_difference
+        Between overlapping boxes.
+    """
+    volumes = raw_volumes(parts, lattice.voxel_volume_mm3)
+    sure = {name: certainty(part.probability) for name, part in parts.items()}
+    hippocampi = (sure["hippocampus_left"], sure["hippocampus_right"])
+    sides = ("left", "right")
+    deep = [sure[f"{n}_{s}"][0] for n in ("thalamus", "putamen", "caudate") for s in sides]
+    tissue = [sure[f"{n}_{s}"][0] for n in ("white", "cortex") for s in sides]
+    brain = sum(parts[name].probability for name in BRAIN if parts[name].box == parts["csf"].box)
+    white, grey = (parts[f"{n}_left"].probability + parts[f"{n}_right"].probability
+                   for n in ("white", "cortex"))  # fmt: skip
+    box = parts["csf"].box
+    seen = voxels[box]
+    contrasts = (
+        _contrast(seen, white, grey),
+        _contrast(seen, grey, _fluid(parts, box)),
+    )
+    grid = parts["csf"].grid(lattice)
+    assert isinstance(brain, np.ndarray)  # noqa: S101  # a sum of arrays, and there are some
+    return asdict(
+        ReadEvidence(
+            white_over_grey=contrasts[0],
+            grey_over_fluid=contrasts[1],
+            hippocampus_left=hippocampi[0][0],
+            hippocampus_right=hippocampi[1][0],
+            hippocampus_pieces=min(hippocampi[0][1], hippocampi[1][1]),
+            structures=min(deep),
+            tissue=min(tissue),
+            stage_agreement=_agreement(located, brain, grid),
+            look_difference=look_difference,
+            cut_share=_cut_share(image, brain, grid),
+            brain_mm3=volumes["total_brain"],
+            hippocampus_mm3=min(volumes["hippocampus_left"], volumes["hippocampus_right"]),
+            lit_head=lit_head(located),
         )
-    elif sure.largest_share < guards.largest_share:
-        findings.refuse(f"{name}_in_pieces", "What looks like a hippocampus is in several pieces.")
+    )
 
 
-def check_whole(whole: Soft, fit: Fit, guards: Guards, findings: Findings) -> None:
-    """Refuse what has no brain in it, or one of impossible shape."""
-    names = [name for name in whole.names if name not in ("background", "head")]
-    inside_mm3 = whole.volume_mm3(*names)
-    low, high = guards.brain_mm3
-    if not low <= inside_mm3 <= high:
-        findings.refuse("no_brain", "No brain of a plausible size was found.")
-        return
-    if fit.residual_mm > guards.residual_mm:
-        findings.refuse("anatomy_implausible", "The structures do not lie as in a head.")
-    small, large = guards.volume_ratio
-    if not small <= fit.volume_ratio <= large:
-        findings.refuse("size_implausible", "The head's size is outside the human range.")
-    total = whole.probability.max(axis=0)
-    sure = float((1.0 - total).mean())
-    if sure > guards.head_uncertainty:
-        findings.refuse("head_not_recognised", "The network does not recognise a T1 head.")
+def certainty(probability: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean probability where it is over 0.5, and the share of those in the largest part."""
+    from scipy import ndimage
+
+    mask = probability > 0.5
+    inside = int(mask.sum())
+    if inside == 0:
+        return 0.0, 0.0
+    labelled: Any = ndimage.label(mask)
+    largest = int(np.bincount(labelled[0][mask]).max())
+    return float(probability[mask].mean(dtype=np.float64)), largest / inside
 
 
-def lit_head(whole: Soft, intensity: NDArray[np.float32]) -> float:
+def _fluid(parts: dict[str, Part], box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+    """Probability of ventricular fluid over the range of the tissues."""
+    fluid = np.zeros([s.stop - s.start for s in box], np.float32)
+    for name in ("lateral_ventricle_left", "lateral_ventricle_right"):
+        fluid[inside_of(parts[name].box, box)] += parts[name].probability
+    return fluid
+
+
+def _contrast(
+    seen: NDArray[np.float32], bright: NDArray[np.float32], dark: NDArray[np.float32]
+) -> float:
+    """Difference of means over the larger standard deviation, where each is nearly certain."""
+    a, b = seen[bright > 0.9], seen[dark > 0.9]
+    if a.size < 100 or b.size < 100:
+        return float("nan")
+    return float((a.mean() - b.mean()) / max(float(a.std()), float(b.std()), 1e-6))
+
+
+def _agreement(located: Located, brain: NDArray[np.float32], grid: Grid) -> float:
+    """Soft Dice of the brain at 3 mm and at 1 mm (without ventricles' difference: both whole)."""
+    from scipy import ndimage
+
+    coarse = located.whole.without(*NOT_BRAIN)
+    smooth: Any = ndimage.uniform_filter(brain, 3)
+    fine = sample_field(smooth, grid.ras_from_ijk, located.whole.grid)
+    both = float(np.minimum(coarse, fine).sum(dtype=np.float64))
+    return 2 * both / max(float(coarse.sum(dtype=np.float64) + fine.sum(dtype=np.float64)), 1e-6)
+
+
+def _cut_share(image: Image, brain: NDArray[np.float32], grid: Grid) -> float:
+    """Share of the brain that lies outside the image."""
+    ijk_from_grid = np.linalg.inv(image.ras_from_ijk) @ grid.ras_from_ijk
+    at = np.nonzero(brain > 0.5)
+    if at[0].size == 0:
+        return 1.0
+    points = np.stack(at)[:, ::50]
+    index = ijk_from_grid[:3, :3] @ points + ijk_from_grid[:3, 3:]
+    last = np.array(image.voxels.shape)[:, None] - 1
+    return float(((index < 0) | (index > last)).any(0).mean())
+
+
+def lit_head(located: Located) -> float:
     """Share of the head around the brain that is not black.
 
-    `intensity` lies on the grid of `whole`; black is under a tenth of the brain's mean. The
-    network names the head's place even where it was cut away, so its volume says nothing.
+    Black is under a tenth of the brain's mean. The network names the head's place even where it
+    was cut away, so its volume says nothing.
     """
-    outside = whole.of("head") > 0.5
-    inside = whole.of("white") > 0.5
+    outside = located.whole.of("head") > 0.5
+    inside = located.whole.of("white") > 0.5
     if not outside.any() or not inside.any():
         return 0.0
+    intensity = located.intensity
     dark = float(np.percentile(intensity, 1.0))
     level = dark + 0.1 * (float(intensity[inside].mean()) - dark)
     return float((intensity[outside] > level).mean())
-
-
-def check_stripped(lit: float, findings: Findings) -> None:
-    """Warn when there is no head around the brain: the intracranial volume is then inferred."""
-    if lit < LEAST_LIT_HEAD:
-        findings.warn(
-            "skull_stripped",
-            "There is no head around the brain; the intracranial volume is inferred.",
-        )
