@@ -54,7 +54,15 @@ def constant(archive: bytes, threads: int) -> Extract:
     volumes = {name: Quantity(value=v, error_sd=v * 0.02) for name, v in VOLUMES_MM3.items()}
     thickness = {"cortex_mean": Quantity(value=None, reason="not_measured_by_engine")}
     return Extract(
-        ENGINE, Quality(verdict="accepted"), volumes, thickness, b"labels", b"png", {"stub": 0.0}
+        engine=ENGINE,
+        quality=Quality(verdict="accepted"),
+        volumes_mm3=volumes,
+        thickness_mm=thickness,
+        labels_nifti=b"labels",
+        picture_png=b"png",
+        meshes_glb=None,
+        stripped_nifti=None,
+        seconds={"stub": 0.0},
     )
 
 

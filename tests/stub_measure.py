@@ -6,7 +6,7 @@ from __future__ import annotations
 from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
 from memoryguard.processor.extract import Extract
 
-ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
+ENGINE = Engine(name="headframe", version="stub", weights_sha256="0" * 64)
 VOLUMES_MM3 = {
     "hippocampus_left": 3000.0,
     "hippocampus_right": 3100.0,
@@ -22,11 +22,29 @@ def constant(archive: bytes, threads: int) -> Extract:
     volumes["total_brain"] = Quantity(value=None, reason="not_measured_by_engine")
     thickness = {"cortex_mean": Quantity(value=None, reason="not_measured_by_engine")}
     return Extract(
-        ENGINE, Quality(verdict="accepted"), volumes, thickness, b"labels", b"png", {"stub": 0.0}
+        engine=ENGINE,
+        quality=Quality(verdict="accepted"),
+        volumes_mm3=volumes,
+        thickness_mm=thickness,
+        labels_nifti=b"labels",
+        picture_png=b"png",
+        meshes_glb=b"glb",
+        stripped_nifti=b"brain",
+        seconds={"stub": 0.0},
     )
 
 
 def refuse(archive: bytes, threads: int) -> Extract:
     """Refuse every archive."""
     reason = Reason(code="not_a_head", message="this is not a head")
-    return Extract(ENGINE, Quality(verdict="refused", reasons=(reason,)), {}, {}, None, None, {})
+    return Extract(
+        engine=ENGINE,
+        quality=Quality(verdict="refused", reasons=(reason,)),
+        volumes_mm3={},
+        thickness_mm={},
+        labels_nifti=None,
+        picture_png=None,
+        meshes_glb=None,
+        stripped_nifti=None,
+        seconds={},
+    )

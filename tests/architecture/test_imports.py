@@ -21,7 +21,10 @@ PURE = {
     "typing", "uuid", "memoryguard.common.errors", "memoryguard.common.vocabulary", "numpy",
     "scipy",
 }  # fmt: skip
-PURE_IN = {"audit": {"cryptography"}}  # signatures of checkpoints
+PURE_IN = {
+    "audit": {"cryptography"},  # signatures of checkpoints
+    "processor": {"fast_simplification", "skimage"},  # geometry of surfaces
+}
 
 READS_ENVIRONMENT = {
     "libs/cli/src/memoryguard/cli/up.py": "gives its home's settings to the services it mounts",

@@ -22,7 +22,7 @@ START = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EPOCH = "00000000-0000-4000-8000-000000000001"
 
-ENGINE = e.Engine(name="baseline", version="0.1.0", weights_sha256="ab" * 32)
+ENGINE = e.Engine(name="headframe", version="0.1.0", weights_sha256="ab" * 32)
 MODEL = e.Engine(name="risk-moca", version="0.1.0", weights_sha256="cd" * 32)
 PERSON = e.Person(age_years=72.0, sex="F")
 ACQUISITION = e.Acquisition(
@@ -38,7 +38,7 @@ WARNED = e.Quality(
 )
 NOT_A_HEAD = e.Reason(code="not_a_head", message="this is not a T1-weighted image of a head")
 VOLUMES_MM3 = {
-    "hippocampus_left": e.Quantity(value=2900.0, error_sd=90.0),
+    "hippocampus_left": e.Quantity(value=2900.0, error_sd=90.0, confidence=0.97),
     "hippocampus_right": e.Quantity(value=3000.0, error_sd=90.0),
     "hippocampus_total": e.Quantity(value=5900.0, error_sd=130.0),
     "intracranial": e.Quantity(value=1_400_000.0, error_sd=14_000.0),
@@ -79,7 +79,7 @@ CHANGE = e.Change(
 
 
 def _objects(name: str) -> e.ObjectRef:
-    uri = f"derived/{SUBJECT}/{SCAN}/baseline-abababababababab/{name}"
+    uri = f"derived/{SUBJECT}/{SCAN}/headframe-abababababababab/{name}"
     return e.ObjectRef(uri=uri, sha256="ef" * 32, bytes=123_456)
 
 
@@ -122,6 +122,8 @@ MEASUREMENT: tuple[Fact, ...] = (
         thickness_mm=THICKNESS_MM,
         labels=_objects("labels.nii.gz"),
         picture=_objects("picture.png"),
+        meshes=_objects("structures.glb"),
+        stripped=_objects("brain.nii.gz"),
         person=PERSON,
         acquisition=ACQUISITION,
         seconds=SECONDS,

@@ -25,9 +25,9 @@ class Probabilities(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, box: torch.Tensor, centre_mm: torch.Tensor) -> torch.Tensor:
-        """Box (1, 1, i, j, k) at a place -> probabilities (1, classes, i, j, k)."""
-        return torch.softmax(self.net(box, centre_mm), 1)
+    def forward(self, box: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """Box (1, 1, i, j, k) at a place (1,) -> probabilities (1, classes, i, j, k)."""
+        return torch.softmax(self.net(box, place), 1)
 
 
 def sided(plan: Plan) -> list[str]:
@@ -46,17 +46,17 @@ def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
     net.load_state_dict(state["mean"])
     model = Probabilities(net).eval()
     box = torch.rand(1, 1, *plan.shape)
-    centre = torch.tensor(plan.centres_mm[0]).reshape(1, 3, 1, 1, 1)
+    place = torch.tensor([0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (box, centre), out, input_names=["box", "centre_mm"],
+            model, (box, place), out, input_names=["box", "place"],
             output_names=["probability"], opset_version=17, dynamo=False,
         )  # fmt: skip
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = model(box, centre).numpy()
-    fed = {"box": box.numpy(), "centre_mm": centre.numpy()}
+        expected = model(box, place).numpy()
+    fed = {"box": box.numpy(), "place": place.numpy()}
     difference = float(np.abs(session.run(None, fed)[0] - expected).max())
     print(name, "step", state["step"], "minutes", round(state["seconds"] / 60, 1),
           "MB", round(out.stat().st_size / 1e6, 2), "difference", difference)  # fmt: skip

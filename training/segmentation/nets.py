@@ -10,6 +10,9 @@ from torch import nn
 
 PLACE_MM = 50.0
 """Unit of the coordinate channels."""
+PRIOR_EVERY = 4
+"""Voxels of a box to one of its prior."""
+LEAST_PRIOR = 1e-3
 
 
 class Norm(nn.Module):
@@ -42,21 +45,28 @@ def block(inside: int, outside: int) -> nn.Sequential:
 
 
 class Net(nn.Module):
-    """Box (1, 1, i, j, k) and its centre (1, 3, 1, 1, 1) mm -> logits (1, classes, i, j, k).
+    """Box (1, 1, i, j, k) and which of its plan's places it is -> logits (1, classes, i, j, k).
 
-    The stem halves the grid by folding 2x2x2 voxels into channels, to which the frame's
-    coordinates are added; the head unfolds them again. `refine` > 0 adds a convolution at full
-    resolution that also sees the image.
+    The stem halves the grid by folding 2x2x2 voxels into channels; the head unfolds them again.
+    A plan with one side also gets the frame's coordinates, and its logits start from the logarithm
+    of how often each class lies there in the training heads (`prior`): the network learns what the
+    image adds to that. `refine` > 0 adds a convolution at full resolution that sees the image.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         channels, classes = plan.channels, len(plan.classes)
-        self.stem = nn.Conv3d(1, channels[0] - 3, 2, stride=2)
-        axes = [(torch.arange(n // 2) * 2.0 - (n / 2 - 1)) * plan.spacing_mm for n in plan.shape]
-        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
-        self.register_buffer("grid", grid, persistent=False)
-        self.down = nn.ModuleList(block(channels[max(i - 1, 0)], c) for i, c in enumerate(channels))
+        self.shape, self.placed = plan.shape, plan.one_side
+        self.stem = nn.Conv3d(1, channels[0] - 3 if self.placed else channels[0] // 2, 2, stride=2)
+        first = channels[0] if self.placed else channels[0] // 2
+        if self.placed:
+            self.register_buffer("grid", coordinates(plan), persistent=False)
+            small = [n // PRIOR_EVERY for n in plan.shape]
+            flat = torch.zeros(len(plan.centres_mm), classes, *small)
+            self.register_buffer("prior", flat)
+        self.down = nn.ModuleList(
+            block(channels[i - 1] if i else first, c) for i, c in enumerate(channels)
+        )
         self.squeeze = nn.ModuleList(
             nn.Conv3d(channels[i + 1], channels[i], 1) for i in range(len(channels) - 1)
         )
@@ -73,10 +83,11 @@ class Net(nn.Module):
             else None
         )
 
-    def forward(self, box: torch.Tensor, centre_mm: torch.Tensor) -> torch.Tensor:
-        """Box to logits."""
-        place = (self.grid + centre_mm) / PLACE_MM
-        x, kept = torch.cat([self.stem(box), place], 1), []
+    def forward(self, box: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """Box and index (1,) of its place to logits."""
+        x, kept = self.stem(box), []
+        if self.placed:
+            x = torch.cat([x, torch.index_select(self.grid, 0, place)], 1)
         for i, stage in enumerate(self.down):
             x = stage(F.max_pool3d(x, 2) if i else x)
             kept.append(x)
@@ -84,4 +95,17 @@ class Net(nn.Module):
             x = F.interpolate(self.squeeze[i](x), scale_factor=2.0, mode="nearest")
             x = self.up[i](torch.cat([kept[i], x], 1))
         x = self.unfold(x)
-        return x if self.refine is None else self.refine(torch.cat([x, box], 1))
+        if self.refine is not None:
+            x = self.refine(torch.cat([x, box], 1))
+        if self.placed:
+            prior = torch.index_select(self.prior, 0, place)
+            x = x + F.interpolate(prior, size=self.shape, mode="trilinear", align_corners=False)
+        return x
+
+
+def coordinates(plan: Plan) -> torch.Tensor:
+    """Frame coordinates (places, 3, i/2, j/2, k/2) in units of `PLACE_MM`."""
+    axes = [(torch.arange(n // 2) * 2.0 - (n / 2 - 1)) * plan.spacing_mm for n in plan.shape]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+    centres = torch.tensor(plan.centres_mm).reshape(-1, 3, 1, 1, 1)
+    return (grid + centres) / PLACE_MM

@@ -71,7 +71,7 @@ WHOLE = Plan(
     far_shift_mm=30.0,
     size=0.15,
     channels=(32, 64, 96),
-    refine=8,
+    refine=0,
     classes={
         "background": (0,),
         "head": HEAD,

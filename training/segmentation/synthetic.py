@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from label_maps import CSF, FIELD_MM, FIELDS, LABELS, SPINAL_FLUID
+from nets import LEAST_PRIOR, PRIOR_EVERY
 from plans import MIRROR, WHITE, Plan, both
 
 # Mean T1 intensity relative to white matter: our own round figures for an MPRAGE at 1.5-3 T.
@@ -84,13 +85,13 @@ def load_heads(folder: Path, numbers: list[str]) -> list[Head]:
 
 @dataclass
 class Drawn:
-    """One pair: image (1, 1, i, j, k), its box's centre (1, 3, 1, 1, 1) mm, and sub-voxel labels.
+    """One pair: image (1, 1, i, j, k), index (1,) of its box's place, and sub-voxel labels.
 
     `labels` (4, voxels) are compact indices at four points inside every voxel.
     """
 
     image: torch.Tensor
-    centre_mm: torch.Tensor
+    place: torch.Tensor
     labels: torch.Tensor
     mirrored: bool
 
@@ -265,7 +266,7 @@ class Generator:
         centre_mm = torch.tensor(self.plan.centres_mm[place])
         mirrored = self._coin(0.5) if self.plan.classes else False
         labels = self._labels(chosen, *self._points(chosen, centre_mm, mirrored))
-        return Drawn(self._image(labels), centre_mm.reshape(1, 3, 1, 1, 1), labels, mirrored)
+        return Drawn(self._image(labels), torch.tensor([place]), labels, mirrored)
 
     def target(self, drawn: Drawn) -> torch.Tensor:
         """Soft target (1, classes, i, j, k): shares of every voxel."""
@@ -275,6 +276,18 @@ class Generator:
         for layer in classes:
             target.scatter_add_(0, layer[None], share)
         return target.reshape(1, -1, *self.plan.shape)
+
+
+def prior_of(source: Generator, draws: int, seed: int) -> torch.Tensor:
+    """Logarithm of how often each class lies where: (places, classes, i/4, j/4, k/4)."""
+    shape = [n // PRIOR_EVERY for n in source.plan.shape]
+    places, classes = len(source.plan.centres_mm), len(source.plan.classes)
+    total, count = torch.zeros(places, classes, *shape), torch.zeros(places)
+    for n in range(draws):
+        drawn = source.draw(seed + n)
+        total[drawn.place] += F.avg_pool3d(source.target(drawn), PRIOR_EVERY)
+        count[drawn.place] += 1
+    return (total / count.clamp(min=1)[:, None, None, None, None] + LEAST_PRIOR).log()
 
 
 def normalise(image: torch.Tensor) -> torch.Tensor:

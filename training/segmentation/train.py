@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from label_maps import HELD_OUT
 from nets import Net
 from plans import PLANS
-from synthetic import Generator, load_heads
+from synthetic import Generator, load_heads, prior_of
 
-LEAST_VOXELS = 50
+PRIOR_DRAWS = 400
+LEAST_VOXELS = 20
 """A class with less than this in a box has no Dice term there: it would be mostly noise."""
 
 
@@ -34,7 +35,7 @@ def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def borrow(net: Net, checkpoint: Path) -> None:
     """Start from another network's tensors wherever name and shape agree."""
     own, other = net.state_dict(), torch.load(checkpoint)["mean"]
-    like = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape}
+    like = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape and k != "prior"}
     net.load_state_dict(own | like)
 
 
@@ -55,10 +56,12 @@ def main() -> None:
     numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in HELD_OUT)
     source = Generator(plan, load_heads(args.maps, numbers))
     net = Net(plan).to(memory_format=torch.channels_last_3d)
+    if net.placed:
+        net.prior.copy_(prior_of(source, PRIOR_DRAWS, args.seed * 10_000_000 - PRIOR_DRAWS))
     if args.start:
         borrow(net, args.start)
     mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    criterion = torch.compile(lambda box, centre, target: loss_of(net(box, centre), target))
+    criterion = torch.compile(lambda box, place, target: loss_of(net(box, place), target))
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, done, spent = args.out / f"{plan.name}.pt", 0, 0.0
@@ -75,7 +78,7 @@ def main() -> None:
             group["lr"] = rate
         drawn = source.draw(args.seed * 10_000_000 + step)
         box = drawn.image.contiguous(memory_format=torch.channels_last_3d)
-        loss = criterion(box, drawn.centre_mm, source.target(drawn))
+        loss = criterion(box, drawn.place, source.target(drawn))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)

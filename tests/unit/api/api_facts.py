@@ -13,7 +13,7 @@ SCAN = "0b6cf6a6-0000-4000-8000-000000000001"
 ANNA = "anna"
 START = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
 
-ENGINE = e.Engine(name="baseline", version="0.1.0", weights_sha256="ab" * 32)
+ENGINE = e.Engine(name="headframe", version="0.1.0", weights_sha256="ab" * 32)
 MODEL = e.Engine(name="risk", version="0.1.0", weights_sha256="cd" * 32)
 PERSON = e.Person(age_years=72.0, sex="F")
 MADE = e.Acquisition(acquired_on=date(2020, 2, 2), manufacturer="Maker", field_strength_t=3.0)

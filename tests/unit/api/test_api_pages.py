@@ -93,7 +93,7 @@ async def test_a_result_is_written_out(api: Api, client: Client) -> None:
         "−15.0 points",
         "APOE ε4 alleles (not reported)",
         "Ringing near the edge",
-        "baseline 0.1.0",
+        "headframe 0.1.0",
         "ab" * 32,
         "cd" * 32,
         "potvin_2016_2017",

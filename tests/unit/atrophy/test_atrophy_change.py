@@ -11,7 +11,7 @@ import pytest
 from memoryguard.atrophy.domain.change import DAYS_PER_YEAR, Change, Scan, change
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 
-ENGINE = Engine("baseline", "1")
+ENGINE = Engine("headframe", "1")
 
 
 def scan(years: float, engine: Engine = ENGINE, scanner: str | None = "A", **mm3: Any) -> Scan:
@@ -113,7 +113,7 @@ def test_other_engines_and_scanners_are_flagged() -> None:
     other = change(
         [
             scan(0, hippocampus_total=7000),
-            scan(1, Engine("baseline", "2"), "B", hippocampus_total=7000),
+            scan(1, Engine("headframe", "2"), "B", hippocampus_total=7000),
             scan(2, scanner=None, hippocampus_total=7000),
         ]
     )

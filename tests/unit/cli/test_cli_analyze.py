@@ -37,7 +37,7 @@ TYPICAL_MM3 = {
 class StillEngine:
     """An engine that gives a prepared answer: what is tested here is what becomes of it."""
 
-    name = "baseline"
+    name = "headframe"
     version = "test"
     weights_sha256 = "0" * 64
 

@@ -15,7 +15,7 @@ from memoryguard.cli.words import words
 
 DOCUMENT: dict[str, Any] = {
     "quality": {"verdict": "warned", "reasons": [{"code": "low_contrast", "message": "Too grey."}]},
-    "engine": {"name": "baseline", "version": "9.9", "weights_sha256": "ab"},
+    "engine": {"name": "headframe", "version": "9.9", "weights_sha256": "ab"},
     "person": {"age_years": 72.5, "sex": "F"},
     "volumes_mm3": {"hippocampus_total": 6010.0, "total_brain": 1_050_000.0, "white_matter": None},
     "thickness_mm": {"cortex_mean": 2.41},

@@ -151,7 +151,7 @@ class Engine:
             network.spacing_mm,
             network.centres_mm[0],
             network.classes,
-            lambda box: network.read(box, network.centres_mm[0]),
+            lambda box: network.read(box, 0),
         )
         with (clock or Clock()).stage("locate"):
             return locate(to_ras(image), eye, self._anatomy)

@@ -46,14 +46,16 @@ class Network:
     classes: tuple[str, ...]
     sided: tuple[str, ...]
 
-    def read(
-        self, box: NDArray[np.float32], centre_mm: tuple[float, float, float]
-    ) -> NDArray[np.float32]:
-        """Class probabilities (classes, i, j, k) of a box (i, j, k) of intensities."""
+    def read(self, box: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+        """Class probabilities (classes, i, j, k) of a box (i, j, k) of grey values.
+
+        `place` is the index of the box's centre among `centres_mm`.
+        """
         low, high = np.percentile(box, (1.0, 99.0))
         scaled = np.clip((box - low) / (high - low + 1e-6), 0.0, CLIP).astype(np.float32)
-        place = np.array(centre_mm, np.float32).reshape(1, 3, 1, 1, 1)
-        output = self.session.run(None, {"box": scaled[None, None], "centre_mm": place})[0]
+        fed = {"box": scaled[None, None], "place": np.array([place], np.int64)}
+        wanted = {taken.name for taken in self.session.get_inputs()}
+        output = self.session.run(None, {k: v for k, v in fed.items() if k in wanted})[0]
         return np.asarray(output[0], np.float32)
 
 

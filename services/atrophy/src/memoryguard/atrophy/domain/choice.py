@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which norm for which engine and region.
 
-`baseline` (and any engine whose labels follow FreeSurfer's protocol) learned from label maps in
+`headframe` (and any engine whose labels follow FreeSurfer's protocol) learned from label maps in
 FreeSurfer's numbering, and its pilot's hippocampi lay within 1 % of FreeSurfer's. Two packs come
 into question:
 
@@ -65,7 +65,7 @@ def _uncalibrated() -> dict[str, NormChoice]:
 
 
 CHOICES: dict[str, dict[str, NormChoice]] = {
-    "baseline": _uncalibrated(),
+    "headframe": _uncalibrated(),
     "freesurfer": {region: NormChoice(POTVIN, own_software=True) for region in _POTVIN_ONLY},
     "synthseg": {region: NormChoice(IXI, own_software=True) for region in _IXI_ONLY},
 }

@@ -25,7 +25,7 @@ BLEND_MM: Final = 8.0
 """Over this distance one box hands over to the next, and the left side to the right."""
 
 Box = tuple[slice, slice, slice]
-Read = Callable[[NDArray[np.float32], tuple[float, float, float]], NDArray[np.float32]]
+Read = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 
 def lattice(frame: Frame) -> Grid:
@@ -151,14 +151,14 @@ def both_sides(
         own = np.zeros(shape, np.float32)
         alone: dict[str, NDArray[np.float32]] = {}
         flip = slice(None, None, -1 if turned else 1)
-        for centre in look.centres_mm:
+        for place, centre in enumerate(look.centres_mm):
             box = box_at(centre, look.shape)
             here = inside_of(box, span)
             weight = _box_weight(look.shape)
             handed = weight * _left_weight(box)
             own[flip][here] += weight
             joint[flip][here] += handed
-            probability = read(view[box], centre)
+            probability = read(view[box], place)
             white, before = probability[watched].sum(0), seen[flip][here]
             again = np.isfinite(before)
             difference += float(np.abs(white - before)[again].sum(dtype=np.float64))

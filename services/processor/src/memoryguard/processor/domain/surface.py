@@ -28,6 +28,8 @@ LEAST_MM3: Final = 20.0
 """Less soft volume than this is no structure to be shown."""
 LEAST_LEVEL: Final = 0.1
 """A structure whose volume lies under a lower level is a haze without a surface."""
+LEAST_STEP: Final = 0.01
+"""Voxels closer to the level are moved away from it: by some hundredths of a voxel's width."""
 LEAST_PIECE: Final = 0.02
 """Pieces with a smaller share of the structure are specks, and left out."""
 
@@ -37,7 +39,6 @@ SHARES: Final = {
     "white": 20.0,
     "cerebellar_cortex": 7.0,
     "cerebellar_white": 4.0,
-    "cerebellum": 8.0,
     "lateral_ventricle": 4.5,
     "hippocampus": 4.0,
     "brainstem": 3.0,
@@ -150,13 +151,11 @@ def _blurred(
 
 
 def _level(field: NDArray[np.float32], cells: float) -> float:
-    """Value that `cells` of the field's voxels exceed."""
+    """Value that `cells` of the field's voxels exceed or reach."""
     inside = round(cells)
-    if not 0 < inside < field.size:
+    if not 0 < inside <= field.size:
         return 0.0
-    place = field.size - inside
-    around = np.partition(field, (place - 1, place), axis=None)[place - 1 : place + 1]
-    return float(around.mean())
+    return float(np.partition(field, field.size - inside, axis=None)[field.size - inside])
 
 
 def _without_specks(field: NDArray[np.float32], level: float) -> NDArray[np.float32]:
@@ -183,6 +182,9 @@ def _cut(
     """
     from skimage import measure
 
+    # A voxel at the very level would make triangles without area, which nothing can thin out.
+    close = np.abs(field - level) < LEAST_STEP
+    field = np.where(close, np.where(field >= level, level + LEAST_STEP, level - LEAST_STEP), field)
     march: Any = measure.marching_cubes
     ijk, triangles, _, _ = march(field, level, gradient_direction="ascent")
     points = ijk.astype(np.float64) @ ras_from_ijk[:3, :3].T + ras_from_ijk[:3, 3]
@@ -208,7 +210,7 @@ def _thinned(
                 points, triangles, target_count=goal, agg=EAGERNESS
             )
         mended = one_pair_per_edge(points, without_folds(triangles))
-        if len(mended[1]) <= most:
+        if len(mended[1]) <= most or goal < most // 2:
             return mended
         goal -= len(mended[1]) - most + 2
 
