@@ -11,11 +11,16 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from nets import Net
+from onnx import TensorProto, helper, numpy_helper
 from plans import MIRROR, PLANS, Plan
 from torch import nn
+
+LEAST_HALVED = 1000
+"""Smaller tensors (norms, biases) keep single precision."""
 
 
 class Probabilities(nn.Module):
@@ -39,6 +44,23 @@ def sided(plan: Plan) -> list[str]:
     ]
 
 
+def halve(path: Path) -> None:
+    """Store large weights in half precision; the file casts them back when it is loaded."""
+    model = onnx.load(path)
+    casts = []
+    for stored in model.graph.initializer:
+        values = numpy_helper.to_array(stored)
+        if values.dtype == np.float32 and values.size > LEAST_HALVED:
+            name = stored.name
+            stored.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
 def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
     """Export one network (running mean of its weights) and compare it with torch."""
     plan, state = PLANS[name], torch.load(checkpoint)
@@ -53,10 +75,11 @@ def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
             model, (box, place), out, input_names=["box", "place"],
             output_names=["probability"], opset_version=17, dynamo=False,
         )  # fmt: skip
+    halve(out)
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = model(box, place).numpy()
-    fed = {"box": box.numpy(), "place": place.numpy()}
+    fed = {"box": box.numpy()} | ({"place": place.numpy()} if plan.one_side else {})
     difference = float(np.abs(session.run(None, fed)[0] - expected).max())
     print(name, "step", state["step"], "minutes", round(state["seconds"] / 60, 1),
           "MB", round(out.stat().st_size / 1e6, 2), "difference", difference)  # fmt: skip

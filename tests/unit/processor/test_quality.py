@@ -3,35 +3,29 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 
 from memoryguard.common.vocabulary import VOLUMES
-from memoryguard.processor.domain.anatomy import Fit, MidPlane, fit_reference, mid_plane
-from memoryguard.processor.domain.drawing import Soft
+from memoryguard.processor.domain.anatomy import Frame
+from memoryguard.processor.domain.head import SHAPE, Part, lattice
 from memoryguard.processor.domain.image import Image, box
+from memoryguard.processor.domain.locating import Located, Soft
 from memoryguard.processor.domain.measurement import Measured
 from memoryguard.processor.domain.quality import (
-    Certainty,
+    REASONS,
     Findings,
     Guards,
     certainty,
     check_geometry,
     check_intensities,
-    check_structure,
-    check_whole,
+    lit_head,
+    read_evidence,
 )
-from memoryguard.processor.domain.volumes import Calibration, Line
-
-GUARDS = Guards(
-    uncertainty=0.24,
-    confidence=0.8,
-    largest_share=0.9,
-    residual_mm=6.0,
-    volume_ratio=(0.6, 1.7),
-    brain_mm3=(700_000.0, 2_400_000.0),
-    head_uncertainty=0.2,
-)
+from memoryguard.processor.domain.volumes import SUMS, Line, lines_from
 
 
 def image(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Image:
@@ -78,82 +72,100 @@ def test_flat_binary_and_broken_volumes_are_refused() -> None:
 def test_certainty_of_known_fields() -> None:
     sure = np.zeros((20, 20, 20), np.float32)
     sure[5:10, 5:10, 5:10] = 1.0
-    assert certainty(sure) == Certainty(0.0, 1.0, 1.0)
-    sure[15:20, 5:10, 5:10] = 1.0
-    assert certainty(sure).largest_share == 0.5
-    assert certainty(np.full((4, 4, 4), 0.75, np.float32)).uncertainty == pytest.approx(0.25)
-    assert certainty(np.zeros((4, 4, 4), np.float32)).confidence == 0.0
+    assert certainty(sure) == (1.0, 1.0)
+    sure[15:20, 5:10, 5:10] = 0.6
+    assert certainty(sure) == pytest.approx((0.8, 0.5))
+    assert certainty(np.full((4, 4, 4), 0.4, np.float32)) == (0.0, 0.0)
 
 
-def test_unsure_or_broken_hippocampi_are_refused() -> None:
-    for sure, refused in (
-        (Certainty(0.1, 0.95, 1.0), False),
-        (Certainty(0.3, 0.95, 1.0), True),
-        (Certainty(0.1, 0.6, 1.0), True),
-        (Certainty(0.1, 0.95, 0.5), True),
+def test_bounds_refuse_before_they_warn() -> None:
+    guards = Guards(
+        refuse={"residual_mm": (None, 6.0), "scale": (0.8, 1.25)},
+        warn={"residual_mm": (None, 4.0)},
+    )
+    for evidence, verdict in (
+        ({"residual_mm": 3.0, "scale": 1.0}, "accepted"),
+        ({"residual_mm": 5.0, "scale": 1.0}, "warned"),
+        ({"residual_mm": 7.0, "scale": 1.0}, "refused"),
+        ({"residual_mm": 3.0, "scale": 1.3}, "refused"),
+        ({"residual_mm": 3.0, "scale": 0.7}, "refused"),
+        ({"residual_mm": math.nan, "scale": 1.0}, "refused"),
     ):
         found = Findings()
-        check_structure("hippocampus_left", sure, GUARDS, found)
-        assert bool(found.refused) is refused
+        guards.judge(evidence, found)
+        assert found.verdict().verdict == verdict
 
 
-def test_whole_head_limits() -> None:
-    grid = box(np.zeros(3), (40, 40, 40), 3.0)
-    inside = (np.linalg.norm(grid.points(), axis=0) < 60).astype(np.float32)
-    whole = Soft(("background", "white"), np.stack([1 - inside, inside]), grid)
-    for fit, code in (
-        (Fit(2.0, 1.0, 20), None),
-        (Fit(9.0, 1.0, 20), "anatomy_implausible"),
-        (Fit(2.0, 3.0, 20), "size_implausible"),
-    ):
-        found = Findings()
-        check_whole(whole, fit, GUARDS, found)
-        assert codes(found) == (set() if code is None else {code})
-    empty = Soft(("background", "white"), np.stack([inside * 0 + 1, inside * 0]), grid)
+def test_one_reason_is_given_once() -> None:
+    guards = Guards({"scale": (0.8, 1.2), "brain_mm3": (1.0, 2.0)}, {})
     found = Findings()
-    check_whole(empty, Fit(2.0, 1.0, 20), GUARDS, found)
-    assert codes(found) == {"no_brain"}
+    guards.judge({"scale": 2.0, "brain_mm3": 3.0}, found)
+    assert [reason.code for reason in found.refused] == ["size_implausible"]
 
 
-def test_reference_fit_recovers_an_affine_and_shrugs_off_one_outlier() -> None:
-    rng = np.random.default_rng(4)
-    reference = {f"p{n}": rng.uniform(-60, 60, 3).tolist() for n in range(20)}
-    matrix = np.diag([1.1, 0.9, 1.05]) + 0.05 * rng.normal(size=(3, 3))
-    moved = {n: matrix @ np.array(p) + [3.0, 4.0, 5.0] for n, p in reference.items()}
-    moved["p7"] = moved["p7"] + 40.0
-    fit = fit_reference(moved, reference)
-    assert fit.residual_mm < 0.5
-    assert fit.volume_ratio == pytest.approx(float(np.linalg.det(matrix)), rel=0.02)
-    assert fit_reference({}, reference).residual_mm == float("inf")
+def located(head_level: float = 0.5) -> Located:
+    """A ball of white matter inside a ball of head, at 3 mm."""
+    grid = box(np.zeros(3), (64, 80, 64), 3.0)
+    away = np.linalg.norm(grid.points(), axis=0)
+    white = (away < 60).astype(np.float32)
+    head = ((away >= 60) & (away < 80)).astype(np.float32)
+    seen = white + head_level * head
+    soft = Soft(("background", "head", "white"), np.stack([1 - white - head, head, white]), grid)
+    return Located(soft, Frame(np.eye(4), 1.0, 20), seen.astype(np.float32))
 
 
-def test_mid_plane_of_a_turned_pair() -> None:
-    grid = box(np.zeros(3), (40, 40, 40), 3.0)
-    points = grid.points()
-    angle = 0.2
-    right = np.array([np.cos(angle), np.sin(angle), 0.0])
-    names = ("cortex", "white", "lateral_ventricle", "cerebellar_white", "cerebellar_cortex",
-             "thalamus", "caudate", "putamen", "pallidum", "hippocampus", "amygdala")  # fmt: skip
-    middle = np.array([5.0, 2.0, 1.0])
-    soft = {}
-    for n, name in enumerate(names):
-        away = right * (14 + n) + np.array([0, 0, n - 5.0])
-        soft[name] = sum(
-            np.exp(-np.sum((points - (middle + s)[:, None, None, None]) ** 2, 0) / 60)
-            for s in (away, away - 2 * right * (14 + n))
-        ).astype(np.float32)
-    plane = mid_plane(soft, points, np.zeros(3))
-    assert isinstance(plane, MidPlane)
-    assert float(plane.normal @ right) > 0.999
-    assert abs(float(plane.normal @ middle) - plane.offset_mm) < 0.3
+def test_a_head_that_was_cut_away_is_dark() -> None:
+    assert lit_head(located()) == 1.0
+    assert lit_head(located(0.0)) == 0.0
 
 
-def test_calibration_states_values_errors_and_reasons() -> None:
+def reading(grey: float = 60.0, white: float = 100.0) -> dict[str, Any]:
+    """A ball of white matter of 60 mm with a shell of grey and fluid, on the lattice."""
+    grid = lattice(Frame(np.eye(4), 1.0, 20))
+    away = np.linalg.norm(grid.points(), axis=0)
+    whole = (slice(0, SHAPE[0]), slice(0, SHAPE[1]), slice(0, SHAPE[2]))
+    nothing = Part(np.zeros(SHAPE, np.float32), whole)
+    parts = dict.fromkeys({name for names in SUMS.values() for name in names}, nothing)
+    fields = {
+        "lateral_ventricle_left": away < 10,
+        "white_left": (away >= 10) & (away < 55),
+        "cortex_left": (away >= 55) & (away < 60),
+        "csf": (away >= 60) & (away < 62),
+        "outside": away >= 62,
+    }
+    parts |= {name: Part(mask.astype(np.float32), whole) for name, mask in fields.items()}
+    rng = np.random.default_rng(2)
+    voxels = np.select([away < 10, away < 55, away < 60], [20.0, white, grey], 10.0)
+    voxels = (voxels + rng.normal(0, 4, SHAPE)).astype(np.float32)
+    return {"lattice": grid, "parts": parts, "voxels": voxels}
+
+
+def test_evidence_of_a_known_reading() -> None:
+    around = np.diag([1.0, 1.0, 1.0, 1.0])
+    around[:3, 3] = -90.0
+    image = Image(np.zeros((180, 180, 180), np.float32), around)
+    found = read_evidence(image, located(), **reading(), look_difference=0.01)
+    assert set(found) <= set(REASONS)
+    assert found["white_over_grey"] == pytest.approx(10, abs=1.5)
+    assert found["grey_over_fluid"] == pytest.approx(10, abs=1.5)
+    assert found["stage_agreement"] > 0.97
+    assert found["cut_share"] == 0.0
+    assert found["hippocampus_left"] == found["hippocampus_pieces"] == 0.0
+    reversed_ = read_evidence(image, located(), **reading(100, 60), look_difference=0.01)
+    assert reversed_["white_over_grey"] < 0
+    half = Image(np.zeros((90, 180, 180), np.float32), around)
+    assert read_evidence(half, located(), **reading(), look_difference=0.0)[
+        "cut_share"
+    ] == pytest.approx(0.5, abs=0.02)
+
+
+def test_lines_state_values_errors_and_reasons() -> None:
     line = Line(scale=2.0, offset_mm3=-10.0, error_share=0.03, error_mm3=4.0)
-    stated = line.state(55.0)
+    stated = line.state(55.0, 0.9)
     assert stated.value == 100.0
     assert stated.error_sd == pytest.approx(5.0)
+    assert stated.confidence == 0.9
     assert Line(reason="not_measured_by_engine").state(9.0) == Measured(
         None, None, "not_measured_by_engine"
     )
-    assert set(Calibration.from_dict({"volumes": {}}).lines) == set(VOLUMES)
+    assert set(lines_from({"volumes": {}})) == set(VOLUMES) == set(SUMS)
