@@ -25,6 +25,11 @@ def centroids(labels: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def opposite(name: str) -> str:
+    """The same structure on the other side."""
+    return name.replace("left", "*").replace("right", "left").replace("*", "right")
+
+
 def mean_head(heads: list[dict[str, np.ndarray]]) -> dict[str, list[float]]:
     """Mean of heads brought together by rotation, scale and shift (Procrustes), made symmetric.
 
@@ -32,10 +37,7 @@ def mean_head(heads: list[dict[str, np.ndarray]]) -> dict[str, list[float]]:
     structures.
     """
     names = list(heads[0])
-    twin = [
-        names.index(n.replace("left", "*").replace("right", "left").replace("*", "right"))
-        for n in names
-    ]
+    twin = [names.index(opposite(name)) for name in names]
     points = np.array([[head[name] for name in names] for head in heads])
     even = np.ones(len(names))
     mean = points.mean(0)

@@ -6,18 +6,23 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from label_maps import HELD_OUT
 from nets import Net
 from onnx import TensorProto, helper, numpy_helper
-from plans import MIRROR, PLANS, Plan
+from plans import MIRROR, PLANS, WHOLE, Plan
+from seen import as_seen
+from synthetic import Generator, load_heads
 from torch import nn
+
+ANATOMY_DRAWS = 150
 
 LEAST_HALVED = 1000
 """Smaller tensors (norms, biases) keep single precision."""
@@ -95,6 +100,17 @@ def write(name: str, checkpoint: Path, out: Path) -> dict[str, object]:
     }
 
 
+def seen_by(checkpoint: Path, maps: Path) -> dict[str, list[float]]:
+    """Where the whole-head network finds the structures of training heads."""
+    net = Net(WHOLE)
+    net.load_state_dict(torch.load(checkpoint)["mean"])
+    model = Probabilities(net).eval()
+    numbers = sorted(p.stem for p in maps.glob("*.npz") if p.stem not in HELD_OUT)
+    source = Generator(replace(WHOLE, far_shift_mm=0.0), load_heads(maps, numbers))
+    with torch.no_grad():
+        return as_seen(lambda box: model(box, torch.tensor([0])), source, ANATOMY_DRAWS, 5)
+
+
 def main() -> None:
     """Export every network and the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -106,7 +122,8 @@ def main() -> None:
     networks = {
         name: write(name, args.runs / f"{name}.pt", args.out / f"{name}.onnx") for name in PLANS
     }
-    shutil.copyfile(args.maps / "anatomy.json", args.out / "anatomy.json")
+    seen = seen_by(args.runs / "whole.pt", args.maps)
+    (args.out / "anatomy.json").write_text(json.dumps(seen, indent=1) + "\n")
     seal(args.out, networks, args.version)
 
 

@@ -60,7 +60,9 @@ class Net(nn.Module):
         self.stem = nn.Conv3d(1, channels[0] - 3 if self.placed else channels[0] // 2, 2, stride=2)
         first = channels[0] if self.placed else channels[0] // 2
         if self.placed:
+            centres = torch.tensor(plan.centres_mm).reshape(-1, 3, 1, 1, 1)
             self.register_buffer("grid", coordinates(plan), persistent=False)
+            self.register_buffer("centres", centres / PLACE_MM, persistent=False)
             small = [n // PRIOR_EVERY for n in plan.shape]
             flat = torch.zeros(len(plan.centres_mm), classes, *small)
             self.register_buffer("prior", flat)
@@ -87,7 +89,7 @@ class Net(nn.Module):
         """Box and index (1,) of its place to logits."""
         x, kept = self.stem(box), []
         if self.placed:
-            x = torch.cat([x, torch.index_select(self.grid, 0, place)], 1)
+            x = torch.cat([x, self.grid + torch.index_select(self.centres, 0, place)], 1)
         for i, stage in enumerate(self.down):
             x = stage(F.max_pool3d(x, 2) if i else x)
             kept.append(x)
@@ -104,8 +106,6 @@ class Net(nn.Module):
 
 
 def coordinates(plan: Plan) -> torch.Tensor:
-    """Frame coordinates (places, 3, i/2, j/2, k/2) in units of `PLACE_MM`."""
+    """Coordinates (1, 3, i/2, j/2, k/2) around a box's middle, in units of `PLACE_MM`."""
     axes = [(torch.arange(n // 2) * 2.0 - (n / 2 - 1)) * plan.spacing_mm for n in plan.shape]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
-    centres = torch.tensor(plan.centres_mm).reshape(-1, 3, 1, 1, 1)
-    return (grid + centres) / PLACE_MM
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None] / PLACE_MM

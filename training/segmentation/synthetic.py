@@ -87,11 +87,14 @@ def load_heads(folder: Path, numbers: list[str]) -> list[Head]:
 class Drawn:
     """One pair: image (1, 1, i, j, k), index (1,) of its box's place, and sub-voxel labels.
 
+    `frame_from_box` (3, 4) takes box coordinates (mm from its middle) to the head's frame.
+
     `labels` (4, voxels) are compact indices at four points inside every voxel.
     """
 
     image: torch.Tensor
     place: torch.Tensor
+    frame_from_box: torch.Tensor
     labels: torch.Tensor
     mirrored: bool
 
@@ -162,19 +165,22 @@ class Generator:
 
     def _points(
         self, head: Head, centre_mm: torch.Tensor, mirrored: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map coordinates (3, N) of the box's voxels, and the affine part (3, 3)."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Map coordinates (3, N) of the box's voxels, their affine part (3, 3), frame_from_box."""
         plan = self.plan
         reach = plan.far_shift_mm if plan.far_shift_mm and self._coin(0.3) else plan.shift_mm
         shift = self._u(-reach, reach, 3)
         sign = torch.tensor([-1.0 if mirrored else 1.0, 1.0, 1.0])
         turn, start = head.map_from_frame[:3, :3], head.map_from_frame[:3, 3]
-        matrix = (turn * sign) @ self._matrix()
-        origin = start[:, None] + matrix @ (centre_mm + shift)[:, None]
+        spread = sign[:, None] * self._matrix()
+        matrix = turn @ spread
+        middle = spread @ (centre_mm + shift)[:, None]
+        origin = start[:, None] + turn @ middle
         bend = self._bend(head, matrix @ self.half + origin)
         shape = [n // 2 for n in plan.shape]
         bend = F.interpolate(bend.reshape(1, 3, *shape), scale_factor=2.0, mode="trilinear")
-        return torch.addmm(origin, matrix, self.grid).add_(bend.reshape(3, -1)), matrix
+        points = torch.addmm(origin, matrix, self.grid).add_(bend.reshape(3, -1))
+        return points, matrix, torch.cat([spread, middle], 1)
 
     def _labels(self, head: Head, points: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
         """Compact labels (4, N) at four points inside every voxel."""
@@ -265,8 +271,10 @@ class Generator:
         place = int(torch.randint(len(self.plan.centres_mm), (1,), generator=self.rng))
         centre_mm = torch.tensor(self.plan.centres_mm[place])
         mirrored = self._coin(0.5) if self.plan.classes else False
-        labels = self._labels(chosen, *self._points(chosen, centre_mm, mirrored))
-        return Drawn(self._image(labels), torch.tensor([place]), labels, mirrored)
+        points, matrix, frame_from_box = self._points(chosen, centre_mm, mirrored)
+        labels = self._labels(chosen, points, matrix)
+        image = self._image(labels)
+        return Drawn(image, torch.tensor([place]), frame_from_box, labels, mirrored)
 
     def target(self, drawn: Drawn) -> torch.Tensor:
         """Soft target (1, classes, i, j, k): shares of every voxel."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processor: from a stored series to volumes, a label map and a picture, or a reasoned refusal."""
+"""Processor: from a stored series to volumes and what shows them, or a reasoned refusal."""

@@ -141,7 +141,15 @@ class Engine:
             name: Measured(None, None, "not_measured_by_engine")
             for name in ("cortex_left", "cortex_right", "cortex_mean")
         }
-        return Measurement(findings.verdict(), measured, thickness, labels, clock.seconds)
+        return Measurement(
+            quality=findings.verdict(),
+            volumes_mm3=measured,
+            thickness_mm=thickness,
+            labels=labels,
+            seconds=clock.seconds,
+            surfaces=solids(reading),
+            brain=whole_brain(reading),
+        )
 
     def locate(self, image: Image, clock: Clock | None = None) -> Located:
         """Find the head's frame without judging it."""
@@ -178,6 +186,34 @@ class Engine:
 def _both_sides(network: Network, voxels: NDArray[np.float32]) -> tuple[dict[str, Part], float]:
     look = Look(network.shape, network.centres_mm, network.classes, network.sided)
     return head.both_sides(look, network.read, voxels)
+
+
+def solids(reading: Reading) -> dict[str, tuple[NDArray[np.float32], Grid]]:
+    """Return what surfaces are made of: every structure, and each hemisphere filled.
+
+    The cortex is a sheet: its surface is that of everything it encloses; so is white matter's.
+    """
+    parts, lattice = reading.parts, reading.lattice
+    out = {
+        name: (part.probability, part.grid(lattice))
+        for name, part in parts.items()
+        if name not in ("outside", "csf", *LOOSE)
+    }
+    for side in ("left", "right"):
+        enclosed = [name for name in parts if name.endswith(f"_{side}")]
+        white = parts[f"white_{side}"]
+        grid = white.grid(lattice)
+        filled = head.added(parts, [n for n in enclosed if not n.startswith("cortex")], white.box)
+        out[f"white_{side}"] = (filled, grid)
+        out[f"cortex_{side}"] = (head.added(parts, enclosed, white.box), grid)
+    return out
+
+
+def whole_brain(reading: Reading) -> tuple[NDArray[np.float32], Grid]:
+    """Probability of brain with its ventricles, without the fluid around it."""
+    box = reading.parts["csf"].box
+    inside = head.added(reading.parts, (*volumes.BRAIN, *volumes.VENTRICLES), box)
+    return inside, reading.parts["csf"].grid(reading.lattice)
 
 
 def evidence_of(image: Image, reading: Reading) -> dict[str, float]:

@@ -10,17 +10,19 @@ from functools import lru_cache
 
 from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
 from memoryguard.common.errors import Rejected
+from memoryguard.processor import engine as segmentation
 from memoryguard.processor.domain.image import Image
 from memoryguard.processor.domain.measurement import Measured, Measurement
-from memoryguard.processor.engine import BaselineEngine
-from memoryguard.processor.labelmap import to_nifti
+from memoryguard.processor.domain.stripping import stripped
+from memoryguard.processor.labelmap import stripped_to_nifti, to_nifti
+from memoryguard.processor.meshes import meshes
 from memoryguard.processor.picture import draw
 from memoryguard.processor.series import read_series
 
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """What a scan gave. Label map and picture are absent when it was refused."""
+    """What a scan gave. The files are absent when it was refused, or nothing may be shown."""
 
     engine: Engine
     quality: Quality
@@ -28,13 +30,15 @@ class Extract:
     thickness_mm: dict[str, Quantity]
     labels_nifti: bytes | None
     picture_png: bytes | None
+    meshes_glb: bytes | None
+    stripped_nifti: bytes | None
     seconds: dict[str, float]
 
 
 @lru_cache(maxsize=1)
-def loaded_engine(threads: int) -> BaselineEngine:
+def loaded_engine(threads: int) -> segmentation.Engine:
     """Load the engine, once per process: its networks are kept."""
-    return BaselineEngine(threads=threads)
+    return segmentation.Engine(threads=threads)
 
 
 def warm_up(threads: int) -> None:
@@ -62,9 +66,8 @@ def extract_archive(archive: bytes, threads: int) -> Extract:
         measurement = engine.measure(image)
     except Rejected as error:
         return _refused(engine, error)
-    started = time.perf_counter()
-    labels, picture = _pictures(image, measurement)
-    picture_s = time.perf_counter() - started
+    clock = segmentation.Clock({"read": read_s, **measurement.seconds})
+    labels, picture, surfaces, brain = files_of(image, measurement, clock)
     return Extract(
         engine=identity(engine),
         quality=quality(measurement),
@@ -72,18 +75,32 @@ def extract_archive(archive: bytes, threads: int) -> Extract:
         thickness_mm=quantities(measurement.thickness_mm),
         labels_nifti=labels,
         picture_png=picture,
-        seconds={"read": read_s, **measurement.seconds, "picture": picture_s},
+        meshes_glb=surfaces,
+        stripped_nifti=brain,
+        seconds=clock.seconds,
     )
 
 
-def _pictures(image: Image, measurement: Measurement) -> tuple[bytes | None, bytes | None]:
-    if measurement.labels is None:
-        return None, None
-    labels = to_nifti(measurement.labels, image.ras_from_ijk)
-    return labels, draw(image, measurement.labels)
+def files_of(
+    image: Image, measurement: Measurement, clock: segmentation.Clock
+) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    """Pack what is to be looked at: label map, picture, surfaces, stripped image."""
+    labels = picture = surfaces = brain = None
+    if measurement.labels is not None:
+        with clock.stage("picture"):
+            labels = to_nifti(measurement.labels, image.ras_from_ijk)
+            picture = draw(image, measurement.labels)
+    if measurement.surfaces is not None:
+        with clock.stage("meshes"):
+            surfaces = meshes(measurement.surfaces)
+    if measurement.brain is not None:
+        with clock.stage("strip"):
+            shown = stripped(image, *measurement.brain)
+            brain = None if shown is None else stripped_to_nifti(shown, image.ras_from_ijk)
+    return labels, picture, surfaces, brain
 
 
-def identity(engine: BaselineEngine) -> Engine:
+def identity(engine: segmentation.Engine) -> Engine:
     """Name an engine in an event."""
     return Engine(name=engine.name, version=engine.version, weights_sha256=engine.weights_sha256)
 
@@ -102,14 +119,22 @@ def quality(measurement: Measurement) -> Quality:
 def quantities(measured: Mapping[str, Measured]) -> dict[str, Quantity]:
     """Measured values as an event carries them."""
     return {
-        name: Quantity(value=m.value, error_sd=m.error_sd, reason=m.reason)
+        name: Quantity(value=m.value, error_sd=m.error_sd, reason=m.reason, confidence=m.confidence)
         for name, m in measured.items()
     }
 
 
-def _refused(engine: BaselineEngine, error: Rejected) -> Extract:
+def _refused(engine: segmentation.Engine, error: Rejected) -> Extract:
     """Say that a scan cannot be measured."""
     reason = Reason(code=error.code, message=error.message)
     return Extract(
-        identity(engine), Quality(verdict="refused", reasons=(reason,)), {}, {}, None, None, {}
+        engine=identity(engine),
+        quality=Quality(verdict="refused", reasons=(reason,)),
+        volumes_mm3={},
+        thickness_mm={},
+        labels_nifti=None,
+        picture_png=None,
+        meshes_glb=None,
+        stripped_nifti=None,
+        seconds={},
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answer ``scan.received``: fetch the series, measure it, store label map and picture."""
+"""Answer ``scan.received``: fetch the series, measure it, store what is to be looked at."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ class ScanHandler:
             thickness_mm=extract.thickness_mm,
             labels=await self._store(scan, extract, "labels.nii.gz", extract.labels_nifti),
             picture=await self._store(scan, extract, "picture.png", extract.picture_png),
+            meshes=await self._store(scan, extract, "structures.glb", extract.meshes_glb),
+            stripped=await self._store(scan, extract, "brain.nii.gz", extract.stripped_nifti),
             person=scan.person,
             acquisition=scan.acquisition,
             seconds=extract.seconds,

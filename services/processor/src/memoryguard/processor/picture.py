@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A picture of a measured brain: three slices through the hippocampi, structures in colour.
 
-A T1 shows a face, so nothing outside the brain is drawn. Where the labels cannot strip the skull,
-or hold no hippocampi to go through, there is no picture.
+A T1 shows a face, so nothing outside the brain is drawn. Where the labels cannot strip the skull
+(see domain/stripping.py), or hold no hippocampi to go through, there is no picture.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.processor.domain.image import Image
+from memoryguard.processor.domain.labels import number_of
+from memoryguard.processor.domain.palette import colour_of
+from memoryguard.processor.domain.stripping import MARGIN_MM, one_brain, with_rim
 
 COLOURS: dict[str, tuple[tuple[int, ...], tuple[int, int, int]]] = {
-    "Hippocampus": ((17, 53), (255, 183, 64)),
-    "Lateral ventricles": ((4, 43, 5, 44), (77, 171, 247)),
-    "Third ventricle": ((14,), (63, 217, 196)),
-    "Cortex": ((3, 42), (214, 110, 150)),
-    "White matter": ((2, 41), (236, 236, 224)),
+    "Hippocampus": ((17, 53), colour_of("hippocampus")),
+    "Lateral ventricles": ((4, 43, 5, 44), colour_of("lateral_ventricle")),
+    "Third ventricle": ((14,), colour_of("third_ventricle")),
+    "Cortex": ((3, 42), colour_of("cortex")),
+    "White matter": ((2, 41), colour_of("white")),
 }
 """FreeSurfer label numbers and the colour of each structure in the picture."""
 
 HIPPOCAMPI = {"left": 17, "right": 53}
-MARGIN_MM = 2.0
-"""How far past the labels the brain is shown: its rim, still inside the skull."""
-
-PLAUSIBLE_BRAIN_MM3 = (500_000.0, 2_200_000.0)
-"""Labels outside these cannot be one whole adult brain, so they cannot strip a skull."""
-
-MIN_ONE_PIECE = 0.95
 PIXEL_MM = 0.5
 GAP = 12
 CAPTION = 34
@@ -94,22 +90,11 @@ def _brain(
     labels: NDArray[np.int16], ras_from_ijk: NDArray[np.float64]
 ) -> NDArray[np.bool_] | None:
     """Return the one labelled brain with a narrow rim, or None."""
-    from scipy import ndimage
-
-    labelled: Any = ndimage.label(labels > 0)
-    pieces: NDArray[np.int32] = labelled[0]
     if not all((labels == number).any() for number in HIPPOCAMPI.values()):
         return None
-    sizes = np.bincount(pieces.ravel())[1:]
-    volume_mm3 = float(sizes.max() * abs(np.linalg.det(ras_from_ijk[:3, :3])))
-    low, high = PLAUSIBLE_BRAIN_MM3
-    if not low < volume_mm3 < high or sizes.max() < MIN_ONE_PIECE * sizes.sum():
-        return None
-    # Labels away from the brain may lie on the face: they are left out, not shown.
-    largest = pieces == int(sizes.argmax()) + 1
-    spacing_mm = np.linalg.norm(ras_from_ijk[:3, :3], axis=0)
-    away_mm: Any = ndimage.distance_transform_edt(~largest, sampling=spacing_mm)
-    return away_mm <= MARGIN_MM
+    # Fluid is no brain: an eye is dark and round, and may be labelled as fluid.
+    brain = one_brain((labels > 0) & (labels != number_of("csf", 0)), ras_from_ijk)
+    return None if brain is None else with_rim(brain, ras_from_ijk)
 
 
 def _centre_mm(mask: NDArray[np.bool_], ras_from_ijk: NDArray[np.float64]) -> NDArray[np.float64]:

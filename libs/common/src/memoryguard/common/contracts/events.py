@@ -65,6 +65,10 @@ class Quantity(Part):
     value: float | None
     error_sd: float | None = Field(default=None, description="One standard deviation, same unit.")
     reason: str | None = Field(default=None, description="Code; set when value is null.")
+    confidence: float | None = Field(
+        default=None,
+        description="0..1: how sure the engine is of the structure; null where it says nothing.",
+    )
 
 
 class Engine(Part):
@@ -194,6 +198,12 @@ class VolumesExtracted(Fact):
     thickness_mm: dict[str, Quantity]
     labels: ObjectRef | None = Field(default=None, description="NIfTI, FreeSurfer label numbers.")
     picture: ObjectRef | None = Field(default=None, description="PNG of skull-stripped slices.")
+    meshes: ObjectRef | None = Field(
+        default=None, description="GLB: one surface per structure, RAS, millimetres."
+    )
+    stripped: ObjectRef | None = Field(
+        default=None, description="NIfTI of the scan, zero outside the brain: no face."
+    )
     person: Person
     acquisition: Acquisition
     seconds: dict[str, float]

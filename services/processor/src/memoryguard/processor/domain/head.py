@@ -8,7 +8,7 @@ right half as a left one; one network serves both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,6 +67,14 @@ class Part:
     def grid(self, whole: Grid) -> Grid:
         """Return where it lies in the world."""
         return cut(whole, self.box)
+
+
+def added(parts: Mapping[str, Part], names: Iterable[str], span: Box) -> NDArray[np.float32]:
+    """Sum of structures over an index range that holds them all, at most 1."""
+    total = np.zeros([s.stop - s.start for s in span], np.float32)
+    for name in names:
+        total[inside_of(parts[name].box, span)] += parts[name].probability
+    return np.minimum(total, 1.0, out=total)
 
 
 def _ramp(n: int) -> NDArray[np.float32]:

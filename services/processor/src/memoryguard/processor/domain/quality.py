@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.processor.domain.head import Part, inside_of
+from memoryguard.processor.domain.head import Part, added
 from memoryguard.processor.domain.image import Grid, Image, sample_field
 from memoryguard.processor.domain.locating import NOT_BRAIN, Located
 from memoryguard.processor.domain.measurement import Quality, Reason
-from memoryguard.processor.domain.volumes import BRAIN, raw_volumes
+from memoryguard.processor.domain.volumes import BRAIN, VENTRICLES, raw_volumes
 
 WARN_SPACING_MM: Final = 1.5
 REFUSE_SPACING_MM: Final = 3.1
@@ -28,6 +28,9 @@ LEAST_EXTENT_MM: Final = 110.0
 """Shortest side of a field of view that can hold a brain (adult brains are >= 120 mm)."""
 LEAST_LEVELS: Final = 24
 """Fewer grey levels than this are a mask, a phantom or a label map."""
+
+FLUID: Final = ("lateral_ventricle_left", "lateral_ventricle_right")
+"""Fluid that is surely seen as such: that around the brain shares its voxels with cortex."""
 
 REASONS: Final[dict[str, tuple[str, str]]] = {
     "residual_mm": ("anatomy_implausible", "The structures do not lie as in a head."),
@@ -222,17 +225,16 @@ def read_evidence(
     sides = ("left", "right")
     deep = [sure[f"{n}_{s}"][0] for n in ("thalamus", "putamen", "caudate") for s in sides]
     tissue = [sure[f"{n}_{s}"][0] for n in ("white", "cortex") for s in sides]
-    brain = sum(parts[name].probability for name in BRAIN if parts[name].box == parts["csf"].box)
+    box = parts["csf"].box
+    brain = added(parts, (*BRAIN, *VENTRICLES), box)
     white, grey = (parts[f"{n}_left"].probability + parts[f"{n}_right"].probability
                    for n in ("white", "cortex"))  # fmt: skip
-    box = parts["csf"].box
     seen = voxels[box]
     contrasts = (
         _contrast(seen, white, grey),
-        _contrast(seen, grey, _fluid(parts, box)),
+        _contrast(seen, grey, added(parts, FLUID, box)),
     )
     grid = parts["csf"].grid(lattice)
-    assert isinstance(brain, np.ndarray)  # noqa: S101  # a sum of arrays, and there are some
     return asdict(
         ReadEvidence(
             white_over_grey=contrasts[0],
@@ -263,14 +265,6 @@ def certainty(probability: NDArray[np.float32]) -> tuple[float, float]:
     labelled: Any = ndimage.label(mask)
     largest = int(np.bincount(labelled[0][mask]).max())
     return float(probability[mask].mean(dtype=np.float64)), largest / inside
-
-
-def _fluid(parts: dict[str, Part], box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
-    """Probability of ventricular fluid over the range of the tissues."""
-    fluid = np.zeros([s.stop - s.start for s in box], np.float32)
-    for name in ("lateral_ventricle_left", "lateral_ventricle_right"):
-        fluid[inside_of(parts[name].box, box)] += parts[name].probability
-    return fluid
 
 
 def _contrast(

@@ -62,7 +62,7 @@ def one_brain(
     if sizes.size < 2:
         return None
     core = pieces == int(sizes[1:].argmax()) + 1
-    reach_mm = deep_mm + float(np.linalg.norm(spacing_mm))
+    reach_mm = BRIDGE_MM + float(np.linalg.norm(spacing_mm))
     kept = near & (_depth_mm(~core, spacing_mm) <= reach_mm)
     volume_mm3 = float(kept.sum()) * float(abs(np.linalg.det(ras_from_ijk[:3, :3])))
     low, high = PLAUSIBLE_BRAIN_MM3
