@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from heads import GREY, Recipe, draw, read_map
+from heads import GREY, Recipe, draw
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -29,11 +29,11 @@ class Case:
     warning_suffices: bool = False
 
 
-def bad_inputs(head: Image) -> Iterator[Case]:
-    """Everything, in the order of the table."""
+def bad_inputs(head: Image, labels: NDArray[np.int32]) -> Iterator[Case]:
+    """Everything, in the order of the table: a good head to spoil, a label map to paint."""
     yield from nonsense()
     yield from bodies()
-    yield from other_contrasts()
+    yield from other_contrasts(labels)
     yield from spoilt(head)
 
 
@@ -110,9 +110,8 @@ CONTRASTS = {
 }
 
 
-def other_contrasts() -> Iterator[Case]:
+def other_contrasts(labels: NDArray[np.int32]) -> Iterator[Case]:
     """A real arrangement of structures, painted as other sequences show it."""
-    labels = read_map("09")
     for name, (white, grey, deep, fluid, soft, fat, bone) in CONTRASTS.items():
         table = dict.fromkeys(GREY, soft) | {0: 0.0}
         table |= dict.fromkeys((2, 41, 7, 46, 25, 57, 16, 28, 60), white)

@@ -122,7 +122,7 @@ def rescans() -> Iterator[tuple[str, Draw]]:
 def bad_heads() -> Iterator[tuple[str, Draw]]:
     """What is no usable T1 head."""
     head, _ = draw(read_map("18"), Recipe(seed=3))
-    for case in bad_inputs(head):
+    for case in bad_inputs(head, read_map("09")):
         yield case.name, lambda case=case: (case.image, {})
 
 

@@ -203,12 +203,11 @@ def _thinned(
     """
     import fast_simplification
 
+    simplify: Any = fast_simplification.simplify
     goal = most
     while True:
         if len(triangles) > goal:
-            points, triangles = fast_simplification.simplify(
-                points, triangles, target_count=goal, agg=EAGERNESS
-            )
+            points, triangles = simplify(points, triangles, target_count=goal, agg=EAGERNESS)
         mended = one_pair_per_edge(points, without_folds(triangles))
         if len(mended[1]) <= most or goal < most // 2:
             return mended
@@ -236,9 +235,8 @@ def _vertex_areas(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> 
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     area = np.cross(b - a, c - a) / 6.0
     corners = triangles.ravel()
-    return np.stack(
-        [np.bincount(corners, np.repeat(part, 3), len(points)) for part in area.T], axis=1
-    )
+    sums: Any = [np.bincount(corners, np.repeat(part, 3), len(points)) for part in area.T]
+    return np.stack(sums, axis=1)
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
