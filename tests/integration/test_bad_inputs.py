@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is no usable T1 head gets no number: noise, phantoms, limbs, other sequences, spoilt heads."""
+"""What is no usable T1 head gets no number: noise, phantoms, limbs, other sequences, ruins."""
 
 from __future__ import annotations
 
