@@ -34,6 +34,9 @@ BRAIN = torch.tensor([0 < label < 500 and label != CSF for label in LABELS])
 OUTSIDE = torch.tensor([label == 0 or label >= 500 for label in LABELS])
 FAR = torch.tensor([500 <= label < SPINAL_FLUID for label in LABELS])
 IS_WHITE = torch.tensor([label in both(*WHITE) for label in LABELS])
+CORTEX = torch.tensor([label in (3, 42) for label in LABELS])
+NUCLEI = torch.tensor([label in both(10, 11, 12, 13, 26, 28) for label in LABELS])
+VENTRICLE = torch.tensor([label in (*both(4, 5, 136, 137), 14) for label in LABELS])
 FLUIDS = (4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164, SPINAL_FLUID)
 FLUID = torch.tensor([label in FLUIDS for label in LABELS])
 LEFT_OF = {right: left for left, right in MIRROR.items()}
@@ -234,23 +237,43 @@ class Generator:
             image = F.conv3d(image, (tap / tap.sum()).reshape(shape), padding=pad)
         return image
 
-    def _patches(self, labels: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-        """Darker patches of white matter, as in ageing, and slow changes of every tissue."""
-        spacing = self.plan.spacing_mm
-        change = (0.06 * self._u(0, 1)) * self._smooth(1, 25.0)
+    def _near(self, labels: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+        """Share (1, i, j, k) of a tissue within about five voxels."""
+        mask = tissue[labels[0]].float().reshape(1, 1, *self.plan.shape)
+        share = F.avg_pool3d(F.avg_pool3d(mask, 2), 5, 1, 2, count_include_pad=False)
+        return F.interpolate(share, scale_factor=2.0, mode="trilinear")[0]
+
+    def _changes(self, labels: torch.Tensor) -> torch.Tensor:
+        """Relative changes of grey values that leave the truth as it is.
+
+        Slow ones of every tissue; quicker ones of the nuclei, parts of which are as bright as
+        white matter; darker patches of white matter, as in ageing; darker white matter next to the
+        ventricles; and cortex that darkens outward, as where a sulcus is too narrow to be labelled.
+        """
+        shape = (1, *self.plan.shape)
+        change = 0.06 * self._u(0, 1) * self._smooth(1, 25.0)
+        if self._coin(0.7):
+            nuclei = NUCLEI[labels[0]].float().reshape(shape)
+            change = change + self._u(0, 0.13) * self._smooth(1, 12.0) * nuclei
+        white = IS_WHITE[labels[0]].float().reshape(shape)
         if self._coin(0.4):
             level = float(self._u(1.2, 2.4))
-            patch = (self._smooth(1, max(9.0, 2 * spacing)) - level).clamp_(0, 0.5).reshape(-1)
-            white = IS_WHITE[labels[0]].float()
-            change = change - (patch * white * self._u(0.2, 0.8)).reshape(change.shape)
-        return change.mul_(BRAIN[labels[0]].reshape(change.shape))
+            patch = (self._smooth(1, max(9.0, 2 * self.plan.spacing_mm)) - level).clamp_(0, 0.5)
+            change = change - patch * white * self._u(0.2, 0.8)
+        if self.plan.spacing_mm < 2 and self._coin(0.5):
+            change = change - self._u(0, 0.5) * self._near(labels, VENTRICLE) * white
+        if self.plan.spacing_mm < 2 and self._coin(0.6):
+            outer = 1 - (2.2 * self._near(labels, IS_WHITE)).clamp_(max=1.0)
+            cortex = CORTEX[labels[0]].float().reshape(shape)
+            change = change - self._u(0, 0.35) * outer * cortex
+        return change.mul_(BRAIN[labels[0]].reshape(shape))
 
     def _image(self, labels: torch.Tensor) -> torch.Tensor:
         shape = (1, 1, *self.plan.shape)
         mean, std = self._contrast()
         image = mean[labels].mean(0)
         grain = std[labels[0]].reshape(shape) * 0.7
-        image = image.reshape(shape) * (1 + self._patches(labels, mean))
+        image = image.reshape(shape) * (1 + self._changes(labels))
         image = image + grain * (self._n(*shape) + 0.6 * self._smooth(1, 6 * self.plan.spacing_mm))
         sigma = self._u(0.0, 0.65, 3)
         if self._coin(0.15):  # thick slices, 2-4 mm

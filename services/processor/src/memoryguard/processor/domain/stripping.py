@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from memoryguard.processor.domain.image import Grid, Image, cut, grid_of, overlap, sample_field
 
 MARGIN_MM: Final = 2.0
-"""How far past the brain it is shown: its rim, still inside the skull.
+"""How far past the brain it is shown. Chosen, not measured.
 
-The fluid over an adult's gyri is about as thick, so the rim ends at the inner table of the
-skull; scalp and eyes are further away. Without a rim, half of every border voxel is missing.
+The lattice's voxels are half as wide: with less, the border would be ragged. Fluid, bone and
+scalp lie between brain and face, so a rim this thin shows neither scalp nor eyes.
 """
 PLAUSIBLE_BRAIN_MM3: Final = (500_000.0, 2_200_000.0)
 """What is found outside these cannot be one whole adult brain, so it cannot strip a skull."""

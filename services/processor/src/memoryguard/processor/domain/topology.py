@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDS = 8
+"""Each round divides a triangle once; it has three edges."""
 
 
 def without_folds(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
