@@ -85,9 +85,10 @@ def test_grey_values_reach_their_place() -> None:
 
 def test_two_perfect_halves_make_the_head_again() -> None:
     voxels, seen = head(), []
-    parts, difference = both_sides(LOOK, reader(seen), voxels)
+    blend = both_sides(LOOK, reader(seen), voxels)
+    parts = blend.parts()
     assert seen == [0, 1, 2, 3, 0, 1, 2, 3]
-    assert difference == 0.0
+    assert blend.difference == 0.0
     span = parts["outside"].box
     for name, value in {"white_left": 1, "white_right": 2, "thalamus_left": 3,
                         "thalamus_right": 4, "fluid": 5}.items():  # fmt: skip
@@ -107,8 +108,7 @@ def test_looks_that_disagree_are_noticed() -> None:
         p[1] = len(turns) % 2
         return p
 
-    _, difference = both_sides(LOOK, read, head())
-    assert 0.2 < difference <= 1.0
+    assert 0.2 < both_sides(LOOK, read, head()).difference <= 1.0
 
 
 def test_join_keeps_the_deep_and_shares_out_the_rest() -> None:

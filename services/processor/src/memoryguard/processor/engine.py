@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.processor.domain import head, quality, volumes
-from memoryguard.processor.domain.head import Look, Part
+from memoryguard.processor.domain.head import Blend, Look, Part
 from memoryguard.processor.domain.image import Grid, Image, grid_of, to_ras
 from memoryguard.processor.domain.labelling import label
 from memoryguard.processor.domain.locating import Eye, Located, locate
@@ -171,19 +171,20 @@ class Engine:
             lattice = head.lattice(located.frame)
             voxels = head.read_lattice(to_ras(image), lattice)
         with clock.stage("tissue"):
-            parts, difference = _both_sides(self._networks["tissue"], voxels)
+            tissue = _both_sides(self._networks["tissue"], voxels)
+            parts = tissue.parts()
         with clock.stage("deep"):
-            named, _ = _both_sides(self._networks["deep"], voxels)
+            named = _both_sides(self._networks["deep"], voxels).parts()
         deep = {
             name: part
             for name, part in named.items()
             if name.removesuffix("_left").removesuffix("_right") in STRUCTURES
         }
         head.join(parts, deep, LOOSE)
-        return Reading(located, lattice, voxels, parts | deep, difference)
+        return Reading(located, lattice, voxels, parts | deep, tissue.difference)
 
 
-def _both_sides(network: Network, voxels: NDArray[np.float32]) -> tuple[dict[str, Part], float]:
+def _both_sides(network: Network, voxels: NDArray[np.float32]) -> Blend:
     look = Look(network.shape, network.centres_mm, network.classes, network.sided)
     return head.both_sides(look, network.read, voxels)
 

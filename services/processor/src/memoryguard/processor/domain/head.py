@@ -110,10 +110,10 @@ class Look:
         high = [max(b[axis].stop for b in boxes) for axis in range(3)]
         return slice(low[0], SHAPE[0] - low[0]), slice(low[1], high[1]), slice(low[2], high[2])
 
-    def target(self, name: str, side: str, opposite: str) -> str:
+    def target(self, name: str, side: str) -> str:
         """Name of a class as seen from one side."""
         if name.endswith("_other"):
-            return f"{name.removesuffix('_other')}_{opposite}"
+            return f"{name.removesuffix('_other')}_{'right' if side == 'left' else 'left'}"
         return f"{name}_{side}" if name in self.sided else name
 
 
@@ -123,13 +123,69 @@ def inside_of(box: Box, span: Box) -> Box:
     return i, j, k
 
 
-def both_sides(
-    look: Look, read: Read, voxels: NDArray[np.float32]
-) -> tuple[dict[str, Part], float]:
-    """Let a one-sided network read both halves of the head, and join what it says.
+class Blend:
+    """What one-sided boxes say, summed up with their weights.
 
     Overlapping boxes are blended. Classes known from both sides are handed over at the
     mid-plane; a sided class without an ``_other`` is taken from its own side alone.
+    """
+
+    def __init__(self, look: Look) -> None:
+        self.look, self.span = look, look.span()
+        self._shape = tuple(s.stop - s.start for s in self.span)
+        self._shared = {
+            name
+            for name in look.classes
+            if name not in look.sided or f"{name}_other" in look.classes
+        }
+        self._white = [i for i, n in enumerate(look.classes) if n.removesuffix("_other") == "white"]
+        self._sums: dict[str, tuple[NDArray[np.float32], str]] = {}
+        self._weights = {kind: self._empty() for kind in ("left", "right", "both")}
+        self._seen = np.full(self._shape, np.nan, np.float32)
+        self._difference, self._twice = 0.0, 0
+
+    def _empty(self) -> NDArray[np.float32]:
+        return np.zeros(self._shape, np.float32)
+
+    def add(self, side: str, box: Box, probability: NDArray[np.float32]) -> None:
+        """Take in one box (classes, i, j, k) as that side sees it: the right one mirrored."""
+        flip = slice(None, None, 1 if side == "left" else -1)
+        here = inside_of(box, self.span)
+        weights = {side: _box_weight(self.look.shape)}
+        weights["both"] = weights[side] * _left_weight(box)
+        for kind, weight in weights.items():
+            self._weights[kind][flip][here] += weight
+        for p, name in zip(probability, self.look.classes, strict=True):
+            kind = "both" if name in self._shared or name.endswith("_other") else side
+            key = self.look.target(name, side)
+            field, _ = self._sums.setdefault(key, (self._empty(), kind))
+            field[flip][here] += p * weights[kind]
+        self._compare(self._seen[flip][here], probability[self._white].sum(0))
+
+    def _compare(self, before: NDArray[np.float32], white: NDArray[np.float32]) -> None:
+        """Set white matter beside what an earlier box said of the same voxels, and keep it."""
+        again = np.isfinite(before)
+        self._difference += float(np.abs(white - before)[again].sum(dtype=np.float64))
+        self._twice += int(again.sum())
+        before[...] = white
+
+    @property
+    def difference(self) -> float:
+        """Mean absolute difference of overlapping boxes in the probability of white matter."""
+        return self._difference / max(self._twice, 1)
+
+    def parts(self) -> dict[str, Part]:
+        """Every structure over the same range, paired ones with ``_left`` and ``_right``."""
+        out: dict[str, Part] = {}
+        for key, (field, kind) in self._sums.items():
+            weight = self._weights[kind]
+            np.divide(field, weight, out=field, where=weight > 0)
+            out[key] = Part(field, self.span)
+        return out
+
+
+def both_sides(look: Look, read: Read, voxels: NDArray[np.float32]) -> Blend:
+    """Let a one-sided network read both halves of the head.
 
     Parameters
     ----------
@@ -137,56 +193,13 @@ def both_sides(
         The network.
     voxels
         float32 on the lattice.
-
-    Returns
-    -------
-    parts : dict
-        Every structure, paired ones with ``_left`` and ``_right``, all over the same range.
-    difference : float
-        Mean absolute difference between overlapping boxes in the probability of white matter:
-        the network's shifted and mirrored second look at the same voxels.
     """
-    span = look.span()
-    shape = tuple(s.stop - s.start for s in span)
-    shared = {n for n in look.classes if n not in look.sided or f"{n}_other" in look.classes}
-    total: dict[str, NDArray[np.float32]] = {}
-    joint = np.zeros(shape, np.float32)
-    seen = np.full(shape, np.nan, np.float32)
-    watched = [i for i, n in enumerate(look.classes) if n.removesuffix("_other") == "white"]
-    difference, twice = 0.0, 0
-    for turned, (side, opposite) in enumerate((("left", "right"), ("right", "left"))):
-        view = voxels[::-1] if turned else voxels
-        own = np.zeros(shape, np.float32)
-        alone: dict[str, NDArray[np.float32]] = {}
-        flip = slice(None, None, -1 if turned else 1)
+    blend = Blend(look)
+    for side, view in (("left", voxels), ("right", voxels[::-1])):
         for place, centre in enumerate(look.centres_mm):
             box = box_at(centre, look.shape)
-            here = inside_of(box, span)
-            weight = _box_weight(look.shape)
-            handed = weight * _left_weight(box)
-            own[flip][here] += weight
-            joint[flip][here] += handed
-            probability = read(view[box], place)
-            white, before = probability[watched].sum(0), seen[flip][here]
-            again = np.isfinite(before)
-            difference += float(np.abs(white - before)[again].sum(dtype=np.float64))
-            twice += int(again.sum())
-            seen[flip][here] = white
-            for p, name in zip(probability, look.classes, strict=True):
-                mixed = name in shared or name.endswith("_other")
-                store = total if mixed else alone
-                key = look.target(name, side, opposite)
-                field = store.setdefault(key, np.zeros(shape, np.float32))
-                field[flip][here] += p * (handed if mixed else weight)
-        for key, field in alone.items():
-            np.divide(field, own, out=field, where=own > 0)
-            total[f"{key} alone"] = field
-    out: dict[str, Part] = {}
-    for key, field in total.items():
-        if not key.endswith(" alone"):
-            np.divide(field, joint, out=field, where=joint > 0)
-        out[key.removesuffix(" alone")] = Part(field, span)
-    return out, difference / max(twice, 1)
+            blend.add(side, box, read(view[box], place))
+    return blend
 
 
 def join(tissue: dict[str, Part], deep: dict[str, Part], loose: tuple[str, ...]) -> None:

@@ -29,6 +29,11 @@ LEAST_EXTENT_MM: Final = 110.0
 LEAST_LEVELS: Final = 24
 """Fewer grey levels than this are a mask, a phantom or a label map."""
 
+SIDES: Final = ("left", "right")
+WHITE: Final = ("white_left", "white_right")
+CORTEX: Final = ("cortex_left", "cortex_right")
+HIPPOCAMPI: Final = ("hippocampus_left", "hippocampus_right")
+NUCLEI: Final = tuple(f"{n}_{s}" for n in ("thalamus", "putamen", "caudate") for s in SIDES)
 FLUID: Final = ("lateral_ventricle_left", "lateral_ventricle_right")
 """Fluid that is surely seen as such: that around the brain shares its voxels with cortex."""
 
@@ -220,35 +225,25 @@ def read_evidence(
         Between overlapping boxes.
     """
     volumes = raw_volumes(parts, lattice.voxel_volume_mm3)
-    sure = {name: certainty(part.probability) for name, part in parts.items()}
-    hippocampi = (sure["hippocampus_left"], sure["hippocampus_right"])
-    sides = ("left", "right")
-    deep = [sure[f"{n}_{s}"][0] for n in ("thalamus", "putamen", "caudate") for s in sides]
-    tissue = [sure[f"{n}_{s}"][0] for n in ("white", "cortex") for s in sides]
     box = parts["csf"].box
     brain = added(parts, (*BRAIN, *VENTRICLES), box)
-    white, grey = (parts[f"{n}_left"].probability + parts[f"{n}_right"].probability
-                   for n in ("white", "cortex"))  # fmt: skip
-    seen = voxels[box]
-    contrasts = (
-        _contrast(seen, white, grey),
-        _contrast(seen, grey, added(parts, FLUID, box)),
-    )
+    white, grey, fluid = (added(parts, names, box) for names in (WHITE, CORTEX, FLUID))
+    hippocampi = [certainty(parts[name].probability) for name in HIPPOCAMPI]
     grid = parts["csf"].grid(lattice)
     return asdict(
         ReadEvidence(
-            white_over_grey=contrasts[0],
-            grey_over_fluid=contrasts[1],
+            white_over_grey=_contrast(voxels[box], white, grey),
+            grey_over_fluid=_contrast(voxels[box], grey, fluid),
             hippocampus_left=hippocampi[0][0],
             hippocampus_right=hippocampi[1][0],
-            hippocampus_pieces=min(hippocampi[0][1], hippocampi[1][1]),
-            structures=min(deep),
-            tissue=min(tissue),
+            hippocampus_pieces=min(pieces for _, pieces in hippocampi),
+            structures=min(certainty(parts[name].probability)[0] for name in NUCLEI),
+            tissue=min(certainty(parts[name].probability)[0] for name in (*WHITE, *CORTEX)),
             stage_agreement=_agreement(located, brain, grid),
             look_difference=look_difference,
             cut_share=_cut_share(image, brain, grid),
             brain_mm3=volumes["total_brain"],
-            hippocampus_mm3=min(volumes["hippocampus_left"], volumes["hippocampus_right"]),
+            hippocampus_mm3=min(volumes[name] for name in HIPPOCAMPI),
             lit_head=lit_head(located),
         )
     )
