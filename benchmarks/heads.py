@@ -107,9 +107,18 @@ class Recipe:
 
 
 def read_map(number: str, folder: Path = LABEL_MAPS) -> NDArray[np.int32]:
-    """Label map in RAS at 1 mm."""
+    """Label map in RAS at 1 mm, narrow sulci and fissures counted as cortex.
+
+    The maps cut fluid out of sulci that FreeSurfer's ribbon closes: fluid with at least 9 of 26
+    neighbours in one cortex becomes that cortex (training/segmentation/label_maps.py says why).
+    """
     stored: Any = nib.as_closest_canonical(nib.load(folder / f"training_seg_{number}.nii.gz"))
-    return np.rint(np.asarray(stored.dataobj)).astype(np.int32)
+    labels = np.rint(np.asarray(stored.dataobj)).astype(np.int32)
+    folded = np.array((3, 42, 8, 47))
+    around = np.ones((3, 3, 3), np.uint8)
+    near = np.stack([ndimage.convolve((labels == k).astype(np.uint8), around) for k in folded])
+    narrow = (labels == CSF) & (near.max(axis=0) >= 9)
+    return np.where(narrow, folded[near.argmax(axis=0)], labels)
 
 
 def draw(labels: NDArray[np.int32], recipe: Recipe) -> tuple[Image, dict[str, float]]:

@@ -30,7 +30,7 @@ from bad_inputs import bad_inputs
 from heads import HELD_BACK, LABEL_MAPS, Recipe, draw, read_map, rescan
 from rich.progress import track
 
-from memoryguard.processor.domain import quality, volumes
+from memoryguard.processor.domain import quality, thickness, volumes
 from memoryguard.processor.domain.image import Image
 from memoryguard.processor.engine import Engine, evidence_of
 
@@ -150,7 +150,10 @@ def note(engine: Engine, image: Image) -> dict[str, Any]:
         if located.frame.found:
             reading = engine.read(image, located)
             evidence |= evidence_of(image, reading)
-            line["raw_mm3"] = volumes.raw_volumes(reading.parts, reading.lattice.voxel_volume_mm3)
+            voxel_mm3 = reading.lattice.voxel_volume_mm3
+            line["raw_mm3"] = volumes.raw_volumes(reading.parts, voxel_mm3)
+            thick = thickness.measure(reading.parts, voxel_mm3 ** (1 / 3), volumes.Line())
+            line["raw_mm"] = {name: measured.value for name, measured in thick.items()}
         engine.guards.judge(evidence, findings)
         line["evidence"] = evidence
     verdict = findings.verdict()

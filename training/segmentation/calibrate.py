@@ -10,7 +10,10 @@ less than a quarter of the truth's variance is not shown.
 The guards' bounds lie beyond the worst good head, by half its distance to the median one; inputs
 that must be refused have no say in them. Beyond the central 98 % of good heads a scan is warned of.
 
-    python calibrate.py READINGS WEIGHTS [--real JSON]
+Thickness has no truth in painted heads: one factor from benchmarks/thickness.py brings it to
+FreeSurfer's mean, and it is shown only where it beats a constant.
+
+    python calibrate.py READINGS WEIGHTS [--real JSON] [--thickness JSON]
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ WITH_OFFSET = (
     "fourth_ventricle",
 )
 LEAST_EXPLAINED = 0.25
+CONSTANT_SD = 0.022
+"""Spread of mean thickness over the eight people on whom the peers were measured."""
 NO_TRUTH_IN_FREESURFER = ("intracranial",)  # its eTIV is an estimate with 7.5 % spread itself
 LOW = (
     "white_over_grey",
@@ -140,6 +145,15 @@ def lines(
     return entries
 
 
+def thickness_line(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Factor and error of thickness, both over all hemispheres that were compared."""
+    ratio = np.array([row["freesurfer_mm"] / row["ours_mm"] for row in rows])
+    spread = ratio.std(ddof=1) / ratio.mean() if rows else np.inf
+    if spread >= CONSTANT_SD:
+        return {"reason": "not_informative"}
+    return {"scale": round(float(ratio.mean()), 4), "error_share": round(float(spread), 4)}
+
+
 def bounds(heads: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None]]]:
     """Bounds that refuse and that warn."""
     refuse, warn = dict(FIXED_REFUSE), dict(FIXED_WARN)
@@ -162,10 +176,16 @@ def main() -> None:
     parser.add_argument("readings", type=Path, help="folder that readings.py filled")
     parser.add_argument("weights", type=Path, help="the engine's weights folder")
     parser.add_argument("--real", type=Path, help="JSON of benchmarks/segmentation.py")
+    parser.add_argument("--thickness", type=Path, help="JSON of benchmarks/thickness.py")
     args = parser.parse_args()
     known, unseen = (read(args.readings / f"{kind}.jsonl") for kind in ("training", "held_back"))
     real = json.loads(args.real.read_text()) if args.real else []
-    stored = {"volumes": lines(known, unseen, real), "guards": bounds(known + unseen)}
+    thick = json.loads(args.thickness.read_text()) if args.thickness else []
+    stored = {
+        "volumes": lines(known, unseen, real),
+        "thickness": thickness_line(thick),
+        "guards": bounds(known + unseen),
+    }
     (args.weights / "calibration.json").write_text(json.dumps(stored, indent=1) + "\n")
     seal(args.weights)
 

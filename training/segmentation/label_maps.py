@@ -37,6 +37,12 @@ FIELDS = {
 FAULTY = ("07",)  # left hippocampus a third of the right one's size
 HELD_OUT = ("02", "09", "18")
 FIELD_MM = 2
+FOLDED = (3, 42, 8, 47)
+NEIGHBOURS = 9
+"""Fluid with so many neighbours (of 26) in one folded cortex counts as that cortex. The maps cut
+fluid out of narrow sulci, FreeSurfer's ribbon holds it: of its cortex 75, 49, 20 and 7 % lie
+farther than 1, 2, 3 and 4 mm from white matter, of the maps' 72, 42, 11 and 2 %, with this rule
+75, 49, 18 and 5 % (two of its unedited subjects; maps 03 and 04, the most like them)."""
 
 
 def read(path: Path) -> np.ndarray:
@@ -57,6 +63,17 @@ def gradient(labels: np.ndarray, of: tuple[int, ...], sigma_mm: float) -> np.nda
     return np.stack(np.gradient(coarse, FIELD_MM)).astype(np.float16)
 
 
+def with_narrow_sulci(labels: np.ndarray) -> np.ndarray:
+    """Count the fluid of narrow sulci and fissures as cortex, as FreeSurfer's ribbon does."""
+    out, fluid = labels.copy(), labels == CSF
+    most = np.full(labels.shape, NEIGHBOURS - 0.5, np.float32)
+    for cortex in FOLDED:
+        near = 27 * ndimage.uniform_filter((labels == cortex).astype(np.float32), 3)
+        out[fluid & (near > most)] = cortex
+        np.maximum(most, near, out=most)
+    return out
+
+
 def cut_below(labels: np.ndarray, map_from_frame: np.ndarray) -> np.ndarray:
     """Rename the fluid that lies lower than all of the brain: it is not in the skull."""
     frame_from_map = np.linalg.inv(map_from_frame)
@@ -72,7 +89,7 @@ def compact(labels: np.ndarray, mean: dict[str, list[float]]) -> dict[str, np.nd
     frame = frame_of(centroids(labels), mean)
     table = np.zeros(1024, np.uint8)
     table[list(LABELS)] = np.arange(len(LABELS))
-    named = cut_below(labels, frame.ras_from_frame)
+    named = cut_below(with_narrow_sulci(labels), frame.ras_from_frame)
     fields = {name: gradient(labels, *what) for name, what in FIELDS.items()}
     return {"labels": table[named], "map_from_frame": frame.ras_from_frame, **fields}
 

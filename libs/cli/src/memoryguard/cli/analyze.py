@@ -23,12 +23,12 @@ from memoryguard.cli.header import Header, read_header
 from memoryguard.common.contracts.events import (
     Acquisition,
     AtrophyScored,
-    Engine,
     Person,
     RiskPredicted,
     RiskWithheld,
     VolumesExtracted,
 )
+from memoryguard.common.contracts.events import Engine as EngineIdentity
 from memoryguard.common.errors import Rejected
 from memoryguard.processor.domain.measurement import Measurement, nothing
 from memoryguard.processor.domain.measurement import Quality as Verdict
@@ -140,7 +140,7 @@ def _write_labels(
     target.write_bytes(content if target.name.endswith(".gz") else gzip.decompress(content))
 
 
-def _fact(engine: Engine, measured: Measurement, person: Header) -> VolumesExtracted:
+def _fact(engine: EngineIdentity, measured: Measurement, person: Header) -> VolumesExtracted:
     """Say what was measured the way the processor says it to the next service."""
     return VolumesExtracted(
         subject_id=LOCAL,

@@ -20,12 +20,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.processor.domain import head, quality, volumes
+from memoryguard.processor.domain import head, quality, thickness, volumes
 from memoryguard.processor.domain.head import Blend, Look, Part
 from memoryguard.processor.domain.image import Grid, Image, grid_of, to_ras
 from memoryguard.processor.domain.labelling import label
 from memoryguard.processor.domain.locating import Eye, Located, locate
-from memoryguard.processor.domain.measurement import Measured, Measurement, nothing
+from memoryguard.processor.domain.measurement import Measurement, nothing
 from memoryguard.processor.networks import WEIGHTS, Network, load
 
 STRUCTURES: Final = (
@@ -99,6 +99,7 @@ class Engine:
         self._networks = weights.networks
         self._anatomy = weights.anatomy
         self._lines = volumes.lines_from(weights.calibration)
+        self._thickness = volumes.Line(**weights.calibration["thickness"])
         self.guards = quality.Guards(**weights.calibration["guards"])
 
     def measure(self, image: Image) -> Measurement:
@@ -137,14 +138,13 @@ class Engine:
             measured = volumes.measure(reading.parts, reading.lattice.voxel_volume_mm3, self._lines)
         with clock.stage("labels"):
             labels = label(reading.parts, reading.lattice, grid_of(image))
-        thickness = {
-            name: Measured(None, None, "not_measured_by_engine")
-            for name in ("cortex_left", "cortex_right", "cortex_mean")
-        }
+        with clock.stage("thickness"):
+            spacing_mm = reading.lattice.voxel_volume_mm3 ** (1 / 3)
+            thick = thickness.measure(reading.parts, spacing_mm, self._thickness)
         return Measurement(
             quality=findings.verdict(),
             volumes_mm3=measured,
-            thickness_mm=thickness,
+            thickness_mm=thick,
             labels=labels,
             seconds=clock.seconds,
             surfaces=solids(reading),
@@ -230,5 +230,5 @@ def evidence_of(image: Image, reading: Reading) -> dict[str, float]:
 
 
 def _refused(findings: quality.Findings, clock: Clock) -> Measurement:
-    measured, thickness = nothing("scan_refused")
-    return Measurement(findings.verdict(), measured, thickness, None, clock.seconds)
+    measured, thick = nothing("scan_refused")
+    return Measurement(findings.verdict(), measured, thick, None, clock.seconds)

@@ -20,14 +20,17 @@ How it was chosen, and its errors: benchmarks/thickness.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
+from memoryguard.common.vocabulary import THICKNESS
+from memoryguard.processor.domain.head import Part
+from memoryguard.processor.domain.measurement import Measured
+from memoryguard.processor.domain.volumes import Line
 
 SMOOTH_MM: Final = 0.7
 """Gaussian on the maps that place the surface (not on what is added up): noise and steps of
@@ -39,6 +42,7 @@ OUTWARD_MM: Final = 5.0
 """FreeSurfer's limit of a thickness."""
 INWARD_MM: Final = 1.5
 STEP_MM: Final = 0.5
+GOLDEN: Final = 0.6180339887498949
 WALKS: Final = 20_000
 """About so many points are used; the sampling error of the mean is then below 0.3 %
 (standard deviation of thickness in one hemisphere about 0.75 mm)."""
@@ -74,6 +78,34 @@ class Surface:
         """Every so-manieth point, so that about `count` remain; areas are not rescaled."""
         every = slice(None, None, max(1, len(self.points_mm) // count))
         return Surface(self.points_mm[every], self.normals[every], self.areas_mm2[every])
+
+
+def measure(parts: dict[str, Part], spacing_mm: float, line: Line) -> dict[str, Measured]:
+    """Stated thickness with every key of `THICKNESS`.
+
+    Parameters
+    ----------
+    parts
+        Soft structures on one lattice, ``white_left`` and ``cortex_left`` among them.
+    spacing_mm
+        Edge of the lattice's cubic voxels.
+    line
+        From what the line integrals give to what is stated, or why nothing is.
+    """
+    sides = {side: None if line.reason else _side(parts, side, spacing_mm)
+             for side in ("left", "right")}  # fmt: skip
+    found = {f"cortex_{side}": one.mean_mm for side, one in sides.items() if one}
+    both = [one for one in sides.values() if one]
+    if len(both) == len(sides):
+        area = sum(one.surface_mm2 for one in both)
+        found["cortex_mean"] = sum(one.mean_mm * one.surface_mm2 for one in both) / area
+    missing = Measured(None, None, line.reason or "no_cortex")
+    return {name: line.state(found[name]) if name in found else missing for name in THICKNESS}
+
+
+def _side(parts: dict[str, Part], side: str, spacing_mm: float) -> Thickness | None:
+    white, cortex = (parts[f"{tissue}_{side}"].probability for tissue in ("white", "cortex"))
+    return mean_thickness(white, cortex, spacing_mm)
 
 
 def mean_thickness(
@@ -137,8 +169,8 @@ def white_surface(
     smooth: Any = ndimage.gaussian_filter
     difference: NDArray[np.float32] = smooth(white - cortex, sigma, truncate=3.0)
     tissue: NDArray[np.float32] = smooth(white + cortex, sigma, truncate=3.0)
-    slopes = np.gradient(difference)
-    parts = [_crossings(difference, tissue, slopes, axis) for axis in range(3)]
+    gradient: Any = np.gradient(difference)
+    parts = [_crossings(difference, tissue, gradient, axis) for axis in range(3)]
     points, normals, areas = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Surface(points * spacing_mm, normals, areas * spacing_mm**2)
 
@@ -146,7 +178,7 @@ def white_surface(
 def _crossings(
     difference: NDArray[np.float32],
     tissue: NDArray[np.float32],
-    slopes: tuple[NDArray[np.float32], ...],
+    slopes: Sequence[NDArray[np.float32]],
     axis: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Points (voxels), normals and areas (voxels squared) on the edges along one axis."""
@@ -157,13 +189,13 @@ def _crossings(
     near, far = difference[low][crossed], difference[high][crossed]
     share = near / (near - far)
 
-    def between(field: NDArray[np.float32]) -> NDArray[np.float32]:
-        return field[low][crossed] * (1 - share) + field[high][crossed] * share
+    def between(field: NDArray[np.float32]) -> NDArray[np.float64]:
+        return (field[low][crossed] * (1 - share) + field[high][crossed] * share).astype(np.float64)
 
     inside = between(tissue) > 0.5
     points = np.argwhere(crossed).astype(np.float64)
     points[:, axis] += share
-    normals = -np.stack([between(slope) for slope in slopes], axis=1).astype(np.float64)
+    normals = -np.stack([between(slope) for slope in slopes], axis=1)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     return points[inside], normals[inside], np.abs(normals[inside, axis])
 
@@ -176,17 +208,14 @@ def cortex_along_normals(
 ) -> NDArray[np.float64]:
     """Add up the probability of cortex (mm) along the normal through each start.
 
-    Each sample stands for half a step on either side of it. `surface_mm` (n, 3) are all
-    points of the surface that `starts` was taken from.
+    `surface_mm` (n, 3) are all points of the surface that `starts` was taken from.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    tree: cKDTree = cKDTree(surface_mm)
-    outward = np.arange(0.0, OUTWARD_MM, STEP_MM)
-    inward = -np.arange(STEP_MM, INWARD_MM + STEP_MM / 2, STEP_MM)
+    nearest = KDTree(surface_mm).query
     total = np.zeros(len(starts.points_mm))
-    for way in (outward, inward):
-        _walk(cortex, spacing_mm, starts, tree, way, total)
+    for way in (np.arange(0.0, OUTWARD_MM, STEP_MM), -np.arange(0.0, INWARD_MM, STEP_MM)):
+        _walk(cortex, spacing_mm, starts, lambda at: surface_mm[nearest(at)[1]], way, total)
     return total
 
 
@@ -194,19 +223,24 @@ def _walk(
     cortex: NDArray[np.float32],
     spacing_mm: float,
     starts: Surface,
-    tree: cKDTree,
+    nearest: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     way_mm: NDArray[np.float64],
     total_mm: NDArray[np.float64],
 ) -> None:
-    """Go one way until another place of the surface is nearer; adds to `total_mm`."""
+    """Go one way until another place of the surface is nearer; adds to `total_mm`.
+
+    Every walk begins a different part of a step away (multiples of the golden ratio, spread
+    evenly), so that where walks end is not rounded the same way for all of them.
+    """
     from scipy import ndimage
 
     read: Any = ndimage.map_coordinates
     going = np.arange(len(starts.points_mm))
-    for distance in way_mm:
-        at = starts.points_mm[going] + distance * starts.normals[going]
-        nearest: Any = tree.query(at)[1]
-        apart = np.linalg.norm(tree.data[nearest] - starts.points_mm[going], axis=1)
+    direction = np.sign(way_mm[-1]) * starts.normals
+    begin = starts.points_mm + direction * (going * GOLDEN % 1.0 * STEP_MM)[:, None]
+    for distance in np.abs(way_mm):
+        at = begin[going] + distance * direction[going]
+        apart = np.linalg.norm(nearest(at) - starts.points_mm[going], axis=1)
         own = apart < SAME_PLACE_MM
         going, at = going[own], at[own]
         if not going.size:
