@@ -35,7 +35,7 @@ from memoryguard.ml.answer import answer as ml_answer
 from memoryguard.processor.extract import Extract
 from memoryguard.processor.service import recipe as processor
 
-ENGINE = Engine(name="baseline", version="stub", weights_sha256="0" * 64)
+ENGINE = Engine(name="headframe", version="stub", weights_sha256="0" * 64)
 SIDE_BY_SIDE = 100  # transforms of the bare line-up: they cost nothing
 VOLUMES_MM3 = {
     "hippocampus_left": 3000.0,

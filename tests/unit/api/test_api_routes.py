@@ -10,6 +10,7 @@ import pytest
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import new_event
+from memoryguard.common.vocabulary import VOLUMES
 
 if TYPE_CHECKING:
     from conftest import Api, Client
@@ -217,15 +218,15 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
     assert told["volumes_mm3"]["hippocampus_left"] == 2900.0
     assert told["volumes_mm3"]["white_matter"] is None  # never mentioned: null all the same
     assert told["errors_sd"]["volumes_mm3"]["hippocampus_left"] == 90.0
-    assert told["reasons"]["volumes_mm3"] == {
-        "cortical_grey_matter": "engine_does_not_measure_it",
-        "grey_matter": "not_measured",
-        "lateral_ventricle_left": "not_measured",
-        "lateral_ventricle_right": "not_measured",
-        "third_ventricle": "not_measured",
-        "white_matter": "not_measured",
+    never_mentioned = {name: "not_measured" for name in VOLUMES if name not in say.VOLUMES}
+    assert told["reasons"]["volumes_mm3"] == never_mentioned | {
+        "cortical_grey_matter": "engine_does_not_measure_it"
     }
-    assert told["reasons"]["thickness_mm"] == {"cortex_mean": "engine_does_not_measure_it"}
+    assert told["reasons"]["thickness_mm"] == {
+        "cortex_left": "not_measured",
+        "cortex_right": "not_measured",
+        "cortex_mean": "engine_does_not_measure_it",
+    }
     assert told["reasons"]["asymmetry_percent"] == {"lateral_ventricle": "not_measured"}
     assert told["reasons"]["atrophy"] == {
         "total_brain": "class_uncertain",

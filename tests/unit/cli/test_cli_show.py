@@ -74,7 +74,7 @@ def document() -> dict[str, Any]:
 @pytest.mark.parametrize(
     "expected",
     [
-        "Follow-up", "warned", "low_contrast", "Too grey.", "woman · 72.5 years", "baseline 9.9",
+        "Follow-up", "warned", "low_contrast", "Too grey.", "woman · 72.5 years", "headframe 9.9",
         "6,010 ± 120", "-3.52", "< 1", "severe", "1,050,000 ± ?", "2.41 ± ? mm",
         "no z, norm not transferable: total brain", "engine cannot: white matter",
         "Dementia  30 %", "+7.0 points", "-10.0 points", "education, years: not reported",
