@@ -76,8 +76,8 @@ def training_heads() -> Iterator[tuple[str, Draw]]:
 
 def held_back_heads() -> Iterator[tuple[str, Draw]]:
     """Heads of the maps held back; every other one loses up to a fifth of its hippocampi."""
-    for number in HELD_BACK:
-        for n in range(HELD_BACK_HEADS):
+    for n in range(HELD_BACK_HEADS):
+        for number in HELD_BACK:
             seed = 100_000 + 1000 * int(number) + n
             shrink = 0.0 if n % 2 else float(np.random.default_rng(seed).uniform(0, 0.2))
             yield (
