@@ -64,9 +64,9 @@ def recipe(seed: int, shrink: float = 0.0) -> Recipe:
 def training_heads() -> Iterator[tuple[str, Draw]]:
     """Five heads of each map that the networks were trained on."""
     numbers = [p.name[13:15] for p in sorted(LABEL_MAPS.glob("training_seg_*.nii.gz"))]
-    for number in numbers:
-        if number not in (*FAULTY, *HELD_BACK):
-            for n in range(TRAINING_HEADS):
+    for n in range(TRAINING_HEADS):
+        for number in numbers:
+            if number not in (*FAULTY, *HELD_BACK):
                 seed = 1000 * int(number) + n
                 yield (
                     f"{number}-{n}",

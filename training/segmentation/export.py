@@ -37,7 +37,10 @@ class Probabilities(nn.Module):
 
     def forward(self, box: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """Box (1, 1, i, j, k) at a place (1,) -> probabilities (1, classes, i, j, k)."""
-        return torch.softmax(self.net(box, place), 1)
+        # Spelt out: onnxruntime's Softmax over channels took a quarter of the time, this hardly any.
+        logits = self.net(box, place)
+        shares = torch.exp(logits - logits.amax(1, keepdim=True))
+        return shares / shares.sum(1, keepdim=True)
 
 
 def sided(plan: Plan) -> list[str]:
