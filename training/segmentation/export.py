@@ -37,7 +37,7 @@ class Probabilities(nn.Module):
 
     def forward(self, box: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """Box (1, 1, i, j, k) at a place (1,) -> probabilities (1, classes, i, j, k)."""
-        # Spelt out: onnxruntime's Softmax over channels took a quarter of the time, this hardly any.
+        # Spelt out: onnxruntime's own Softmax over channels takes a quarter of the time.
         logits = self.net(box, place)
         shares = torch.exp(logits - logits.amax(1, keepdim=True))
         return shares / shares.sum(1, keepdim=True)

@@ -93,7 +93,7 @@ WHOLE = Plan(
         "ventral": (*both(26, 28), 85),
     },
     rest="ventral",
-    steps=6000,
+    steps=1600,
 )
 
 TISSUE = Plan(
@@ -127,7 +127,7 @@ TISSUE = Plan(
         "deep_grey": (),
     },
     rest="deep_grey",
-    steps=12_000,
+    steps=4900,
 )
 
 DEEP = Plan(
@@ -161,7 +161,7 @@ DEEP = Plan(
         "rest": (),
     },
     rest="rest",
-    steps=12_000,
+    steps=3600,
 )
 
 HELD_OUT_HEAD = Plan(

@@ -26,7 +26,7 @@ from memoryguard.processor.domain.image import Grid, Image, grid_of, to_ras
 from memoryguard.processor.domain.labelling import label
 from memoryguard.processor.domain.locating import Eye, Located, locate
 from memoryguard.processor.domain.measurement import Measurement, nothing
-from memoryguard.processor.networks import WEIGHTS, Network, load
+from memoryguard.processor.networks import WEIGHTS, load
 
 STRUCTURES: Final = (
     *volumes.NUCLEI,
@@ -82,7 +82,7 @@ class Engine:
     weights_dir
         Folder with manifest.json; the packaged one by default.
     threads
-        Threads of each network run.
+        Cores to use.
 
     Raises
     ------
@@ -93,6 +93,7 @@ class Engine:
     name = "headframe"
 
     def __init__(self, weights_dir: Path | None = None, threads: int = 2) -> None:
+        self._threads = threads
         weights = load(WEIGHTS if weights_dir is None else weights_dir, threads)
         self.version = weights.version
         self.weights_sha256 = weights.sha256
@@ -171,10 +172,10 @@ class Engine:
             lattice = head.lattice(located.frame)
             voxels = head.read_lattice(to_ras(image), lattice)
         with clock.stage("tissue"):
-            tissue = _both_sides(self._networks["tissue"], voxels)
+            tissue = self._both_sides("tissue", voxels)
             parts = tissue.parts()
         with clock.stage("deep"):
-            named = _both_sides(self._networks["deep"], voxels).parts()
+            named = self._both_sides("deep", voxels).parts()
         deep = {
             name: part
             for name, part in named.items()
@@ -183,10 +184,10 @@ class Engine:
         head.join(parts, deep, LOOSE)
         return Reading(located, lattice, voxels, parts | deep, tissue.difference)
 
-
-def _both_sides(network: Network, voxels: NDArray[np.float32]) -> Blend:
-    look = Look(network.shape, network.centres_mm, network.classes, network.sided)
-    return head.both_sides(look, network.read, voxels)
+    def _both_sides(self, name: str, voxels: NDArray[np.float32]) -> Blend:
+        network = self._networks[name]
+        look = Look(network.shape, network.centres_mm, network.classes, network.sided)
+        return head.both_sides(look, network.read, voxels, self._threads)
 
 
 def solids(reading: Reading) -> dict[str, tuple[NDArray[np.float32], Grid]]:

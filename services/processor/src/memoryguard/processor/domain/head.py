@@ -9,6 +9,7 @@ right half as a left one; one network serves both sides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -184,21 +185,29 @@ class Blend:
         return out
 
 
-def both_sides(look: Look, read: Read, voxels: NDArray[np.float32]) -> Blend:
+def both_sides(look: Look, read: Read, voxels: NDArray[np.float32], threads: int) -> Blend:
     """Let a one-sided network read both halves of the head.
 
     Parameters
     ----------
     look, read
-        The network.
+        The network; `read` is called from several threads.
     voxels
         float32 on the lattice.
+    threads
+        Boxes that are read side by side. They are summed in one order, whichever is ready first.
     """
+    boxes = [box_at(centre, look.shape) for centre in look.centres_mm]
+    jobs = [(side, place) for side in ("left", "right") for place in range(len(boxes))]
+
+    def read_one(job: tuple[str, int]) -> NDArray[np.float32]:
+        side, place = job
+        return read((voxels if side == "left" else voxels[::-1])[boxes[place]], place)
+
     blend = Blend(look)
-    for side, view in (("left", voxels), ("right", voxels[::-1])):
-        for place, centre in enumerate(look.centres_mm):
-            box = box_at(centre, look.shape)
-            blend.add(side, box, read(view[box], place))
+    with ThreadPoolExecutor(threads) as pool:
+        for (side, place), probability in zip(jobs, pool.map(read_one, jobs), strict=True):
+            blend.add(side, boxes[place], probability)
     return blend
 
 
