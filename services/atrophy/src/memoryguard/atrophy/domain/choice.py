@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which norm for which engine and region.
 
-`headframe` (and any engine whose labels follow FreeSurfer's protocol) learned from label maps in
-FreeSurfer's numbering, and its pilot's hippocampi lay within 1 % of FreeSurfer's. Two packs come
-into question:
+`headframe` learned from label maps in FreeSurfer's numbering and protocol; how far it is from
+FreeSurfer on real heads stands in docs/BENCHMARKS.md. Two packs come into question:
 
 - Hippocampi and ventricles: Potvin 2016 (FreeSurfer 5.3, 2,790 people, ages 18-94, scanner
   terms). Its z stays within half an SD when healthy people aged 50 and over are measured with
