@@ -21,7 +21,10 @@ from report import Result, machine, say
 
 HERE = Path(__file__).resolve().parent
 T1_FOLDER = HERE.parents[1] / "shared" / "data" / "t1"
-FULL: dict[str, list[str]] = {"start": [], "stages": [], "flow": [], "segmentation": []}
+ON_REAL_HEADS = ("segmentation", "thickness")
+FULL: dict[str, list[str]] = {
+    "start": [], "stages": [], "flow": [], **{name: [] for name in ON_REAL_HEADS},
+}  # fmt: skip
 QUICK: dict[str, list[str]] = {
     "start": ["--repeats", "1"],
     "stages": ["--repeats", "1"],
@@ -54,9 +57,11 @@ def main() -> None:
     print(flush=True)
     results: dict[str, object] = {"machine": about}
     for name, arguments in (QUICK if args.quick else FULL).items():
-        if name == "segmentation":
+        if name in ON_REAL_HEADS:
             if not T1_FOLDER.is_dir():
-                print("## Segmentation\n\nnot measured: no shared/data/t1 beside the checkout\n")
+                print(
+                    f"## {name.capitalize()}\n\nnot measured: no shared/data/t1 beside the checkout\n"
+                )
                 continue
             print("## Segmentation beside FreeSurfer\n", flush=True)
         say(f"benchmark: {name}")
