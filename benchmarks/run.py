@@ -59,11 +59,9 @@ def main() -> None:
     for name, arguments in (QUICK if args.quick else FULL).items():
         if name in ON_REAL_HEADS:
             if not T1_FOLDER.is_dir():
-                print(
-                    f"## {name.capitalize()}\n\nnot measured: no shared/data/t1 beside the checkout\n"
-                )
+                print(f"## {name.capitalize()}\n\nnot measured: no T1s beside the checkout\n")
                 continue
-            print("## Segmentation beside FreeSurfer\n", flush=True)
+            print(f"## {name.capitalize()} beside FreeSurfer\n", flush=True)
         say(f"benchmark: {name}")
         results[name] = run(name, arguments)
     if args.json:
