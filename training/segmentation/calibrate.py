@@ -7,8 +7,9 @@ error is what is left on heads of the maps held back, widened by the deviation f
 where that is given: real scans widen an error, they never move a value. A volume that explains
 less than a quarter of the truth's variance is not shown.
 
-The guards' bounds lie beyond the worst good head, by half its distance to the median one; inputs
-that must be refused have no say in them. Beyond the central 98 % of good heads a scan is warned of.
+The guards' bounds lie as far beyond the worst good head, painted or real, as that is from the
+median one; inputs that must be refused have no say in them. Beyond the central 98 % of good heads a
+scan is warned of.
 
 Thickness has no truth in painted heads: one factor from benchmarks/thickness.py brings it to
 FreeSurfer's mean, and it is shown only where it beats a constant.
@@ -161,7 +162,7 @@ def bounds(heads: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None
         values = np.array([head["evidence"][name] for head in heads])
         middle = float(np.median(values))
         worst = float(values.min() if name in LOW else values.max())
-        limit = worst + 0.5 * (worst - middle)
+        limit = worst + (worst - middle)
         if name.endswith(("_over_grey", "_over_fluid")):
             limit = max(limit, LEAST_CONTRAST)
         edge = float(np.percentile(values, 1 if name in LOW else 99))
@@ -178,13 +179,15 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="JSON of benchmarks/segmentation.py")
     parser.add_argument("--thickness", type=Path, help="JSON of benchmarks/thickness.py")
     args = parser.parse_args()
-    known, unseen = (read(args.readings / f"{kind}.jsonl") for kind in ("training", "held_back"))
+    known, unseen, scans = (
+        read(args.readings / f"{kind}.jsonl") for kind in ("training", "held_back", "real")
+    )
     real = json.loads(args.real.read_text()) if args.real else []
     thick = json.loads(args.thickness.read_text()) if args.thickness else []
     stored = {
         "volumes": lines(known, unseen, real),
         "thickness": thickness_line(thick),
-        "guards": bounds(known + unseen),
+        "guards": bounds(known + unseen + scans),
     }
     (args.weights / "calibration.json").write_text(json.dumps(stored, indent=1) + "\n")
     seal(args.weights)
