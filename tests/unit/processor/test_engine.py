@@ -63,9 +63,13 @@ def test_every_key_has_a_value_or_a_reason(measured: Measurement) -> None:
 
 
 def test_the_template_is_measured(measured: Measurement) -> None:
-    """Limits are those of healthy adults with room to spare; the template averages them."""
+    """Limits are those of healthy adults with room to spare; the template averages them.
+
+    It is stripped, and as blurred as an average is: overlapping looks may disagree over that.
+    """
     assert measured.quality.verdict == "warned"
-    assert [r.code for r in measured.quality.reasons] == ["skull_stripped"]
+    codes = {reason.code for reason in measured.quality.reasons}
+    assert {"skull_stripped"} <= codes <= {"skull_stripped", "looks_disagree"}
     assert 3000 < value(measured, "hippocampus_left") < 5200
     assert 3000 < value(measured, "hippocampus_right") < 5200
     total = value(measured, "hippocampus_left") + value(measured, "hippocampus_right")

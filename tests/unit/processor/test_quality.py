@@ -97,10 +97,18 @@ def test_bounds_refuse_before_they_warn() -> None:
 
 
 def test_one_reason_is_given_once() -> None:
-    guards = Guards({"scale": (0.8, 1.2), "brain_mm3": (1.0, 2.0)}, {})
+    guards = Guards(
+        {"scale": (0.8, 1.2), "brain_mm3": (1.0, 2.0), "white_over_grey": (1.0, None)},
+        {"grey_over_fluid": (1.0, None)},
+    )
     found = Findings()
-    guards.judge({"scale": 2.0, "brain_mm3": 3.0}, found)
-    assert [reason.code for reason in found.refused] == ["size_implausible"]
+    evidence = {"scale": 2.0, "brain_mm3": 3.0, "grey_over_fluid": 0.0, "white_over_grey": 0.0}
+    guards.judge(evidence, found)
+    codes = [reason.code for reason in found.verdict().reasons]
+    assert codes == ["size_implausible", "not_t1_contrast"]
+    guards.judge({"grey_over_fluid": 0.0}, warned := Findings())
+    guards.judge({"grey_over_fluid": 0.0}, warned)
+    assert len(warned.verdict().reasons) == 1
 
 
 def located(head_level: float = 0.5) -> Located:

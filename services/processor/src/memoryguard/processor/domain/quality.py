@@ -75,21 +75,28 @@ class Findings:
     warned: list[Reason] = field(default_factory=list[Reason])
 
     def refuse(self, code: str, message: str) -> None:
-        """Note a reason to refuse, once."""
-        if all(reason.code != code for reason in self.refused):
-            self.refused.append(Reason(code, message))
+        """Note a reason to refuse."""
+        self.refused.append(Reason(code, message))
 
     def warn(self, code: str, message: str) -> None:
         """Note a reason to warn."""
         self.warned.append(Reason(code, message))
 
     def verdict(self) -> Quality:
-        """Sum up: any refusal refuses, any warning warns."""
+        """Sum up: any refusal refuses, any warning warns; every code is said once."""
         if self.refused:
-            return Quality("refused", (*self.refused, *self.warned))
+            return Quality("refused", _each_once([*self.refused, *self.warned]))
         if self.warned:
-            return Quality("warned", tuple(self.warned))
+            return Quality("warned", _each_once(self.warned))
         return Quality("accepted")
+
+
+def _each_once(reasons: list[Reason]) -> tuple[Reason, ...]:
+    """Return the first reason of every code."""
+    first: dict[str, Reason] = {}
+    for reason in reasons:
+        first.setdefault(reason.code, reason)
+    return tuple(first.values())
 
 
 Range = tuple[float | None, float | None]
