@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from memoryguard.processor.domain.quality import Findings, Guards
 from memoryguard.processor.networks import WEIGHTS
 
 Lines = list[dict[str, Any]]
@@ -91,17 +92,27 @@ def rescan_table(heads: Lines, stated: Calibrated) -> None:
     print(f"| together | {' | '.join(together)} |")
 
 
-def refusal_table(folder: Path) -> None:
+def judged(head: dict[str, Any], guards: Guards) -> dict[str, Any]:
+    """A reading under the bounds of a calibration, which may be younger than itself."""
+    if "evidence" not in head:
+        return head
+    findings = Findings()
+    guards.judge(head["evidence"], findings)
+    verdict = findings.verdict()
+    return head | {"verdict": verdict.verdict, "reasons": [r.code for r in verdict.reasons]}
+
+
+def refusal_table(folder: Path, guards: Guards) -> None:
     """False refusals of good heads, and what became of every bad input."""
     print("\n### Refusals\n\n| good heads | refused | warned | read |\n|---|---|---|---|")
     for kind in ("training", "held_back", "shrunk", "real", "rescan"):
-        heads = read(folder, kind)
+        heads = [judged(head, guards) for head in read(folder, kind)]
         verdicts = Counter(head["verdict"] for head in heads)
         print(f"| {kind} | {verdicts['refused']} | {verdicts['warned']} | {len(heads)} |")
         for head in heads:
             if head["verdict"] == "refused":
                 print(f"| {head['name']} | {', '.join(head['reasons'])} | | |")
-    bad = read(folder, "bad")
+    bad = [judged(head, guards) for head in read(folder, "bad")]
     refused = sum(head["verdict"] == "refused" for head in bad)
     print(f"\n{refused} of {len(bad)} bad inputs refused.\n\n| bad input | verdict | reasons |")
     print("|---|---|---|")
@@ -115,15 +126,16 @@ def main() -> None:
     parser.add_argument("readings", type=Path)
     parser.add_argument("--calibration", type=Path, default=WEIGHTS / "calibration.json")
     args = parser.parse_args()
-    stated = Calibrated(args.calibration)
+    lines = Calibrated(args.calibration)
     for kind, table in (
         ("held_back", truth_table),
         ("shrunk", loss_table),
         ("rescan", rescan_table),
     ):
         if heads := read(args.readings, kind):
-            table(heads, stated)
-    refusal_table(args.readings)
+            table(heads, lines)
+    stored = json.loads(args.calibration.read_text())
+    refusal_table(args.readings, Guards(**stored["guards"]))
 
 
 if __name__ == "__main__":
