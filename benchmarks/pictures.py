@@ -122,8 +122,8 @@ class Axes:
             x, y = self.at(value, value)
             self.pen.line((x, self.at(0, low)[1], x, self.at(0, high)[1]), (230, 232, 236))
             self.pen.line((self.at(low, 0)[0], y, self.at(high, 0)[0], y), (230, 232, 236))
-            self.pen.text((x - 10, self.at(0, low)[1] + 4), f"{value:.3g}", QUIET, font(12))
-            self.pen.text((8, y - 7), f"{value:.3g}", QUIET, font(12))
+            self.pen.text((x - 10, self.at(0, low)[1] + 4), f"{value:.4g}", QUIET, font(12))
+            self.pen.text((8, y - 7), f"{value:.4g}", QUIET, font(12))
         self.pen.line((*self.at(low, low), *self.at(high, high)), QUIET)
         self.pen.text((self.edge, self.size + 22), f"true, {unit} (across); measured (up)", QUIET,
                       font(12))  # fmt: skip

@@ -29,11 +29,17 @@ from seal import seal
 
 WITH_OFFSET = (
     "lateral_ventricle",
-    "lateral_ventricles",
     "inferior_lateral_ventricle",
     "third_ventricle",
     "fourth_ventricle",
 )
+PAIRS = {
+    "hippocampus_total": "hippocampus",
+    "lateral_ventricles": "lateral_ventricle",
+    "cortical_grey_matter": "cortical_grey",
+    "cerebral_white_matter": "cerebral_white",
+}
+"""Volumes that are stated as the sum of both sides, and so share their line."""
 LEAST_EXPLAINED = 0.25
 CONSTANT_SD = 0.022
 """Spread of mean thickness over the eight people on whom the peers were measured."""
@@ -124,13 +130,15 @@ def lines(
           "| slope | r | shown |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     entries: dict[str, Any] = {}
     for name in known[0]["truth_mm3"]:
-        alike = [n for n in known[0]["truth_mm3"] if family(n) == family(name)]
+        side = PAIRS.get(name, family(name))
+        alike = [n for n in known[0]["truth_mm3"] if family(n) == side]
         raw = np.concatenate([column(known, "raw_mm3", n) for n in alike])
         true = np.concatenate([column(known, "truth_mm3", n) for n in alike])
-        factor, offset = fit(raw, true, family(name) in WITH_OFFSET)
+        factor, offset = fit(raw, true, side in WITH_OFFSET)
+        factor, offset = round(factor, 4), round(offset, 1) * (2 if name in PAIRS else 1)
         value = factor * column(unseen, "raw_mm3", name) + offset
         true = column(unseen, "truth_mm3", name)
-        entry: dict[str, Any] = {"scale": round(factor, 4), "offset_mm3": round(offset, 1)}
+        entry: dict[str, Any] = {"scale": factor, "offset_mm3": offset}
         entry |= errors(value, true)
         shown = 1 - (value - true).var() / true.var() >= LEAST_EXPLAINED
         if shown:
