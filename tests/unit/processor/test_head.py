@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -85,7 +87,7 @@ def test_grey_values_reach_their_place() -> None:
 
 def test_two_perfect_halves_make_the_head_again() -> None:
     voxels, seen = head(), []
-    blend = both_sides(LOOK, reader(seen), voxels, threads=1)
+    blend = both_sides(LOOK, reader(seen), voxels)
     parts = blend.parts()
     assert seen == [0, 1, 2, 3, 0, 1, 2, 3]
     assert blend.difference == 0.0
@@ -97,7 +99,8 @@ def test_two_perfect_halves_make_the_head_again() -> None:
     total = np.asarray(sum(part.probability for part in parts.values()))
     np.testing.assert_allclose(total[:64], 1.0, atol=1e-6)
     np.testing.assert_allclose(total[80:], 1.0, atol=1e-6)
-    side_by_side = both_sides(LOOK, reader([]), voxels, threads=4).parts()
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = both_sides(LOOK, reader([]), voxels, pool.map).parts()
     for name, part in parts.items():
         np.testing.assert_array_equal(side_by_side[name].probability, part.probability)
 
@@ -111,7 +114,7 @@ def test_looks_that_disagree_are_noticed() -> None:
         p[1] = len(turns) % 2
         return p
 
-    assert 0.2 < both_sides(LOOK, read, head(), threads=1).difference <= 1.0
+    assert 0.2 < both_sides(LOOK, read, head()).difference <= 1.0
 
 
 def test_join_keeps_the_deep_and_shares_out_the_rest() -> None:

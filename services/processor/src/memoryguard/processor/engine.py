@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +188,8 @@ class Engine:
     def _both_sides(self, name: str, voxels: NDArray[np.float32]) -> Blend:
         network = self._networks[name]
         look = Look(network.shape, network.centres_mm, network.classes, network.sided)
-        return head.both_sides(look, network.read, voxels, self._threads)
+        with ThreadPoolExecutor(self._threads) as pool:
+            return head.both_sides(look, network.read, voxels, pool.map)
 
 
 def solids(reading: Reading) -> dict[str, tuple[NDArray[np.float32], Grid]]:

@@ -9,9 +9,8 @@ right half as a left one; one network serves both sides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ BLEND_MM: Final = 8.0
 
 Box = tuple[slice, slice, slice]
 Read = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def lattice(frame: Frame) -> Grid:
@@ -185,17 +185,18 @@ class Blend:
         return out
 
 
-def both_sides(look: Look, read: Read, voxels: NDArray[np.float32], threads: int) -> Blend:
+def both_sides(look: Look, read: Read, voxels: NDArray[np.float32], each: Each = map) -> Blend:
     """Let a one-sided network read both halves of the head.
 
     Parameters
     ----------
     look, read
-        The network; `read` is called from several threads.
+        The network.
     voxels
         float32 on the lattice.
-    threads
-        Boxes that are read side by side. They are summed in one order, whichever is ready first.
+    each
+        How boxes are read: one after the other, or side by side by an executor's `map`. They are
+        summed in one order either way.
     """
     boxes = [box_at(centre, look.shape) for centre in look.centres_mm]
     jobs = [(side, place) for side in ("left", "right") for place in range(len(boxes))]
@@ -205,9 +206,8 @@ def both_sides(look: Look, read: Read, voxels: NDArray[np.float32], threads: int
         return read((voxels if side == "left" else voxels[::-1])[boxes[place]], place)
 
     blend = Blend(look)
-    with ThreadPoolExecutor(threads) as pool:
-        for (side, place), probability in zip(jobs, pool.map(read_one, jobs), strict=True):
-            blend.add(side, boxes[place], probability)
+    for (side, place), probability in zip(jobs, each(read_one, jobs), strict=True):
+        blend.add(side, boxes[place], probability)
     return blend
 
 
