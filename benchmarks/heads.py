@@ -66,6 +66,7 @@ GREY: dict[int, float] = {
     511: 0.95, 512: 0.9, 514: 0.4, 515: 0.10, 516: 0.85, 530: 0.75,
 }  # fmt: skip
 FLUID_GREY = 0.22
+POINTS_A_VOXEL = 16
 TEXTURE = 0.03
 
 
@@ -125,8 +126,8 @@ def read_map(number: str, folder: Path = LABEL_MAPS) -> NDArray[np.int32]:
 def draw(labels: NDArray[np.int32], recipe: Recipe) -> tuple[Image, dict[str, float]]:
     """Image and true volumes (mm3) of every key of `TRUTH`, `total_brain` and `intracranial`."""
     rng = np.random.default_rng(recipe.seed)
-    shrunk = labels if recipe.shrink == 0 else without_share(labels, recipe.shrink)
-    grid, map_from_grid = _grid(shrunk, recipe)
+    grid, map_from_grid = _grid(labels, recipe)
+    losses = [] if recipe.shrink == 0 else [Loss.of(labels, k, recipe.shrink) for k in (17, 53)]
     grey = _grey_table(rng, recipe)
     image = np.zeros(grid.shape, np.float32)
     counts = np.zeros(1024, np.int64)
@@ -134,13 +135,15 @@ def draw(labels: NDArray[np.int32], recipe: Recipe) -> tuple[Image, dict[str, fl
     for corner in corners:
         step = map_from_grid.copy()
         step[:3, 3] += map_from_grid[:3, :3] @ corner
-        at = np.asarray(_nearest(shrunk, step, grid.shape), np.int32)
+        at = np.asarray(_nearest(labels, step, grid.shape), np.int32)
+        for loss in losses:
+            loss.draw_over(at, labels, step)
         image += grey[at] / len(corners)
         counts += np.bincount(at.ravel(), minlength=1024)
-    low = _brain_bottom(shrunk)
+    low = _brain_bottom(labels)
     voxel_mm3 = grid.voxel_volume_mm3 / len(corners)
     truth = true_volumes(counts * voxel_mm3)
-    truth["below_brain_csf"] = float((shrunk[:, :, :low] == CSF).sum()) * recipe.size**3
+    truth["below_brain_csf"] = float((labels[:, :, :low] == CSF).sum()) * recipe.size**3
     truth["extraventricular_csf"] -= truth["below_brain_csf"]
     truth["intracranial"] -= truth.pop("below_brain_csf")
     image += TEXTURE * ndimage.gaussian_filter(rng.normal(0, 1, image.shape), 1.0) * (image > 0.05)
@@ -205,30 +208,63 @@ def _grey_table(rng: np.random.Generator, recipe: Recipe) -> NDArray[np.float32]
     return table.astype(np.float32)
 
 
-def without_share(labels: NDArray[np.int32], share: float) -> NDArray[np.int32]:
-    """Take a share of each hippocampus away at its border; fluid or its neighbours move in.
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A smooth deformation of a label map that takes a share of one structure away.
 
-    The border moves along the gradient of the blurred structure, as far as needed (bisection).
+    Its border moves inward by fractions of a voxel, its neighbours or fluid move in.
+
+    Parameters
+    ----------
+    start
+        First voxel of the map's part that is deformed.
+    shift
+        float32 (3, i, j, k): where a voxel of that part takes its label from, less itself.
     """
-    out = labels.copy()
-    for number in (17, 53):
-        mask = out == number
-        around = tuple(slice(int(a.min()) - 12, int(a.max()) + 13) for a in np.nonzero(mask))
-        part, inside = out[around], mask[around]
+
+    start: NDArray[np.int64]
+    shift: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int32], number: int, share: float) -> Loss:
+        """Move along the gradient of the blurred structure, as far as needed (bisection)."""
+        at = np.argwhere(labels == number)
+        start, stop = at.min(0) - 8, at.max(0) + 9
+        inside = labels[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] == number
         smooth = ndimage.gaussian_filter(inside.astype(np.float32), 1.5)
-        gradient = np.stack(np.gradient(smooth))
-        index = np.indices(part.shape, np.float32)
-        low, high, best = 0.0, 60.0, part
-        for _ in range(12):
+        outward = -np.stack(np.gradient(smooth)).astype(np.float32)
+        # Points anywhere in the voxels: on a lattice the loss would come in steps.
+        rng = np.random.default_rng(number)
+        points = np.tile(np.argwhere(smooth > 1e-3).T, POINTS_A_VOXEL).astype(np.float32)
+        points += rng.uniform(-0.5, 0.5, points.shape).astype(np.float32)
+        way = _each_at(outward, points)
+        low, high = 0.0, 20.0
+        while high - low > 1e-3:
             reach = (low + high) / 2
-            moved = ndimage.map_coordinates(part, index - reach * gradient, order=0, mode="nearest")
-            if (moved == number).sum() > (1 - share) * inside.sum():
-                low = reach
-            else:
-                high = reach
-            best = moved
-        out[around] = best
-    return out
+            there = np.rint(points + reach * way).astype(int)
+            left = int(inside[tuple(there)].sum()) / POINTS_A_VOXEL
+            low, high = (reach, high) if left > (1 - share) * inside.sum() else (low, reach)
+        return cls(start, low * outward)
+
+    def draw_over(
+        self, drawn: NDArray[np.int32], labels: NDArray[np.int32], step: NDArray[np.float64]
+    ) -> None:
+        """Sample the deformed part of the map anew; `step` takes indices of `drawn` to the map."""
+        ends = np.array(list(np.ndindex(2, 2, 2))) * (np.array(self.shift.shape[1:]) - 1)
+        corners = (ends + self.start - step[:3, 3]) @ np.linalg.inv(step[:3, :3]).T
+        low = np.maximum(np.floor(corners.min(0)).astype(int), 0)
+        high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, drawn.shape)
+        points = np.indices(high - low).reshape(3, -1) + low[:, None]
+        at = step[:3, :3] @ points + step[:3, 3:]
+        shift = _each_at(self.shift, at - self.start[:, None])
+        moved = (shift != 0).any(axis=0)
+        found = ndimage.map_coordinates(labels, at[:, moved] + shift[:, moved], order=0)
+        drawn[tuple(points[:, moved])] = found
+
+
+def _each_at(field: NDArray[np.float32], at: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Vector field (3, i, j, k) at points (3, ...), trilinear, 0 outside."""
+    return np.stack([ndimage.map_coordinates(axis, at, order=1) for axis in field])
 
 
 def smooth_field(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -78,7 +78,7 @@ def steps(engine: Engine) -> Canvas.Image:
     image, _ = draw(read_map(HELD_BACK[0]), recipe)
     upright = to_ras(image)
     located = engine.locate(image)
-    reading = engine.read(image, located)
+    reading = engine.read_whole(engine.read_inside(image, located))
     labels = label(reading.parts, reading.lattice, grid_of(upright))
     y = int(np.argwhere(np.isin(labels, (17, 53)))[:, 1].mean())
     scan = upright.voxels[:, y]

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration and guards from readings of good synthetic heads: calibration.json.
 
-Readings are those of benchmarks/readings.py. A volume's line (factor, and an offset for
-ventricles) is fitted on heads of the maps that the networks know, both sides together; its stated
-error is what is left on heads of the maps held back, widened by the deviation from FreeSurfer
-where that is given: real scans widen an error, they never move a value. A volume that explains
-less than a quarter of the truth's variance is not shown.
+Readings are those of benchmarks/readings.py. A volume's line (factor, and an offset for ventricles
+and hippocampi) is fitted on heads of the maps that the networks know, both sides together; its
+stated error is what is left on heads of the maps held back, widened by the deviation from
+FreeSurfer where that is given. Only the hippocampus takes its level from FreeSurfer, whose norms
+it is compared with: its offset is moved until the mean ratio over the real subjects is one. A
+volume that explains less than a quarter of the truth's variance is not shown.
 
-The guards' bounds lie as far beyond the worst good head, painted or real, as that is from the
-median one; inputs that must be refused have no say in them. Beyond the central 98 % of good heads a
-scan is warned of.
+The guards' bounds lie as far beyond the worst good head, painted from a known map or real, as that
+is from the median one; heads of the maps held back and inputs that must be refused have no say in
+them. Beyond the central 98 % of good heads a scan is warned of.
 
 Thickness has no truth in painted heads: one factor from benchmarks/thickness.py brings it to
 FreeSurfer's mean, and it is shown only where it beats a constant.
@@ -28,6 +29,7 @@ import numpy as np
 from seal import seal
 
 WITH_OFFSET = (
+    "hippocampus",
     "lateral_ventricle",
     "inferior_lateral_ventricle",
     "third_ventricle",
@@ -43,6 +45,7 @@ PAIRS = {
 LEAST_EXPLAINED = 0.25
 CONSTANT_SD = 0.022
 """Spread of mean thickness over the eight people on whom the peers were measured."""
+LEVEL_OF_FREESURFER = ("hippocampus",)
 NO_TRUTH_IN_FREESURFER = ("intracranial",)  # its eTIV is an estimate with 7.5 % spread itself
 LOW = (
     "white_over_grey",
@@ -110,20 +113,34 @@ def errors(value: np.ndarray, true: np.ndarray) -> dict[str, float]:
     }
 
 
-def widen(entry: dict[str, Any], name: str, real: list[dict[str, Any]]) -> None:
+Pairs = list[tuple[dict[str, float], dict[str, float]]]
+
+
+def beside_freesurfer(scans: list[dict[str, Any]], real: list[dict[str, Any]]) -> Pairs:
+    """Raw volumes and FreeSurfer's of every real subject that has both."""
+    raw = {scan["name"].split(".")[0]: scan["raw_mm3"] for scan in scans}
+    return [(raw[row["subject"]], row["theirs"]) for row in real if row["subject"] in raw]
+
+
+def alike_in(pairs: Pairs, name: str) -> np.ndarray:
+    """Raw (0) and FreeSurfer's (1) volumes of a structure, both sides of every subject."""
+    found = [(ours[n], theirs[n]) for ours, theirs in pairs for n in theirs
+             if family(n) == family(name) and n in ours]  # fmt: skip
+    return np.array(found).reshape(-1, 2).T
+
+
+def level(factor: float, offset: float, raw: np.ndarray, theirs: np.ndarray) -> float:
+    """Offset with which the mean ratio to FreeSurfer is one."""
+    return offset + float((1 - (factor * raw + offset) / theirs).sum() / (1 / theirs).sum())
+
+
+def widen(entry: dict[str, Any], raw: np.ndarray, theirs: np.ndarray) -> None:
     """Let the deviation from FreeSurfer widen the error where it is larger."""
-    if family(name) in NO_TRUTH_IN_FREESURFER:
-        return
-    pairs = [(row["ours"][n], row["theirs"][n]) for row in real for n in row["theirs"]
-             if family(n) == family(name) and row["ours"].get(n) is not None]  # fmt: skip
-    if pairs:
-        ours, theirs = np.array(pairs).T
-        entry["error_share"] = round(max(entry["error_share"], rms(ours / theirs - 1)), 4)
+    off = (entry["scale"] * raw + entry["offset_mm3"]) / theirs - 1
+    entry["error_share"] = round(max(entry["error_share"], rms(off)), 4)
 
 
-def lines(
-    known: list[dict[str, Any]], unseen: list[dict[str, Any]], real: list[dict[str, Any]]
-) -> dict[str, Any]:
+def lines(known: list[dict[str, Any]], unseen: list[dict[str, Any]], real: Pairs) -> dict[str, Any]:
     """Entries of every volume; prints the table of the model card."""
     print(f"{len(known)} heads of known maps, {len(unseen)} of maps held back\n")
     print("| volume | truth mL, mean (range) | factor, offset mm3 | bias % | residual SD % "
@@ -135,14 +152,17 @@ def lines(
         raw = np.concatenate([column(known, "raw_mm3", n) for n in alike])
         true = np.concatenate([column(known, "truth_mm3", n) for n in alike])
         factor, offset = fit(raw, true, side in WITH_OFFSET)
+        if side in LEVEL_OF_FREESURFER and real:
+            offset = level(factor, offset, *alike_in(real, side))
         factor, offset = round(factor, 4), round(offset, 1) * (2 if name in PAIRS else 1)
         value = factor * column(unseen, "raw_mm3", name) + offset
         true = column(unseen, "truth_mm3", name)
         entry: dict[str, Any] = {"scale": factor, "offset_mm3": offset}
         entry |= errors(value, true)
         shown = 1 - (value - true).var() / true.var() >= LEAST_EXPLAINED
-        if shown:
-            widen(entry, name, real)
+        compared = alike_in(real, name)
+        if shown and compared.size and family(name) not in NO_TRUTH_IN_FREESURFER:
+            widen(entry, *compared)
         entries[name] = entry if shown else {"reason": "not_informative"}
         share = 100 * (value / true - 1)
         slope = np.polyfit(true, value, 1)[0]
@@ -193,9 +213,9 @@ def main() -> None:
     real = json.loads(args.real.read_text()) if args.real else []
     thick = json.loads(args.thickness.read_text()) if args.thickness else []
     stored = {
-        "volumes": lines(known, unseen, real),
+        "volumes": lines(known, unseen, beside_freesurfer(scans, real)),
         "thickness": thickness_line(thick),
-        "guards": bounds(known + unseen + scans),
+        "guards": bounds(known + scans),
     }
     (args.weights / "calibration.json").write_text(json.dumps(stored, indent=1) + "\n")
     seal(args.weights)

@@ -47,7 +47,7 @@ def block(inside: int, outside: int) -> nn.Sequential:
 class Net(nn.Module):
     """Box (1, 1, i, j, k) and which of its plan's places it is -> logits (1, classes, i, j, k).
 
-    The stem halves the grid by folding 2x2x2 voxels into channels; the head unfolds them again.
+    The stem folds `fold` voxels along each axis into channels; the head unfolds them again.
     A plan with one side also gets the frame's coordinates, and its logits start from the logarithm
     of how often each class lies there in the training heads (`prior`): the network learns what the
     image adds to that. `refine` > 0 adds a convolution at full resolution that sees the image.
@@ -57,7 +57,9 @@ class Net(nn.Module):
         super().__init__()
         channels, classes = plan.channels, len(plan.classes)
         self.shape, self.placed = plan.shape, plan.one_side
-        self.stem = nn.Conv3d(1, channels[0] - 3 if self.placed else channels[0] // 2, 2, stride=2)
+        fold = plan.fold
+        made = channels[0] - 3 if self.placed else channels[0] // 2
+        self.stem = nn.Conv3d(1, made, fold, stride=fold)
         first = channels[0] if self.placed else channels[0] // 2
         if self.placed:
             centres = torch.tensor(plan.centres_mm).reshape(-1, 3, 1, 1, 1)
@@ -73,7 +75,7 @@ class Net(nn.Module):
             nn.Conv3d(channels[i + 1], channels[i], 1) for i in range(len(channels) - 1)
         )
         self.up = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
-        self.unfold = nn.ConvTranspose3d(channels[0], plan.refine or classes, 2, stride=2)
+        self.unfold = nn.ConvTranspose3d(channels[0], plan.refine or classes, fold, stride=fold)
         self.refine = (
             nn.Sequential(
                 nn.Conv3d(plan.refine + 1, plan.refine, 3, padding=1, bias=False),
@@ -106,6 +108,7 @@ class Net(nn.Module):
 
 
 def coordinates(plan: Plan) -> torch.Tensor:
-    """Coordinates (1, 3, i/2, j/2, k/2) around a box's middle, in units of `PLACE_MM`."""
-    axes = [(torch.arange(n // 2) * 2.0 - (n / 2 - 1)) * plan.spacing_mm for n in plan.shape]
+    """Coordinates (1, 3, i/fold, j/fold, k/fold) around a box's middle, in `PLACE_MM`."""
+    fold = plan.fold
+    axes = [((torch.arange(n // fold) + 0.5) * fold - n / 2) * plan.spacing_mm for n in plan.shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None] / PLACE_MM

@@ -53,6 +53,7 @@ class Plan:
     classes: dict[str, tuple[int, ...]]
     rest: str
     steps: int
+    fold: int = 2
     far_shift_mm: float = 0.0
     rate: float = 2.5e-3
     random_contrast: float = 0.10
@@ -164,6 +165,35 @@ DEEP = Plan(
     steps=3600,
 )
 
+TEMPORAL = Plan(
+    name="temporal",
+    shape=(48, 64, 48),
+    spacing_mm=1.0,
+    centres_mm=((-23.0, 0.0, -7.0),),
+    one_side=True,
+    rotation_deg=5.0,
+    shift_mm=4.0,
+    size=0.05,
+    channels=(16, 32, 64, 96),
+    refine=0,
+    classes={
+        "outside": OUTSIDE,
+        "csf": (24,),
+        "hippocampus": (17,),
+        "amygdala": (18,),
+        "inferior_lateral_ventricle": INFERIOR_HORN,
+        "lateral_ventricle": LATERAL_VENTRICLE,
+        "thalamus": (10,),
+        "putamen": (12,),
+        "white": both(*WHITE),
+        "cortex": both(3),
+        "rest": (),
+    },
+    rest="rest",
+    steps=4200,
+    fold=1,
+)
+
 HELD_OUT_HEAD = Plan(
     name="held_out_head",
     shape=(184, 224, 216),
@@ -183,4 +213,4 @@ HELD_OUT_HEAD = Plan(
     variety=0.4,
 )
 
-PLANS = {plan.name: plan for plan in (WHOLE, TISSUE, DEEP)}
+PLANS = {plan.name: plan for plan in (WHOLE, TISSUE, DEEP, TEMPORAL)}

@@ -23,7 +23,7 @@ def as_seen(
 ) -> dict[str, list[float]]:
     """Median place (mm in the frame) where a network finds each structure, made symmetric.
 
-    `read` takes a box (1, 1, i, j, k) to probabilities (1, classes, i, j, k).
+    `read` takes a box (1, 1, i, j, k) to probabilities (classes, i, j, k).
     """
     plan = source.plan
     grid = box(np.zeros(3), plan.shape, plan.spacing_mm)
@@ -31,7 +31,7 @@ def as_seen(
     found: dict[str, list[np.ndarray]] = {}
     for n in range(draws):
         drawn = source.draw(seed + n)
-        p = dict(zip(plan.classes, read(drawn.image)[0].numpy(), strict=True))
+        p = dict(zip(plan.classes, read(drawn.image).numpy(), strict=True))
         matrix = drawn.frame_from_box.numpy()
         for name, at in layout(p, points, np.zeros(3), grid.voxel_volume_mm3).items():
             # A mirrored draw shows the right side on the left: the frame's x is already turned.

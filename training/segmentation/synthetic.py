@@ -46,7 +46,7 @@ OFFSETS = torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1.0]])
 # How far each field moves borders, mm^2 (times the field's 1/mm), and how often.
 REACH = {
     "ventricles": (-20.0, 55.0, 0.6),
-    "hippocampi": (-20.0, 12.0, 0.6),
+    "hippocampi": (-22.0, 14.0, 0.75),
     "white": (-4.0, 4.0, 0.6),
     "brain": (-8.0, 5.0, 0.6),
 }

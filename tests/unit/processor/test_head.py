@@ -20,6 +20,7 @@ from memoryguard.processor.domain.head import (
     join,
     lattice,
     read_lattice,
+    refine,
 )
 from memoryguard.processor.domain.image import Image
 
@@ -132,3 +133,19 @@ def test_join_keeps_the_deep_and_shares_out_the_rest() -> None:
     assert tissue["deep_grey"].probability[2, 2, 2] == 0.0
     assert tissue["deep_grey"].probability[0, 0, 0] == pytest.approx(0.6)
     assert deep["thalamus"].volume() == pytest.approx(8 * 0.2)
+
+
+def test_refine_takes_the_mean_of_two_looks_and_stays_one_distribution() -> None:
+    span = (slice(2, 6), slice(0, 4), slice(0, 4))
+    inner = (slice(3, 5), slice(1, 3), slice(1, 3))
+
+    def part(value: float, box: tuple[slice, slice, slice] = span) -> Part:
+        return Part(np.full([s.stop - s.start for s in box], value, np.float32), box)
+
+    coarse = {"hippocampus": part(0.4), "white": part(0.4), "csf": part(0.2)}
+    refine(coarse, {"hippocampus": part(0.8, inner)})
+    seen = {name: float(p.probability[2, 2, 2]) for name, p in coarse.items()}
+    assert seen == pytest.approx({"hippocampus": 0.6, "white": 0.4 * 2 / 3, "csf": 0.2 * 2 / 3})
+    assert {name: float(p.probability[0, 0, 0]) for name, p in coarse.items()} == pytest.approx(
+        {"hippocampus": 0.4, "white": 0.4, "csf": 0.2}
+    )

@@ -59,3 +59,15 @@ def test_volumes_and_places_hold_on_a_turned_finer_grid() -> None:
 def test_a_scan_elsewhere_gets_no_labels() -> None:
     far = box(np.array([500.0, 0.0, 0.0]), (10, 10, 10), 1.0)
     assert not label(parts(), LATTICE, far).any()
+
+
+def test_a_ventricle_labels_only_what_is_twice_as_likely_as_anything_else() -> None:
+    share = np.linspace(0.0, 1.0, 60, dtype=np.float32)[:, None, None] * np.ones((60, 60, 60))
+    soft = {
+        "outside": Part(np.zeros((60, 60, 60), np.float32), WHOLE),
+        "lateral_ventricle_left": Part(share.astype(np.float32), WHOLE),
+        "white_left": Part((1 - share).astype(np.float32), WHOLE),
+    }
+    labels = label(soft, LATTICE, LATTICE)
+    fluid = float(share[:, 30, 30][labels[:, 30, 30] == 4].min())
+    assert 2 / 3 < fluid < 2 / 3 + 1 / 59

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine `headframe`: three small networks of our own, run by onnxruntime.
+"""The engine `headframe`: four small networks of our own, run by onnxruntime.
 
 A whole-head network at 3 mm finds the brain and the head's own frame: where the mid-plane is, how
 the head is turned, how large it is. The image is read once onto a lattice along that frame, at
-1 mm for a head of mean size. There the tissue network reads the whole brain in overlapping boxes,
-and the deep network the ventricles, nuclei, hippocampi and amygdalae, each one side at a time with
-the right side mirrored. Volumes are sums of probabilities. See docs/MEASUREMENT.md.
+1 mm for a head of mean size. There the deep network reads the ventricles, nuclei, hippocampi and
+amygdalae, the temporal network the latter two once more, and the tissue network the whole brain in
+overlapping boxes; each one side at a time with the right side mirrored. After every look the scan
+may be refused. Volumes are sums of probabilities. See docs/MEASUREMENT.md.
 """
 
 from __future__ import annotations
@@ -39,22 +40,33 @@ STRUCTURES: Final = (
     "third_ventricle",
 )
 """What the deep network decides about."""
+TEMPORAL: Final = ("hippocampus", "amygdala", "inferior_lateral_ventricle")
+"""What the temporal network decides about, together with the deep one."""
 LOOSE: Final = ("deep_grey", "ventricle")
 """Tissue classes that only hold the place of what the deep network tells apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the networks say about one head.
+class Inside:
+    """What the networks say about the inside of one brain.
 
-    `parts` are probabilities on the `lattice`, together one distribution; `voxels` is the
-    image there.
+    `parts` are probabilities on the `lattice`, together one distribution; `voxels` is the image
+    there.
     """
 
     located: Located
     lattice: Grid
     voxels: NDArray[np.float32]
     parts: dict[str, Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Inside):
+    """What the networks say about one whole head.
+
+    `look_difference` is that of the tissue network's overlapping boxes.
+    """
+
     look_difference: float
 
 
@@ -131,9 +143,14 @@ class Engine:
         self.guards.judge(quality.located_evidence(located), findings)
         if findings.refused:
             return _refused(findings, clock)
-        reading = self.read(image, located, clock)
+        inside = self.read_inside(image, located, clock)
         with clock.stage("quality"):
-            self.guards.judge(evidence_of(image, reading), findings)
+            self.guards.judge(inside_evidence(inside), findings)
+        if findings.refused:
+            return _refused(findings, clock)
+        reading = self.read_whole(inside, clock)
+        with clock.stage("quality"):
+            self.guards.judge(whole_evidence(image, reading), findings)
         if findings.refused:
             return _refused(findings, clock)
         with clock.stage("volumes"):
@@ -166,30 +183,44 @@ class Engine:
         with (clock or Clock()).stage("locate"):
             return locate(to_ras(image), eye, self._anatomy)
 
-    def read(self, image: Image, located: Located, clock: Clock | None = None) -> Reading:
-        """Run the one-sided networks without judging or calibrating what they say."""
+    def read_inside(self, image: Image, located: Located, clock: Clock | None = None) -> Inside:
+        """Run the deep and the temporal network without judging what they say."""
         clock = clock or Clock()
         with clock.stage("resample"):
             lattice = head.lattice(located.frame)
             voxels = head.read_lattice(to_ras(image), lattice)
-        with clock.stage("tissue"):
-            tissue = self._both_sides("tissue", voxels)
-            parts = tissue.parts()
         with clock.stage("deep"):
-            named = self._both_sides("deep", voxels).parts()
-        deep = {
-            name: part
-            for name, part in named.items()
-            if name.removesuffix("_left").removesuffix("_right") in STRUCTURES
-        }
-        head.join(parts, deep, LOOSE)
-        return Reading(located, lattice, voxels, parts | deep, tissue.difference)
+            parts = self._both_sides("deep", voxels).parts()
+        with clock.stage("temporal"):
+            near = self._both_sides("temporal", voxels).parts()
+            head.refine(parts, _only(near, TEMPORAL))
+        return Inside(located, lattice, voxels, parts)
+
+    def read_whole(self, inside: Inside, clock: Clock | None = None) -> Reading:
+        """Run the tissue network around what was read inside."""
+        with (clock or Clock()).stage("tissue"):
+            tissue = self._both_sides("tissue", inside.voxels)
+            parts = tissue.parts()
+            deep = _only(inside.parts, STRUCTURES)
+            head.join(parts, deep, LOOSE)
+        return Reading(
+            inside.located, inside.lattice, inside.voxels, parts | deep, tissue.difference
+        )
 
     def _both_sides(self, name: str, voxels: NDArray[np.float32]) -> Blend:
         network = self._networks[name]
         look = Look(network.shape, network.centres_mm, network.classes, network.sided)
         with ThreadPoolExecutor(self._threads) as pool:
             return head.both_sides(look, network.read, voxels, pool.map)
+
+
+def _only(parts: dict[str, Part], names: tuple[str, ...]) -> dict[str, Part]:
+    """Those structures, on whichever side."""
+    return {
+        key: part
+        for key, part in parts.items()
+        if key.removesuffix("_left").removesuffix("_right") in names
+    }
 
 
 def solids(reading: Reading) -> dict[str, tuple[NDArray[np.float32], Grid]]:
@@ -220,15 +251,15 @@ def whole_brain(reading: Reading) -> tuple[NDArray[np.float32], Grid]:
     return inside, reading.parts["csf"].grid(reading.lattice)
 
 
-def evidence_of(image: Image, reading: Reading) -> dict[str, float]:
-    """Return everything that speaks for or against a reading."""
-    return quality.read_evidence(
-        image,
-        reading.located,
-        reading.lattice,
-        reading.voxels,
-        reading.parts,
-        reading.look_difference,
+def inside_evidence(inside: Inside) -> dict[str, float]:
+    """Return what speaks for or against a reading of the inside."""
+    return quality.inside_evidence(inside.lattice, inside.voxels, inside.parts)
+
+
+def whole_evidence(image: Image, reading: Reading) -> dict[str, float]:
+    """Return what else speaks for or against a reading of the whole head."""
+    return quality.whole_evidence(
+        image, reading.located, reading.lattice, reading.parts, reading.look_difference
     )
 
 

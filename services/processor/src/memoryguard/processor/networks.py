@@ -56,7 +56,7 @@ class Network:
         fed = {"box": scaled[None, None], "place": np.array([place], np.int64)}
         wanted = {taken.name for taken in self.session.get_inputs()}
         output = self.session.run(None, {k: v for k, v in fed.items() if k in wanted})[0]
-        return np.asarray(output[0], np.float32)
+        return np.asarray(output, np.float32).swapaxes(0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ class Blend:
         self._sums: dict[str, tuple[NDArray[np.float32], str]] = {}
         self._weights = {kind: self._empty() for kind in ("left", "right", "both")}
         self._seen = np.full(self._shape, np.nan, np.float32)
+        self._weighted = np.empty(look.shape, np.float32)
         self._difference, self._twice = 0.0, 0
 
     def _empty(self) -> NDArray[np.float32]:
@@ -159,8 +160,11 @@ class Blend:
         for p, name in zip(probability, self.look.classes, strict=True):
             kind = "both" if name in self._shared or name.endswith("_other") else side
             key = self.look.target(name, side)
-            field, _ = self._sums.setdefault(key, (self._empty(), kind))
-            field[flip][here] += p * weights[kind]
+            if key not in self._sums:
+                self._sums[key] = (self._empty(), kind)
+            field = self._sums[key][0]
+            np.multiply(p, weights[kind], out=self._weighted)
+            field[flip][here] += self._weighted
         self._compare(self._seen[flip][here], probability[self._white].sum(0))
 
     def _compare(self, before: NDArray[np.float32], white: NDArray[np.float32]) -> None:
@@ -211,16 +215,26 @@ def both_sides(look: Look, read: Read, voxels: NDArray[np.float32], each: Each =
     return blend
 
 
-def join(tissue: dict[str, Part], deep: dict[str, Part], loose: tuple[str, ...]) -> None:
-    """Make both readings one distribution, in place.
+def join(coarse: dict[str, Part], fine: dict[str, Part], loose: Iterable[str]) -> None:
+    """Make two readings one distribution, in place of the coarse one.
 
-    Inside the range of `deep` its structures keep their probabilities; what they leave is shared
-    among the tissues as these stand, without the `loose` ones that only stand for structures.
+    Inside the range of `fine` its structures keep their probabilities; what they leave is shared
+    among the coarse ones as these stand, without the `loose` ones that only stand for structures.
     """
-    some = next(iter(deep.values()))
-    taken = np.clip(sum(part.probability for part in deep.values()), 0.0, 1.0)
-    views = {name: part.probability[some.box] for name, part in tissue.items()}
+    box, loose = next(iter(fine.values())).box, set(loose)
+    taken = np.clip(sum(part.probability for part in fine.values()), 0.0, 1.0)
+    views = {name: part.probability[inside_of(box, part.box)] for name, part in coarse.items()}
     rest = sum(view for name, view in views.items() if name not in loose)
     left = np.clip((1.0 - taken) / np.maximum(rest, 0.05), 0.0, 20.0)
     for name, view in views.items():
         view *= 0.0 if name in loose else left
+
+
+def refine(coarse: dict[str, Part], fine: dict[str, Part]) -> None:
+    """Let structures that both readings name be the mean of the two where both look, in place."""
+    for name, part in fine.items():
+        part.probability[...] += coarse[name].probability[inside_of(part.box, coarse[name].box)]
+        part.probability[...] /= 2
+    join(coarse, fine, fine)
+    for name, part in fine.items():
+        coarse[name].probability[inside_of(part.box, coarse[name].box)] = part.probability

@@ -137,14 +137,12 @@ class LocatedEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadEvidence:
-    """What reading the head says (see `REASONS`).
+class InsideEvidence:
+    """What reading the inside of the brain says (see `REASONS`).
 
     `white_over_grey` and `grey_over_fluid` are differences of means over the larger of both
-    standard deviations; `hippocampus_left`, `hippocampus_right`, `structures` and `tissue` mean
-    probabilities where they are over 0.5 (of the structures the least sure one);
-    `stage_agreement` a soft Dice, `look_difference` a mean absolute difference of probabilities;
-    `cut_share` the share of the brain outside the field of view.
+    standard deviations; `hippocampus_left`, `hippocampus_right` and `structures` mean
+    probabilities where they are over 0.5 (of the structures the least sure one).
     """
 
     white_over_grey: float
@@ -153,12 +151,23 @@ class ReadEvidence:
     hippocampus_right: float
     hippocampus_pieces: float
     structures: float
+    hippocampus_mm3: float
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEvidence:
+    """What reading the whole brain says (see `REASONS`).
+
+    `tissue` is the mean probability where it is over 0.5, of the least sure tissue;
+    `stage_agreement` a soft Dice, `look_difference` a mean absolute difference of probabilities;
+    `cut_share` the share of the brain outside the field of view.
+    """
+
     tissue: float
     stage_agreement: float
     look_difference: float
     cut_share: float
     brain_mm3: float
-    hippocampus_mm3: float
     lit_head: float
 
 
@@ -210,15 +219,42 @@ def located_evidence(located: Located) -> dict[str, float]:
     return asdict(LocatedEvidence(frame.residual_mm, frame.scale, unsure))
 
 
-def read_evidence(
+def inside_evidence(
+    lattice: Grid, voxels: NDArray[np.float32], parts: dict[str, Part]
+) -> dict[str, float]:
+    """Return `InsideEvidence` by name.
+
+    Parameters
+    ----------
+    lattice, voxels, parts
+        The head's lattice, the image and the structures there.
+    """
+    hippocampi = [parts[name] for name in HIPPOCAMPI]
+    sure = [certainty(part.probability) for part in hippocampi]
+    box = parts["white"].box
+    fluid = added(parts, FLUID, box)
+    white, grey = parts["white"].probability, parts["cortex"].probability
+    return asdict(
+        InsideEvidence(
+            white_over_grey=_contrast(voxels[box], white, grey),
+            grey_over_fluid=_contrast(voxels[box], grey, fluid),
+            hippocampus_left=sure[0][0],
+            hippocampus_right=sure[1][0],
+            hippocampus_pieces=min(pieces for _, pieces in sure),
+            structures=min(certainty(parts[name].probability)[0] for name in NUCLEI),
+            hippocampus_mm3=min(part.volume() for part in hippocampi) * lattice.voxel_volume_mm3,
+        )
+    )
+
+
+def whole_evidence(
     image: Image,
     located: Located,
     lattice: Grid,
-    voxels: NDArray[np.float32],
     parts: dict[str, Part],
     look_difference: float,
 ) -> dict[str, float]:
-    """Return `ReadEvidence` by name.
+    """Return `WholeEvidence` by name.
 
     Parameters
     ----------
@@ -226,31 +262,20 @@ def read_evidence(
         The scan.
     located
         Where its head is.
-    lattice, voxels, parts
-        The head's lattice, the image and the structures there.
+    lattice, parts
+        The head's lattice and the structures there.
     look_difference
         Between overlapping boxes.
     """
-    volumes = raw_volumes(parts, lattice.voxel_volume_mm3)
-    box = parts["csf"].box
-    brain = added(parts, (*BRAIN, *VENTRICLES), box)
-    white, grey, fluid = (added(parts, names, box) for names in (WHITE, CORTEX, FLUID))
-    hippocampi = [certainty(parts[name].probability) for name in HIPPOCAMPI]
+    brain = added(parts, (*BRAIN, *VENTRICLES), parts["csf"].box)
     grid = parts["csf"].grid(lattice)
     return asdict(
-        ReadEvidence(
-            white_over_grey=_contrast(voxels[box], white, grey),
-            grey_over_fluid=_contrast(voxels[box], grey, fluid),
-            hippocampus_left=hippocampi[0][0],
-            hippocampus_right=hippocampi[1][0],
-            hippocampus_pieces=min(pieces for _, pieces in hippocampi),
-            structures=min(certainty(parts[name].probability)[0] for name in NUCLEI),
+        WholeEvidence(
             tissue=min(certainty(parts[name].probability)[0] for name in (*WHITE, *CORTEX)),
             stage_agreement=_agreement(located, brain, grid),
             look_difference=look_difference,
             cut_share=_cut_share(image, brain, grid),
-            brain_mm3=volumes["total_brain"],
-            hippocampus_mm3=min(volumes[name] for name in HIPPOCAMPI),
+            brain_mm3=raw_volumes(parts, lattice.voxel_volume_mm3)["total_brain"],
             lit_head=lit_head(located),
         )
     )
