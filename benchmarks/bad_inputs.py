@@ -110,15 +110,16 @@ CONTRASTS = {
 }
 
 
-def other_contrasts(labels: NDArray[np.int32]) -> Iterator[Case]:
+def other_contrasts(labels: NDArray[np.int32], spacing_mm: float = 1.0) -> Iterator[Case]:
     """A real arrangement of structures, painted as other sequences show it."""
+    spacing = (spacing_mm, spacing_mm, spacing_mm)
     for name, (white, grey, deep, fluid, soft, fat, bone) in CONTRASTS.items():
         table = dict.fromkeys(GREY, soft) | {0: 0.0}
         table |= dict.fromkeys((2, 41, 7, 46, 25, 57, 16, 28, 60), white)
         table |= dict.fromkeys((3, 42, 8, 47, 17, 53, 18, 54), grey)
         table |= dict.fromkeys((10, 49, 11, 50, 12, 51, 13, 52, 26, 58), deep)
         table |= {511: fat, 515: bone, 516: (bone + fat) / 2, 506: fluid}
-        image, _ = draw(labels, Recipe(seed=21, grey=table, fluid=fluid))
+        image, _ = draw(labels, Recipe(seed=21, grey=table, fluid=fluid, spacing_mm=spacing))
         yield Case(name, image)
 
 

@@ -46,6 +46,7 @@ def test_other_sequences_and_spoilt_heads(engine: Engine, shared_data: Path) -> 
     head, _ = draw(read_map("18", maps), Recipe(seed=3))
     assert engine.measure(head).quality.verdict != "refused"
     # Every third one: all of them are run by benchmarks/readings.py.
-    cases = [*other_contrasts(read_map("09", maps)), *[*spoilt(head)][::3]]
+    contrasts = other_contrasts(read_map("09", maps), spacing_mm=1.5)
+    cases = [*contrasts, *[*spoilt(head)][::3]]
     assert len(cases) >= 15
     assert verdicts(engine, cases) == {}
