@@ -27,7 +27,7 @@ from memoryguard.processor.domain.head import Blend, Look, Part
 from memoryguard.processor.domain.image import Grid, Image, grid_of, to_ras
 from memoryguard.processor.domain.labelling import label
 from memoryguard.processor.domain.locating import Eye, Located, locate
-from memoryguard.processor.domain.measurement import Measurement, nothing
+from memoryguard.processor.domain.measurement import Measurement, Quality, nothing
 from memoryguard.processor.networks import WEIGHTS, load
 
 STRUCTURES: Final = (
@@ -153,15 +153,20 @@ class Engine:
             self.guards.judge(whole_evidence(image, reading), findings)
         if findings.refused:
             return _refused(findings, clock)
+        return self._measured(image, reading, findings.verdict(), clock)
+
+    def _measured(
+        self, image: Image, reading: Reading, verdict: Quality, clock: Clock
+    ) -> Measurement:
+        spacing_mm = reading.lattice.voxel_volume_mm3 ** (1 / 3)
         with clock.stage("volumes"):
-            measured = volumes.measure(reading.parts, reading.lattice.voxel_volume_mm3, self._lines)
+            measured = volumes.measure(reading.parts, spacing_mm**3, self._lines)
         with clock.stage("labels"):
             labels = label(reading.parts, reading.lattice, grid_of(image))
         with clock.stage("thickness"):
-            spacing_mm = reading.lattice.voxel_volume_mm3 ** (1 / 3)
             thick = thickness.measure(reading.parts, spacing_mm, self._thickness)
         return Measurement(
-            quality=findings.verdict(),
+            quality=verdict,
             volumes_mm3=measured,
             thickness_mm=thick,
             labels=labels,
