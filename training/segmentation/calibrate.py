@@ -10,7 +10,7 @@ volume that explains less than a quarter of the truth's variance is not shown.
 
 The guards' bounds lie as far beyond the worst good head, painted from a known map or real, as that
 is from the median one; heads of the maps held back and inputs that must be refused have no say in
-them. Beyond the central 98 % of good heads a scan is warned of.
+them. A scan is warned of beyond the worst good head.
 
 Thickness has no truth in painted heads: one factor from benchmarks/thickness.py brings it to
 FreeSurfer's mean, and it is shown only where it beats a constant.
@@ -199,9 +199,10 @@ def bounds(heads: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None
         limit = worst + (worst - middle)
         if name.endswith(("_over_grey", "_over_fluid")):
             limit = max(limit, LEAST_CONTRAST)
-        edge = float(np.percentile(values, 1 if name in LOW else 99))
-        refuse[name] = [round(limit, 4), None] if name in LOW else [None, round(limit, 4)]
-        warn[name] = [round(edge, 4), None] if name in LOW else [None, round(edge, 4)]
+        for kept, value in ((refuse, limit), (warn, worst)):
+            # Rounded outward, so that the worst good head itself lies inside.
+            below, above = np.floor(value * 1e4) / 1e4, np.ceil(value * 1e4) / 1e4
+            kept[name] = [below, None] if name in LOW else [None, above]
     return {"refuse": refuse, "warn": warn}
 
 
