@@ -72,12 +72,12 @@ def take_in(folder: Path, target: Path) -> Result:
 
 
 def measure(archive: Path, threads: int) -> Result:
-    """Measure the archive in a fresh process: loading the networks, then every stage."""
-    from memoryguard.processor.extract import extract_archive, loaded_engine
+    """Measure the archive in a fresh process, warmed up as the service does; then every stage."""
+    from memoryguard.processor.extract import extract_archive, warm_up
 
     content = archive.read_bytes()
     started = time.perf_counter()
-    loaded_engine(threads)
+    warm_up(threads)
     load = time.perf_counter() - started
     with memory_samples() as samples:
         began, cpu = time.perf_counter(), time.process_time()
@@ -88,12 +88,19 @@ def measure(archive: Path, threads: int) -> Result:
         "load_s": load,
         "total_s": total,
         "cpu_s": cpu,
+        "volumes_s": _until(extract.seconds, "volumes"),
         "seconds": extract.seconds,
         "peak_mb": {
             **_peaks(samples, began, extract.seconds),
             "whole process": max(_peak_mb(), *(mb for _, mb in samples)),
         },
     }
+
+
+def _until(seconds: dict[str, float], last: str) -> float:
+    """Sum of the stages up to and with one; they are listed in the order of their start."""
+    names = list(seconds)
+    return sum(seconds[name] for name in names[: names.index(last) + 1])
 
 
 def crypt(size: int) -> Result:
@@ -206,7 +213,7 @@ def show(result: Result) -> None:
             _of(taken, "seconds"),
             f"{percentile([each['peak_mb'] for each in taken], 50):.0f}",
         ),
-        ("load the networks (once a process)", _of(runs, "load_s"), ""),
+        ("load networks and readers (once a process)", _of(runs, "load_s"), ""),
     ]
     for stage in runs[0]["seconds"]:
         seconds = middle_and_range([run["seconds"][stage] for run in runs])
@@ -214,6 +221,7 @@ def show(result: Result) -> None:
         peak = f"{percentile(peaks, 50):.0f}" if peaks else "too short to see"
         rows.append((f"measuring: {stage}", seconds, peak))
     whole = percentile([run["peak_mb"]["whole process"] for run in runs], 50)
+    rows.append(("measuring: series to volumes", _of(runs, "volumes_s"), ""))
     rows.append(("measuring: all", _of(runs, "total_s"), f"{whole:.0f}"))
     rows.append(("measuring: all, processor seconds", _of(runs, "cpu_s"), ""))
     table(("stage", f"s, median (range) of {len(runs)}", "peak MB"), rows)

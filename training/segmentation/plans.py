@@ -37,7 +37,8 @@ class Plan:
     half mirrored. `classes` maps a name to FreeSurfer numbers of the *left* side's view;
     whatever is not named falls into `rest` (brain) or the first class (outside the brain).
     `rotation_deg`, `shift_mm`, `far_shift_mm` (in three of ten draws) and `size` say how far the
-    frame found in use may be from the true one.
+    frame found in use may be from the true one. `fine_mm` > 0 also bends single borders by up to
+    so much and moves them unevenly. The loss looks at `focus` classes and what lies around them.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Plan:
     random_contrast: float = 0.10
     stripped: float = 0.15
     variety: float = 1.0
+    fine_mm: float = 0.0
+    focus: tuple[str, ...] = ()
 
 
 WHOLE = Plan(
@@ -192,6 +195,8 @@ TEMPORAL = Plan(
     rest="rest",
     steps=4200,
     fold=1,
+    fine_mm=0.8,
+    focus=("hippocampus", "amygdala", "inferior_lateral_ventricle"),
 )
 
 HELD_OUT_HEAD = Plan(

@@ -154,10 +154,16 @@ class Generator:
         """Displacement (3, N) in map voxels at the half-resolution points of the box."""
         bend = self._smooth(3, 48.0, 2) * self._u(0.0, 3.5)
         bend = bend + self._smooth(3, 20.0, 2) * self._u(0.0, 1.2)
+        fine_mm = self.plan.fine_mm
+        if fine_mm:
+            bend = bend + self._smooth(3, 10.0, 2) * self._u(0.0, fine_mm)
         bend = bend.reshape(3, -1)
         for name, (low, high, often) in REACH.items():
             if self._coin(often):
-                bend = bend + self._u(low, high) * self._field(head.fields[name], points)
+                push = self._u(low, high)
+                if fine_mm:
+                    push = push * (1 + 0.5 * self._smooth(1, 18.0, 2).reshape(1, -1))
+                bend = bend + push * self._field(head.fields[name], points)
         return bend * self.plan.variety
 
     def _field(self, field: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

@@ -21,15 +21,33 @@ LEAST_VOXELS = 20
 """A class with less than this in a box has no Dice term there: it would be mostly noise."""
 
 
-def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy plus soft Dice, both least when the probability equals the soft target."""
+def nearness(target: torch.Tensor, focus: list[int]) -> torch.Tensor:
+    """Weight (1, i, j, k) of every voxel: 1 within about six of a focus class, else a fifth."""
+    if not focus:
+        return torch.ones_like(target[:, 0])
+    present = F.max_pool3d(target[:, focus].sum(1), 4)
+    near = (F.max_pool3d(present, 3, 1, 1) > 0).float()
+    return 0.2 + 0.8 * F.interpolate(near[None], scale_factor=4.0)[0]
+
+
+def loss_of(logits: torch.Tensor, target: torch.Tensor, focus: list[int]) -> torch.Tensor:
+    """Cross-entropy plus soft Dice, both least when the probability equals the soft target.
+
+    Focus classes weigh three times in Dice and add a fifth of the relative error of their volume.
+    """
     log_p = F.log_softmax(logits, 1)
-    entropy = -(target * log_p).sum() / target[:, 0].numel()
+    weight = nearness(target, focus)
+    entropy = -((target * log_p).sum(1) * weight).sum() / weight.sum()
     p = log_p.exp()[0].flatten(1)
     t = target[0].flatten(1)
-    present = t.sum(1) > LEAST_VOXELS
+    share = (t.sum(1) > LEAST_VOXELS).float()
     overlap = 2 * (p * t).sum(1) / ((p * p).sum(1) + (t * t).sum(1) + 1e-3)
-    return entropy + 1 - overlap[present].mean()
+    loss = entropy
+    if focus:
+        error = (p[focus].sum(1) / (t[focus].sum(1) + LEAST_VOXELS) - 1).abs()
+        loss = loss + 0.2 * (error * share[focus]).mean()
+        share[focus] = 3 * share[focus]
+    return loss + 1 - (overlap * share).sum() / share.sum()
 
 
 def borrow(net: Net, checkpoint: Path) -> None:
@@ -54,6 +72,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in HELD_OUT)
+    focus = [list(plan.classes).index(name) for name in plan.focus]
     source = Generator(plan, load_heads(args.maps, numbers))
     net = Net(plan).to(memory_format=torch.channels_last_3d)
     if net.placed:
@@ -61,7 +80,7 @@ def main() -> None:
     if args.start:
         borrow(net, args.start)
     mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    criterion = torch.compile(lambda box, place, target: loss_of(net(box, place), target))
+    criterion = torch.compile(lambda box, place, target: loss_of(net(box, place), target, focus))
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, done, spent = args.out / f"{plan.name}.pt", 0, 0.0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from memoryguard.processor.domain.image import (
     box,
     cut,
     grid_of,
+    in_slabs,
     overlap,
     sample,
     sample_field,
@@ -77,6 +79,18 @@ def test_sampling_a_linear_field_is_exact() -> None:
     expected = np.tensordot([2.0, -1.0, 0.5], grid.points(), axes=1) + 3.0
     values = sample_field(field, image.ras_from_ijk, grid)
     np.testing.assert_allclose(values, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 13])
+def test_a_grid_read_in_slabs_is_the_same_grid(length: int) -> None:
+    """Also one with fewer layers than there are slabs, read by two threads."""
+    rng = np.random.default_rng(2)
+    image = Image(rng.random((16, 17, 18), dtype=np.float32), oblique((1.0, 1.2, 0.9), 0.2))
+    grid = box(grid_of(image).points()[:, 8, 8, 9], (length, 9, 7), 1.3)
+    with ThreadPoolExecutor(2) as pool:
+        values = in_slabs(lambda slab: sample(image, slab), grid, pool.map)
+    assert values.shape == grid.shape
+    np.testing.assert_allclose(values, sample(image, grid), atol=1e-6)
 
 
 @pytest.mark.parametrize("spacing", [1.0, 1.5, 3.0])

@@ -106,7 +106,7 @@ class Engine:
     name = "headframe"
 
     def __init__(self, weights_dir: Path | None = None, threads: int = 2) -> None:
-        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads)
         weights = load(WEIGHTS if weights_dir is None else weights_dir, threads)
         self.version = weights.version
         self.weights_sha256 = weights.sha256
@@ -162,7 +162,7 @@ class Engine:
         with clock.stage("volumes"):
             measured = volumes.measure(reading.parts, spacing_mm**3, self._lines)
         with clock.stage("labels"):
-            labels = label(reading.parts, reading.lattice, grid_of(image))
+            labels = label(reading.parts, reading.lattice, grid_of(image), self._pool.map)
         with clock.stage("thickness"):
             thick = thickness.measure(reading.parts, spacing_mm, self._thickness)
         return Measurement(
@@ -193,7 +193,7 @@ class Engine:
         clock = clock or Clock()
         with clock.stage("resample"):
             lattice = head.lattice(located.frame)
-            voxels = head.read_lattice(to_ras(image), lattice)
+            voxels = head.read_lattice(to_ras(image), lattice, self._pool.map)
         with clock.stage("deep"):
             parts = self._both_sides("deep", voxels).parts()
         with clock.stage("temporal"):
@@ -215,8 +215,7 @@ class Engine:
     def _both_sides(self, name: str, voxels: NDArray[np.float32]) -> Blend:
         network = self._networks[name]
         look = Look(network.shape, network.centres_mm, network.classes, network.sided)
-        with ThreadPoolExecutor(self._threads) as pool:
-            return head.both_sides(look, network.read, voxels, pool.map)
+        return head.both_sides(look, network.read, voxels, self._pool.map)
 
 
 def _only(parts: dict[str, Part], names: tuple[str, ...]) -> dict[str, Part]:

@@ -65,21 +65,18 @@ def mid_plane(
     plane to the median of the pairs' mid-points.
     """
     plane = MidPlane(np.array([1.0, 0.0, 0.0]), float(start_mm[0]))
+    places = np.concatenate([points_mm.reshape(3, -1), np.ones((1, points_mm[0].size))]).T
+    weights = np.stack([soft[name].ravel() for name in PAIRED]).astype(np.float64)
     for _ in range(rounds):
-        side = plane.side(points_mm)
-        differences: list[NDArray[np.float64]] = []
-        middles: list[NDArray[np.float64]] = []
-        for name in PAIRED:
-            left = centroid(soft[name] * (side < 0), points_mm)
-            right = centroid(soft[name] * (side > 0), points_mm)
-            if np.isfinite(left).all() and np.isfinite(right).all():
-                differences.append(right - left)
-                middles.append((left + right) / 2)
-        if not differences:
+        side = plane.side(points_mm).ravel()
+        left, right = (weights * (side < 0)) @ places, (weights * (side > 0)) @ places
+        split = (left[:, 3] > 0) & (right[:, 3] > 0)
+        if not split.any():
             return plane
-        normal = np.sum(differences, axis=0)
+        left, right = (half[split, :3] / half[split, 3:] for half in (left, right))
+        normal = (right - left).sum(0)
         normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
-        plane = MidPlane(normal, float(np.median(np.array(middles) @ normal)))
+        plane = MidPlane(normal, float(np.median((left + right) / 2 @ normal)))
     return plane
 
 

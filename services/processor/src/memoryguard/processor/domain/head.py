@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.processor.domain.anatomy import Frame
-from memoryguard.processor.domain.image import Grid, Image, cut, sample, smoothed, surroundings
+from memoryguard.processor.domain.image import (
+    Each,
+    Grid,
+    Image,
+    cut,
+    in_slabs,
+    sample,
+    smoothed,
+    surroundings,
+)
 
 SHAPE: Final = (144, 188, 152)
 FIRST_MM: Final = (-71.5, -93.5, -68.5)
@@ -26,7 +35,6 @@ BLEND_MM: Final = 8.0
 
 Box = tuple[slice, slice, slice]
 Read = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def lattice(frame: Frame) -> Grid:
@@ -36,11 +44,12 @@ def lattice(frame: Frame) -> Grid:
     return Grid(SHAPE, frame.ras_from_frame @ start)
 
 
-def read_lattice(image: Image, grid: Grid) -> NDArray[np.float32]:
+def read_lattice(image: Image, grid: Grid, each: Each = map) -> NDArray[np.float32]:
     """Intensities (float32) on the lattice, trilinear; blurred first where the image is finer."""
     spacing_mm = float(np.cbrt(grid.voxel_volume_mm3))
     near = smoothed(surroundings(image, grid, 3 * spacing_mm), spacing_mm)
-    values = sample(near, grid, outside=float(image.voxels.min()))
+    outside = float(image.voxels.min())
+    values = in_slabs(lambda slab: sample(near, slab, outside=outside), grid, each)
     return np.asarray(values, np.float32)
 
 

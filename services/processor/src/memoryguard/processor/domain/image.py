@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""How several things are done: one after the other by `map`, or side by side by an executor's."""
+SLABS: Final = 4
+"""Of a grid that is read by several threads; the same for any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,14 @@ def cut(grid: Grid, part: tuple[slice, slice, slice]) -> Grid:
     matrix[:3, 3] += matrix[:3, :3] @ start
     i, j, k = (s.stop - s.start for s in part)
     return Grid((i, j, k), matrix)
+
+
+def in_slabs(read: Callable[[Grid], NDArray[Any]], grid: Grid, each: Each = map) -> NDArray[Any]:
+    """Read a grid in slabs across its first axis; `each` may be an executor's `map`."""
+    ends = sorted({grid.shape[0] * n // SLABS for n in range(SLABS + 1)})
+    rest = tuple(slice(0, n) for n in grid.shape[1:])
+    parts = [cut(grid, (slice(a, b), *rest)) for a, b in pairwise(ends)]
+    return np.concatenate(list(each(read, parts)))
 
 
 def surroundings(image: Image, grid: Grid, margin_mm: float) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.processor.domain.head import Part
-from memoryguard.processor.domain.image import Grid, cut, overlap, sample_field
+from memoryguard.processor.domain.image import Each, Grid, cut, in_slabs, overlap, sample_field
 from memoryguard.processor.domain.labels import number_of
 
 LEAST = 0.02
@@ -45,7 +45,7 @@ def _support(part: Part) -> Part | None:
     return Part(part.probability[inner], (i, j, k))
 
 
-def label(parts: dict[str, Part], lattice: Grid, onto: Grid) -> NDArray[np.int16]:
+def label(parts: dict[str, Part], lattice: Grid, onto: Grid, each: Each = map) -> NDArray[np.int16]:
     """Likeliest structure of every voxel, ventricles weighing less (see `WEIGHT`).
 
     Parameters
@@ -56,40 +56,50 @@ def label(parts: dict[str, Part], lattice: Grid, onto: Grid) -> NDArray[np.int16
         Where the parts lie.
     onto
         The scan's grid.
+    each
+        How its slabs are labelled.
 
     Returns
     -------
     ndarray
         int16 (i, j, k) of `onto`: FreeSurfer's numbers, 0 outside the brain's fluid.
     """
+    cropped = {name: _support(part) for name, part in parts.items() if name != "outside"}
+    found = {name: part for name, part in cropped.items() if part is not None}
+    outside = parts["outside"]
+    return in_slabs(lambda slab: _label(found, outside, lattice, slab), onto, each)
+
+
+def _label(found: dict[str, Part], outside: Part, lattice: Grid, onto: Grid) -> NDArray[np.int16]:
     labels = np.zeros(onto.shape, np.int16)
     best = np.full(onto.shape, LEAST, np.float32)
-    outside = parts["outside"]
     _sample_over(best, outside, lattice, onto)
-    frame_x = np.linalg.inv(lattice.ras_from_ijk) @ onto.ras_from_ijk
-    middle = (lattice.shape[0] - 1) / 2
-    for name, part in parts.items():
-        structure, side = split_side(name)
-        cropped = None if name == "outside" else _support(part)
-        if cropped is None or (where := overlap(onto, cropped.grid(lattice))) is None:
+    for name, part in found.items():
+        where = overlap(onto, part.grid(lattice))
+        if where is None:
             continue
-        value = sample_field(cropped.probability, cropped.grid(lattice).ras_from_ijk,
-                             cut(onto, where))  # fmt: skip
+        structure, side = split_side(name)
+        place = part.grid(lattice).ras_from_ijk
+        value = sample_field(part.probability, place, cut(onto, where))
         value *= WEIGHT.get(structure, 1.0)
         better = value > best[where]
         best[where][better] = value[better]
         if side is None:
-            numbers = np.array([number_of(structure, 0), number_of(structure, 1)], np.int16)
-            if numbers[0] == numbers[1]:
-                labels[where][better] = numbers[0]
-            else:
-                ijk = np.nonzero(better)
-                at = [axis + s.start for axis, s in zip(ijk, where, strict=True)]
-                x = frame_x[0, 0] * at[0] + frame_x[0, 1] * at[1] + frame_x[0, 2] * at[2]
-                labels[where][ijk] = numbers[(x + frame_x[0, 3] >= middle).astype(int)]
+            labels[where][better] = _sided(structure, lattice, cut(onto, where), better)
         else:
             labels[where][better] = number_of(structure, 0 if side == "left" else 1)
     return labels
+
+
+def _sided(
+    structure: str, lattice: Grid, onto: Grid, which: NDArray[np.bool_]
+) -> NDArray[np.int16]:
+    """Number (n,) of every voxel of `which`: by its side where the structure has two."""
+    numbers = np.array([number_of(structure, 0), number_of(structure, 1)], np.int16)
+    x = (np.linalg.inv(lattice.ras_from_ijk) @ onto.ras_from_ijk)[0]
+    ijk = np.nonzero(which)
+    at = x[0] * ijk[0] + x[1] * ijk[1] + x[2] * ijk[2] + x[3]
+    return numbers[(at >= (lattice.shape[0] - 1) / 2).astype(int)]
 
 
 def _sample_over(best: NDArray[np.float32], part: Part, lattice: Grid, onto: Grid) -> None:
