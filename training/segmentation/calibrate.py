@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration and guards from readings of good synthetic heads: calibration.json.
 
-Readings are those of benchmarks/readings.py. A volume's line (factor, and an offset for ventricles
-and hippocampi) is fitted on heads of the maps that the networks know, both sides together; its
-stated error is what is left on heads of the maps held back, widened by the deviation from
-FreeSurfer where that is given. Only the hippocampus takes its level from FreeSurfer, whose norms
-it is compared with: its offset is moved until the mean ratio over the real subjects is one. A
-volume that explains less than a quarter of the truth's variance is not shown.
+Readings are those of benchmarks/readings.py. A volume's line (factor, and an offset for ventricles)
+is fitted on heads of the maps that the networks know, both sides together; its stated error is what
+is left on heads of the maps held back, widened by the deviation from FreeSurfer where that is
+given. A volume that explains less than a quarter of the truth's variance is not shown.
 
 The guards' bounds lie as far beyond the worst good head, painted from a known map or real, as that
 is from the median one; heads of the maps held back and inputs that must be refused have no say in
@@ -29,7 +27,6 @@ import numpy as np
 from seal import seal
 
 WITH_OFFSET = (
-    "hippocampus",
     "lateral_ventricle",
     "inferior_lateral_ventricle",
     "third_ventricle",
@@ -45,7 +42,6 @@ PAIRS = {
 LEAST_EXPLAINED = 0.25
 CONSTANT_SD = 0.022
 """Spread of mean thickness over the eight people on whom the peers were measured."""
-LEVEL_OF_FREESURFER = ("hippocampus",)
 NO_TRUTH_IN_FREESURFER = ("intracranial",)  # its eTIV is an estimate with 7.5 % spread itself
 LOW = (
     "white_over_grey",
@@ -135,11 +131,6 @@ def alike_in(pairs: Pairs, name: str) -> np.ndarray:
     return np.array(found).reshape(-1, 2).T
 
 
-def level(factor: float, offset: float, raw: np.ndarray, theirs: np.ndarray) -> float:
-    """Offset with which the mean ratio to FreeSurfer is one."""
-    return offset + float((1 - (factor * raw + offset) / theirs).sum() / (1 / theirs).sum())
-
-
 def widen(entry: dict[str, Any], raw: np.ndarray, theirs: np.ndarray) -> None:
     """Let the deviation from FreeSurfer widen the error where it is larger."""
     off = (entry["scale"] * raw + entry["offset_mm3"]) / theirs - 1
@@ -158,8 +149,6 @@ def lines(known: list[dict[str, Any]], unseen: list[dict[str, Any]], real: Pairs
         raw = np.concatenate([column(known, "raw_mm3", n) for n in alike])
         true = np.concatenate([column(known, "truth_mm3", n) for n in alike])
         factor, offset = fit(raw, true, side in WITH_OFFSET)
-        if side in LEVEL_OF_FREESURFER and real:
-            offset = level(factor, offset, *alike_in(real, side))
         factor, offset = round(factor, 4), round(offset, 1) * (2 if name in PAIRS else 1)
         value = factor * column(unseen, "raw_mm3", name) + offset
         true = column(unseen, "truth_mm3", name)

@@ -19,8 +19,8 @@ from memoryguard.processor.domain.head import (
     box_at,
     join,
     lattice,
+    overrule,
     read_lattice,
-    refine,
 )
 from memoryguard.processor.domain.image import Image
 
@@ -135,7 +135,7 @@ def test_join_keeps_the_deep_and_shares_out_the_rest() -> None:
     assert deep["thalamus"].volume() == pytest.approx(8 * 0.2)
 
 
-def test_refine_takes_the_mean_of_two_looks_and_stays_one_distribution() -> None:
+def test_a_closer_look_overrules_and_the_rest_stays_one_distribution() -> None:
     span = (slice(2, 6), slice(0, 4), slice(0, 4))
     inner = (slice(3, 5), slice(1, 3), slice(1, 3))
 
@@ -143,9 +143,9 @@ def test_refine_takes_the_mean_of_two_looks_and_stays_one_distribution() -> None
         return Part(np.full([s.stop - s.start for s in box], value, np.float32), box)
 
     coarse = {"hippocampus": part(0.4), "white": part(0.4), "csf": part(0.2)}
-    refine(coarse, {"hippocampus": part(0.8, inner)})
+    overrule(coarse, {"hippocampus": part(0.8, inner)})
     seen = {name: float(p.probability[2, 2, 2]) for name, p in coarse.items()}
-    assert seen == pytest.approx({"hippocampus": 0.6, "white": 0.4 * 2 / 3, "csf": 0.2 * 2 / 3})
+    assert seen == pytest.approx({"hippocampus": 0.8, "white": 0.2 * 2 / 3, "csf": 0.2 / 3})
     assert {name: float(p.probability[0, 0, 0]) for name, p in coarse.items()} == pytest.approx(
         {"hippocampus": 0.4, "white": 0.4, "csf": 0.2}
     )

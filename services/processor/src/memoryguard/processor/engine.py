@@ -3,8 +3,8 @@
 
 A whole-head network at 3 mm finds the brain and the head's own frame: where the mid-plane is, how
 the head is turned, how large it is. The image is read once onto a lattice along that frame, at
-1 mm for a head of mean size. There the deep network reads the ventricles, nuclei, hippocampi and
-amygdalae, the temporal network the latter two once more, and the tissue network the whole brain in
+1 mm for a head of mean size. There the deep network reads ventricles and nuclei, the temporal
+network hippocampi, amygdalae and temporal horns, and the tissue network the whole brain in
 overlapping boxes; each one side at a time with the right side mirrored. After every look the scan
 may be refused. Volumes are sums of probabilities. See docs/MEASUREMENT.md.
 """
@@ -39,9 +39,9 @@ STRUCTURES: Final = (
     "inferior_lateral_ventricle",
     "third_ventricle",
 )
-"""What the deep network decides about."""
+"""What the deep network decides about, where the temporal one does not look closer."""
 TEMPORAL: Final = ("hippocampus", "amygdala", "inferior_lateral_ventricle")
-"""What the temporal network decides about, together with the deep one."""
+"""What the temporal network decides about."""
 LOOSE: Final = ("deep_grey", "ventricle")
 """Tissue classes that only hold the place of what the deep network tells apart."""
 
@@ -198,7 +198,7 @@ class Engine:
             parts = self._both_sides("deep", voxels).parts()
         with clock.stage("temporal"):
             near = self._both_sides("temporal", voxels).parts()
-            head.refine(parts, _only(near, TEMPORAL))
+            head.overrule(parts, _only(near, TEMPORAL))
         return Inside(located, lattice, voxels, parts)
 
     def read_whole(self, inside: Inside, clock: Clock | None = None) -> Reading:

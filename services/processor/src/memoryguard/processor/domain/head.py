@@ -239,11 +239,11 @@ def join(coarse: dict[str, Part], fine: dict[str, Part], loose: Iterable[str]) -
         view *= 0.0 if name in loose else left
 
 
-def refine(coarse: dict[str, Part], fine: dict[str, Part]) -> None:
-    """Let structures that both readings name be the mean of the two where both look, in place."""
-    for name, part in fine.items():
-        part.probability[...] += coarse[name].probability[inside_of(part.box, coarse[name].box)]
-        part.probability[...] /= 2
+def overrule(coarse: dict[str, Part], fine: dict[str, Part]) -> None:
+    """Let a closer look decide about its structures where it looks, in place.
+
+    What it leaves is shared among the other structures as these stand.
+    """
     join(coarse, fine, fine)
     for name, part in fine.items():
         coarse[name].probability[inside_of(part.box, coarse[name].box)] = part.probability
