@@ -59,6 +59,21 @@ def truth_table(heads: Lines, stated: Calibrated) -> None:
         )
 
 
+def map_table(heads: Lines, stated: Calibrated) -> None:
+    """Hippocampal bias and spread by map: what is left is a map's own, or the networks'."""
+    heads = [head for head in heads if "raw_mm3" in head]
+    print("\n### Hippocampi by map held back\n\n| map | left: bias, SD % | right: bias, SD % |")
+    print("|---|---|---|")
+    for number in sorted({head["name"].split("-")[0] for head in heads}):
+        same = [h for h in heads if h["name"].startswith(number)]
+        row = []
+        for name in ("hippocampus_left", "hippocampus_right"):
+            true = np.array([h["truth_mm3"][name] for h in same])
+            off = 100 * (stated.column(same, name) / true - 1)
+            row.append(f"{off.mean():+.1f}, {off.std(ddof=1):.1f}")
+        print(f"| {number} ({len(same)}) | {' | '.join(row)} |")
+
+
 def loss_table(heads: Lines, stated: Calibrated) -> None:
     """Measured against true loss of hippocampal volume, from 0 to a fifth."""
     print("\n### Known losses of hippocampal volume (0 to 20 %), one head of each map held back\n")
@@ -129,6 +144,7 @@ def main() -> None:
     lines = Calibrated(args.calibration)
     for kind, table in (
         ("held_back", truth_table),
+        ("held_back", map_table),
         ("shrunk", loss_table),
         ("rescan", rescan_table),
     ):

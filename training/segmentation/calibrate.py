@@ -182,7 +182,8 @@ def bounds(heads: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None
     """Bounds that refuse and that warn."""
     refuse, warn = dict(FIXED_REFUSE), dict(FIXED_WARN)
     for name in (*LOW, *HIGH):
-        values = np.array([head["evidence"][name] for head in heads])
+        alike = [n for n in (*LOW, *HIGH) if family(n) == family(name)]  # both sides alike
+        values = np.array([head["evidence"][n] for head in heads for n in alike])
         middle = float(np.median(values))
         worst = float(values.min() if name in LOW else values.max())
         limit = worst + (worst - middle)
