@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 
 from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
 from memoryguard.common.errors import Rejected
@@ -43,8 +44,8 @@ def loaded_engine(threads: int) -> segmentation.Engine:
 
 def warm_up(threads: int) -> None:
     """Load networks and readers before the first scan needs them."""
-    import highdicom  # noqa: F401  # seconds of imports  # pyright: ignore[reportUnusedImport]
-
+    for name in ("highdicom", "scipy.ndimage", "skimage.measure"):  # seconds of imports
+        import_module(name)
     loaded_engine(threads)
 
 

@@ -28,6 +28,8 @@ MIDLINE: Final = ("third_ventricle", "fourth_ventricle", "brainstem")
 LEAST_POINTS: Final = 8
 LEAST_MM3: Final = 200.0
 """A structure with less soft volume than this has no usable centroid."""
+LEAST_WEIGHT: Final = 1e-4
+"""Voxels with less of all pairs together are left out when the mid-plane is sought, for speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ def mid_plane(
     plane to the median of the pairs' mid-points.
     """
     plane = MidPlane(np.array([1.0, 0.0, 0.0]), float(start_mm[0]))
-    places = np.concatenate([points_mm.reshape(3, -1), np.ones((1, points_mm[0].size))]).T
-    weights = np.stack([soft[name].ravel() for name in PAIRED]).astype(np.float64)
+    weights = np.stack([soft[name].ravel() for name in PAIRED])
+    seen = weights.sum(0) > LEAST_WEIGHT
+    weights, points_mm = weights[:, seen].astype(np.float64), points_mm.reshape(3, -1)[:, seen]
+    places = np.concatenate([points_mm, np.ones((1, points_mm.shape[1]))]).T
     for _ in range(rounds):
-        side = plane.side(points_mm).ravel()
+        side = plane.side(points_mm)
         left, right = (weights * (side < 0)) @ places, (weights * (side > 0)) @ places
         split = (left[:, 3] > 0) & (right[:, 3] > 0)
         if not split.any():

@@ -186,8 +186,8 @@ def cut(grid: Grid, part: tuple[slice, slice, slice]) -> Grid:
 def in_slabs(read: Callable[[Grid], NDArray[Any]], grid: Grid, each: Each = map) -> NDArray[Any]:
     """Read a grid in slabs across its first axis; `each` may be an executor's `map`."""
     ends = sorted({grid.shape[0] * n // SLABS for n in range(SLABS + 1)})
-    rest = tuple(slice(0, n) for n in grid.shape[1:])
-    parts = [cut(grid, (slice(a, b), *rest)) for a, b in pairwise(ends)]
+    j, k = (slice(0, n) for n in grid.shape[1:])
+    parts = [cut(grid, (slice(a, b), j, k)) for a, b in pairwise(ends)]
     return np.concatenate(list(each(read, parts)))
 
 
