@@ -28,6 +28,12 @@ def read(folder: Path, kind: str) -> Lines:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def by_map(heads: Lines) -> list[tuple[str, Lines]]:
+    """Heads of every label map, by its number."""
+    numbers = sorted({head["name"].split("-")[0] for head in heads})
+    return [(n, [head for head in heads if head["name"].startswith(f"{n}-")]) for n in numbers]
+
+
 class Calibrated:
     """States volumes as the engine does."""
 
@@ -43,7 +49,6 @@ class Calibrated:
 
 def truth_table(heads: Lines, stated: Calibrated) -> None:
     """Bias, spread, slope and correlation against counted truth."""
-    heads = [head for head in heads if "raw_mm3" in head]
     print(f"\n### {len(heads)} heads of label maps held back\n")
     print("| volume | truth mL, mean (range) | bias % | SD % | worst % | slope | r |")
     print("|---|---|---|---|---|---|---|")
@@ -61,11 +66,9 @@ def truth_table(heads: Lines, stated: Calibrated) -> None:
 
 def map_table(heads: Lines, stated: Calibrated) -> None:
     """Hippocampal bias and spread by map: what is left is a map's own, or the networks'."""
-    heads = [head for head in heads if "raw_mm3" in head]
     print("\n### Hippocampi by map held back\n\n| map | left: bias, SD % | right: bias, SD % |")
     print("|---|---|---|")
-    for number in sorted({head["name"].split("-")[0] for head in heads}):
-        same = [h for h in heads if h["name"].startswith(number)]
+    for number, same in by_map(heads):
         row = []
         for name in ("hippocampus_left", "hippocampus_right"):
             true = np.array([h["truth_mm3"][name] for h in same])
@@ -78,8 +81,7 @@ def loss_table(heads: Lines, stated: Calibrated) -> None:
     """Measured against true loss of hippocampal volume, from 0 to a fifth."""
     print("\n### Known losses of hippocampal volume (0 to 20 %), one head of each map held back\n")
     print("| map | slope | r | largest error, % of the volume |\n|---|---|---|---|")
-    for number in sorted({head["name"].split("-")[0] for head in heads}):
-        same = [h for h in heads if h["name"].startswith(number) and "raw_mm3" in h]
+    for number, same in by_map(heads):
         true = np.array([h["truth_mm3"]["hippocampus_total"] for h in same])
         value = stated.column(same, "hippocampus_total")
         lost, measured = 100 * (1 - true / true[0]), 100 * (1 - value / value[0])
@@ -96,7 +98,7 @@ def rescan_table(heads: Lines, stated: Calibrated) -> None:
     print(f"| CV % | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     every: dict[str, list[float]] = {name: [] for name in names}
     for scan in sorted({head["name"].rsplit(" ", 1)[0] for head in heads}):
-        same = [h for h in heads if h["name"].startswith(f"{scan} ") and "raw_mm3" in h]
+        same = [h for h in heads if h["name"].startswith(f"{scan} ")]
         row = []
         for name in names:
             value = stated.column(same, name)
@@ -148,7 +150,7 @@ def main() -> None:
         ("shrunk", loss_table),
         ("rescan", rescan_table),
     ):
-        if heads := read(args.readings, kind):
+        if heads := [head for head in read(args.readings, kind) if "raw_mm3" in head]:
             table(heads, lines)
     stored = json.loads(args.calibration.read_text())
     refusal_table(args.readings, Guards(**stored["guards"]))
