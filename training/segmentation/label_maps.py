@@ -33,6 +33,10 @@ FIELDS = {
     "hippocampi": ((17, 53), 3.0),
     "white": ((2, 41, 25, 57, 30, 62), 2.5),
     "brain": (tuple(label for label in LABELS if 0 < label < 500 and label != CSF), 3.0),
+    "striata": ((11, 12, 26, 50, 51, 58), 2.5),
+    "pallida": ((13, 52), 2.5),
+    "thalami": ((10, 49), 3.0),
+    "amygdalae": ((18, 54), 2.5),
 }
 FAULTY = ("07",)  # left hippocampus a third of the right one's size
 HELD_OUT = ("02", "09", "18")

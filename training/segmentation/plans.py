@@ -166,6 +166,8 @@ DEEP = Plan(
     },
     rest="rest",
     steps=3600,
+    fine_mm=0.8,
+    focus=("thalamus", "caudate", "putamen", "pallidum", "accumbens", "lateral_ventricle"),
 )
 
 TEMPORAL = Plan(
@@ -195,7 +197,7 @@ TEMPORAL = Plan(
     rest="rest",
     steps=4200,
     fold=1,
-    fine_mm=0.8,
+    fine_mm=1.2,
     focus=("hippocampus", "amygdala", "inferior_lateral_ventricle"),
 )
 

@@ -49,7 +49,15 @@ REACH = {
     "hippocampi": (-22.0, 14.0, 0.75),
     "white": (-4.0, 4.0, 0.6),
     "brain": (-8.0, 5.0, 0.6),
+    "striata": (-12.0, 8.0, 0.6),
+    "pallida": (-8.0, 6.0, 0.5),
+    "thalami": (-10.0, 8.0, 0.6),
+    "amygdalae": (-10.0, 8.0, 0.5),
 }
+FADE_MM = 15.0
+"""Distance over which a nucleus fades into white matter, at the least steep."""
+LIFT_MM = 14.0
+"""How far from the middle of its box a region is brightened up to white matter (SD)."""
 
 
 def target_table(plan: Plan) -> torch.Tensor:
@@ -162,7 +170,7 @@ class Generator:
             if self._coin(often):
                 push = self._u(low, high)
                 if fine_mm:
-                    push = push * (1 + 0.5 * self._smooth(1, 18.0, 2).reshape(1, -1))
+                    push = push * (1 + 0.7 * self._smooth(1, 18.0, 2).reshape(1, -1))
                 bend = bend + push * self._field(head.fields[name], points)
         return bend * self.plan.variety
 
@@ -274,12 +282,41 @@ class Generator:
             change = change - self._u(0, 0.35) * outer * cortex
         return change.mul_(BRAIN[labels[0]].reshape(shape))
 
+    def _fading(self) -> torch.Tensor:
+        """Share (N,) by which nuclei look like white matter: mostly from the front to the back.
+
+        Iron and myelin brighten pallidum, thalamus and the rear of putamen. Where such a nucleus
+        ends is told by its shape alone.
+        """
+        backwards = torch.tensor([0.0, -1.0, 0.0]) + 0.6 * self._n(3)
+        centre = torch.tensor([0.0, self._u(-15.0, 35.0).item(), 0.0])
+        along = (backwards @ (self.grid - centre[:, None])) / (FADE_MM * self._u(0.3, 1.0))
+        share = (along + 0.4 * self._smooth(1, 12.0).reshape(-1)).clamp_(0, 1)
+        return share * self._u(0.5, 1.1).clamp(max=1)
+
+    def _lifted(self, image: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
+        """Brighten a region up to the level of white matter, which caps it.
+
+        So do programs that normalise images and take deep grey matter for white: pallidum and the
+        rear of putamen are no longer seen, the front of putamen is.
+        """
+        centre = LIFT_MM * self._n(3, 1)
+        distance = (self.grid - centre).square_().sum(0) / (2 * self._u(15.0, 35.0) ** 2)
+        gain = 1 + self._u(0.1, 0.5) * torch.exp(-distance)
+        return torch.minimum(image * gain.reshape(image.shape), white * self._u(0.97, 1.05))
+
     def _image(self, labels: torch.Tensor) -> torch.Tensor:
         shape = (1, 1, *self.plan.shape)
         mean, std = self._contrast()
         image = mean[labels].mean(0)
+        if self._coin(0.25):
+            to_white = torch.where(NUCLEI, mean[INDEX[2]] - mean, 0.0)
+            image = image + self._fading() * to_white[labels].mean(0)
         grain = std[labels[0]].reshape(shape) * 0.7
         image = image.reshape(shape) * (1 + self._changes(labels))
+        if self._coin(0.4):
+            lifted = self._lifted(image, mean[INDEX[2]])
+            image = torch.where(BRAIN[labels[0]].reshape(shape), lifted, image)
         image = image + grain * (self._n(*shape) + 0.6 * self._smooth(1, 6 * self.plan.spacing_mm))
         sigma = self._u(0.0, 0.65, 3)
         if self._coin(0.15):  # thick slices, 2-4 mm

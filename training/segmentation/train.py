@@ -66,10 +66,12 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="another network to take like tensors from")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=0.0, help="highest step size")
     args = parser.parse_args()
     plan = PLANS[args.plan]
-    steps = args.steps or plan.steps
-    torch.set_num_threads(1)
+    steps, highest = args.steps or plan.steps, args.rate or plan.rate
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     numbers = sorted(p.stem for p in args.maps.glob("*.npz") if p.stem not in HELD_OUT)
     focus = [list(plan.classes).index(name) for name in plan.focus]
@@ -81,7 +83,7 @@ def main() -> None:
         borrow(net, args.start)
     mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
     criterion = torch.compile(lambda box, place, target: loss_of(net(box, place), target, focus))
-    optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(net.parameters(), highest, weight_decay=1e-2)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, done, spent = args.out / f"{plan.name}.pt", 0, 0.0
     if checkpoint.exists():
@@ -92,7 +94,7 @@ def main() -> None:
     started, running = time.monotonic(), 0.0
     for step in range(done, steps):
         warm = min(1.0, (step + 1) / 100)
-        rate = plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
+        rate = highest * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
         drawn = source.draw(args.seed * 10_000_000 + step)

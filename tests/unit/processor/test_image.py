@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from memoryguard.processor.domain.image import (
     Grid,
@@ -91,6 +93,17 @@ def test_a_grid_read_in_slabs_is_the_same_grid(length: int) -> None:
         values = in_slabs(lambda slab: sample(image, slab), grid, pool.map)
     assert values.shape == grid.shape
     np.testing.assert_allclose(values, sample(image, grid), atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 3, 16, 41])
+def test_an_image_smoothed_in_slabs_is_the_same_image(length: int) -> None:
+    rng = np.random.default_rng(4)
+    image = Image(rng.random((length, 12, 14), dtype=np.float32), np.diag([0.7, 0.8, 1.0, 1.0]))
+    sigma = [0.35 * np.sqrt(9 - own**2) / own for own in image.spacing_mm]
+    expected: Any = ndimage.gaussian_filter(image.voxels, sigma, truncate=2.5)
+    with ThreadPoolExecutor(2) as pool:
+        found = smoothed(image, 3.0, pool.map)
+    np.testing.assert_allclose(found.voxels, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("spacing", [1.0, 1.5, 3.0])

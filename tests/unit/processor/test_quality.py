@@ -22,6 +22,7 @@ from memoryguard.processor.domain.quality import (
     certainty,
     check_geometry,
     check_intensities,
+    in_one_piece,
     inside_evidence,
     lit_head,
     whole_evidence,
@@ -73,10 +74,11 @@ def test_flat_binary_and_broken_volumes_are_refused() -> None:
 def test_certainty_of_known_fields() -> None:
     sure = np.zeros((20, 20, 20), np.float32)
     sure[5:10, 5:10, 5:10] = 1.0
-    assert certainty(sure) == (1.0, 1.0)
+    assert (certainty(sure), in_one_piece(sure)) == (1.0, 1.0)
     sure[15:20, 5:10, 5:10] = 0.6
-    assert certainty(sure) == pytest.approx((0.8, 0.5))
-    assert certainty(np.full((4, 4, 4), 0.4, np.float32)) == (0.0, 0.0)
+    assert (certainty(sure), in_one_piece(sure)) == pytest.approx((0.8, 0.5))
+    nowhere = np.full((4, 4, 4), 0.4, np.float32)
+    assert (certainty(nowhere), in_one_piece(nowhere)) == (0.0, 0.0)
 
 
 def test_bounds_refuse_before_they_warn() -> None:

@@ -156,6 +156,31 @@ def test_nifti_and_dicom_of_one_volume_agree(series: Path, tmp_path: Path) -> No
     np.testing.assert_array_equal(theirs.voxels[i, j, k], ours.voxels.ravel())
 
 
+def test_voxels_and_places_are_those_of_highdicom(series: Path) -> None:
+    from highdicom import get_volume_from_series
+
+    def edit(index: int, dataset: Any) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1.5 + index, -3
+
+    change(series, edit)
+    theirs = get_volume_from_series([pydicom.dcmread(p) for p in series.iterdir()])
+    ours = read_path(series)
+    index_of_theirs = np.linalg.inv(np.diag([-1, -1, 1, 1]) @ theirs.affine) @ ours.ras_from_ijk
+    ijk = np.indices(ours.voxels.shape).reshape(3, -1)
+    at = index_of_theirs[:3, :3] @ ijk + index_of_theirs[:3, 3:]
+    np.testing.assert_allclose(at, at.round(), atol=1e-3)
+    i, j, k = at.round().astype(int)
+    np.testing.assert_allclose(ours.voxels.ravel(), theirs.array[i, j, k], rtol=1e-6)
+
+
+def test_where_white_is_low_values_are_turned_round(series: Path) -> None:
+    before = read_path(series).voxels
+    change(series, lambda _, d: setattr(d, "PhotometricInterpretation", "MONOCHROME1"))
+    np.testing.assert_array_equal(read_path(series).voxels, -before)
+    change(series, lambda _, d: setattr(d, "PresentationLUTShape", "IDENTITY"))
+    np.testing.assert_array_equal(read_path(series).voxels, before)
+
+
 def test_a_zip_says_what_its_folder_says(series: Path) -> None:
     folder, archive = read_path(series), read_series(packed(series))
     np.testing.assert_array_equal(folder.voxels, archive.voxels)
@@ -279,6 +304,21 @@ def test_slices_that_are_not_parallel_are_irregular(series: Path) -> None:
     def edit(index: int, dataset: Any) -> None:
         if index == 3:
             dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+
+    change(series, edit)
+    assert refusal(series) == "irregular_slices"
+
+
+def test_pixels_of_two_sizes_are_irregular(series: Path) -> None:
+    change(series, lambda i, d: setattr(d, "PixelSpacing", [1.0, 1.0 + i % 2]))
+    assert refusal(series) == "irregular_slices"
+
+
+def test_a_sheared_stack_is_irregular(series: Path) -> None:
+    def edit(index: int, dataset: Any) -> None:
+        along_row = np.array(dataset.ImageOrientationPatient[:3], float)
+        place = np.array(dataset.ImagePositionPatient, float) + 0.1 * index * along_row
+        dataset.ImagePositionPatient = [f"{v:.6f}" for v in place]
 
     change(series, edit)
     assert refusal(series) == "irregular_slices"

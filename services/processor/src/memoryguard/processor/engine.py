@@ -136,14 +136,16 @@ class Engine:
                 quality.check_intensities(image, findings)
         if findings.refused:
             return _refused(findings, clock)
-        located = self.locate(image, clock)
+        with clock.stage("locate"):
+            upright = to_ras(image)
+        located = self.locate(upright, clock)
         if not located.frame.found:
             findings.refuse("no_brain", "No brain was found.")
             return _refused(findings, clock)
         self.guards.judge(quality.located_evidence(located), findings)
         if findings.refused:
             return _refused(findings, clock)
-        inside = self.read_inside(image, located, clock)
+        inside = self.read_inside(upright, located, clock)
         with clock.stage("quality"):
             self.guards.judge(inside_evidence(inside), findings)
         if findings.refused:
@@ -186,7 +188,7 @@ class Engine:
             lambda box: network.read(box, 0),
         )
         with (clock or Clock()).stage("locate"):
-            return locate(to_ras(image), eye, self._anatomy)
+            return locate(to_ras(image), eye, self._anatomy, self._pool.map)
 
     def read_inside(self, image: Image, located: Located, clock: Clock | None = None) -> Inside:
         """Run the deep and the temporal network without judging what they say."""

@@ -71,9 +71,10 @@ def mid_plane(
     seen = weights.sum(0) > LEAST_WEIGHT
     weights, points_mm = weights[:, seen].astype(np.float64), points_mm.reshape(3, -1)[:, seen]
     places = np.concatenate([points_mm, np.ones((1, points_mm.shape[1]))]).T
+    total = weights @ places
     for _ in range(rounds):
-        side = plane.side(points_mm)
-        left, right = (weights * (side < 0)) @ places, (weights * (side > 0)) @ places
+        left = weights @ (places * (plane.side(points_mm) < 0)[:, None])
+        right = total - left
         split = (left[:, 3] > 0) & (right[:, 3] > 0)
         if not split.any():
             return plane

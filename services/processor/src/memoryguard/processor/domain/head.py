@@ -47,7 +47,7 @@ def lattice(frame: Frame) -> Grid:
 def read_lattice(image: Image, grid: Grid, each: Each = map) -> NDArray[np.float32]:
     """Intensities (float32) on the lattice, trilinear; blurred first where the image is finer."""
     spacing_mm = float(np.cbrt(grid.voxel_volume_mm3))
-    near = smoothed(surroundings(image, grid, 3 * spacing_mm), spacing_mm)
+    near = smoothed(surroundings(image, grid, 3 * spacing_mm), spacing_mm, each)
     outside = float(image.voxels.min())
     values = in_slabs(lambda slab: sample(near, slab, outside=outside), grid, each)
     return np.asarray(values, np.float32)

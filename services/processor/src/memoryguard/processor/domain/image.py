@@ -15,6 +15,8 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """How several things are done: one after the other by `map`, or side by side by an executor's."""
 SLABS: Final = 4
 """Of a grid that is read by several threads; the same for any number of them."""
+TRUNCATE: Final = 2.5
+"""Standard deviations after which a blur's kernel ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,12 @@ def to_ras(image: Image) -> Image:
     return Image(np.ascontiguousarray(voxels), matrix)
 
 
-def smoothed(image: Image, spacing_mm: float) -> Image:
+def smoothed(image: Image, spacing_mm: float, each: Each = map) -> Image:
     """Blur before sampling at `spacing_mm`, along those axes that are finer than that.
 
     The kernel is a Gaussian with 0.35 of the missing width (quadrature), between the
     standard deviation of a box one sample wide (0.289) and half-width matching (0.425).
+    Done in slabs across the first axis; `each` may be an executor's `map`.
     """
     from scipy import ndimage
 
@@ -122,8 +125,17 @@ def smoothed(image: Image, spacing_mm: float) -> Image:
     sigma = 0.35 * np.sqrt(np.clip(spacing_mm**2 - own**2, 0.0, None)) / own
     if not np.any(sigma > 0.2):
         return image
-    blurred: Any = ndimage.gaussian_filter(image.voxels, tuple(sigma), truncate=2.5)
-    return Image(blurred, image.ras_from_ijk)
+    reach = int(np.ceil(TRUNCATE * sigma[0])) + 1
+
+    def blur(ends: tuple[int, int]) -> NDArray[np.float32]:
+        start, stop = ends
+        first = max(start - reach, 0)
+        near = image.voxels[first : stop + reach]
+        blurred: Any = ndimage.gaussian_filter(near, tuple(sigma), truncate=TRUNCATE)
+        return cast("NDArray[np.float32]", blurred[start - first : stop - first])
+
+    slabs = list(each(blur, _slabs(len(image.voxels))))
+    return Image(np.concatenate(slabs), image.ras_from_ijk)
 
 
 def sample(image: Image, grid: Grid, *, order: int = 1, outside: float = 0.0) -> NDArray[Any]:
@@ -185,10 +197,14 @@ def cut(grid: Grid, part: tuple[slice, slice, slice]) -> Grid:
 
 def in_slabs(read: Callable[[Grid], NDArray[Any]], grid: Grid, each: Each = map) -> NDArray[Any]:
     """Read a grid in slabs across its first axis; `each` may be an executor's `map`."""
-    ends = sorted({grid.shape[0] * n // SLABS for n in range(SLABS + 1)})
     j, k = (slice(0, n) for n in grid.shape[1:])
-    parts = [cut(grid, (slice(a, b), j, k)) for a, b in pairwise(ends)]
+    parts = [cut(grid, (slice(a, b), j, k)) for a, b in _slabs(grid.shape[0])]
     return np.concatenate(list(each(read, parts)))
+
+
+def _slabs(length: int) -> list[tuple[int, int]]:
+    """First and one past the last index of each slab along an axis."""
+    return list(pairwise(sorted({length * n // SLABS for n in range(SLABS + 1)})))
 
 
 def surroundings(image: Image, grid: Grid, margin_mm: float) -> Image:

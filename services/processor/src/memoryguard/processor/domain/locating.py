@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from memoryguard.processor.domain import anatomy
 from memoryguard.processor.domain.anatomy import Frame
 from memoryguard.processor.domain.image import (
+    Each,
     Grid,
     Image,
     box,
     sample,
     smoothed,
-    surroundings,
 )
 
 NOT_BRAIN: Final = ("background", "head", "csf")
@@ -69,10 +69,9 @@ class Eye:
     names: tuple[str, ...]
     read: Read
 
-    def look(self, image: Image, grid: Grid) -> tuple[Soft, NDArray[np.float32]]:
-        """Read one box; probabilities and the intensities that were seen."""
-        near = smoothed(surroundings(image, grid, 3 * self.spacing_mm), self.spacing_mm)
-        seen = sample(near, grid, outside=float(image.voxels.min()))
+    def look(self, smooth: Image, grid: Grid) -> tuple[Soft, NDArray[np.float32]]:
+        """Read one box of a smoothed image; probabilities and the intensities that were seen."""
+        seen = sample(smooth, grid, outside=float(smooth.voxels.min()))
         return Soft(self.names, self.read(seen), grid), seen
 
     def box_in(self, frame: Frame) -> Grid:
@@ -81,7 +80,9 @@ class Eye:
         return Grid(self.shape, frame.ras_from_frame @ local.ras_from_ijk)
 
 
-def locate(image: Image, eye: Eye, reference_mm: dict[str, list[float]]) -> Located:
+def locate(
+    image: Image, eye: Eye, reference_mm: dict[str, list[float]], each: Each = map
+) -> Located:
     """Read the whole head until its box is centred, then once more along its own frame.
 
     Parameters
@@ -92,8 +93,11 @@ def locate(image: Image, eye: Eye, reference_mm: dict[str, list[float]]) -> Loca
         The whole-head network.
     reference_mm
         Centroids of the mean head.
+    each
+        How the image is smoothed: slab after slab, or side by side by an executor's `map`.
     """
     centre = first_guess(image)
+    image = smoothed(image, eye.spacing_mm, each)
     soft, seen = eye.look(image, box(centre, eye.shape, eye.spacing_mm))
     for _ in range(2):
         found = anatomy.centroid(soft.without(*NOT_BRAIN), soft.grid.points())

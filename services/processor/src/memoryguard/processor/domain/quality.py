@@ -231,6 +231,7 @@ def inside_evidence(
     """
     hippocampi = [parts[name] for name in HIPPOCAMPI]
     sure = [certainty(part.probability) for part in hippocampi]
+    whole = [in_one_piece(part.probability) for part in hippocampi]
     box = parts["white"].box
     fluid = added(parts, FLUID, box)
     white, grey = parts["white"].probability, parts["cortex"].probability
@@ -238,10 +239,10 @@ def inside_evidence(
         InsideEvidence(
             white_over_grey=_contrast(voxels[box], white, grey),
             grey_over_fluid=_contrast(voxels[box], grey, fluid),
-            hippocampus_left=sure[0][0],
-            hippocampus_right=sure[1][0],
-            hippocampus_pieces=min(pieces for _, pieces in sure),
-            structures=min(certainty(parts[name].probability)[0] for name in NUCLEI),
+            hippocampus_left=sure[0],
+            hippocampus_right=sure[1],
+            hippocampus_pieces=min(whole),
+            structures=min(certainty(parts[name].probability) for name in NUCLEI),
             hippocampus_mm3=min(part.volume() for part in hippocampi) * lattice.voxel_volume_mm3,
         )
     )
@@ -271,7 +272,7 @@ def whole_evidence(
     grid = parts["csf"].grid(lattice)
     return asdict(
         WholeEvidence(
-            tissue=min(certainty(parts[name].probability)[0] for name in (*WHITE, *CORTEX)),
+            tissue=min(certainty(parts[name].probability) for name in (*WHITE, *CORTEX)),
             stage_agreement=_agreement(located, brain, grid),
             look_difference=look_difference,
             cut_share=_cut_share(image, brain, grid),
@@ -281,17 +282,22 @@ def whole_evidence(
     )
 
 
-def certainty(probability: NDArray[np.float32]) -> tuple[float, float]:
-    """Mean probability where it is over 0.5, and the share of those in the largest part."""
+def certainty(probability: NDArray[np.float32]) -> float:
+    """Mean probability where it is over 0.5; 0 where it is nowhere."""
+    inside = probability[probability > 0.5]
+    return float(inside.mean(dtype=np.float64)) if inside.size else 0.0
+
+
+def in_one_piece(probability: NDArray[np.float32]) -> float:
+    """Share of the voxels over 0.5 that lie in their largest connected part."""
     from scipy import ndimage
 
     mask = probability > 0.5
     inside = int(mask.sum())
     if inside == 0:
-        return 0.0, 0.0
+        return 0.0
     labelled: Any = ndimage.label(mask)
-    largest = int(np.bincount(labelled[0][mask]).max())
-    return float(probability[mask].mean(dtype=np.float64)), largest / inside
+    return int(np.bincount(labelled[0][mask]).max()) / inside
 
 
 def _contrast(
