@@ -236,7 +236,7 @@ def _pixels(instance: Any) -> NDArray[np.float32]:
     highdicom does the same, but spends most of a scan's reading on checking each slice against
     its information object definition.
     """
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     try:
         values = np.asarray(apply_modality_lut(instance.pixel_array, instance), np.float32)
