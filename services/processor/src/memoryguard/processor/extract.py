@@ -44,7 +44,7 @@ def loaded_engine(threads: int) -> segmentation.Engine:
 
 def warm_up(threads: int) -> None:
     """Load networks and readers before the first scan needs them."""
-    for name in ("highdicom", "scipy.ndimage", "skimage.measure"):  # seconds of imports
+    for name in ("pydicom.pixels.processing", "scipy.ndimage", "skimage.measure"):  # take seconds
         import_module(name)
     loaded_engine(threads)
 
