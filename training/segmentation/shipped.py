@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,9 @@ def main() -> None:
     state = restored(tensors(args.weights / f"{args.plan}.onnx"), net)
     net.load_state_dict({key: value.contiguous() for key, value in state.items()})
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {"net": net.state_dict(), "mean": net.state_dict(), "step": 0, "seconds": 0.0}, args.out
-    )
+    made = json.loads((args.weights / "manifest.json").read_text())["networks"][args.plan]
+    spent = {"step": made["steps"], "seconds": 60 * made["training_minutes"]}
+    torch.save({"mean": net.state_dict(), **spent}, args.out)
 
 
 if __name__ == "__main__":
