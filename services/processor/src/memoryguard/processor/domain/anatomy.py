@@ -95,18 +95,18 @@ def layout(
 
     Left and right are told apart by the mid-plane; what is smaller than `LEAST_MM3` is left out.
     """
-    plane = mid_plane(soft, points_mm, start_mm)
-    side = plane.side(points_mm)
-    found: dict[str, NDArray[np.float64]] = {}
-    for name in PAIRED:
-        for suffix, part in (("left", side < 0), ("right", side >= 0)):
-            weight = soft[name] * part
-            if float(weight.sum()) * cell_mm3 >= LEAST_MM3:
-                found[f"{name}_{suffix}"] = centroid(weight, points_mm)
-    for name in MIDLINE:
-        if float(soft[name].sum()) * cell_mm3 >= LEAST_MM3:
-            found[name] = centroid(soft[name], points_mm)
-    return found
+    flat = points_mm.reshape(3, -1)
+    places = np.concatenate([flat, np.ones((1, flat.shape[1]))]).T
+    right = mid_plane(soft, points_mm, start_mm).side(flat) >= 0
+    paired = np.stack([soft[name].ravel() for name in PAIRED]).astype(np.float64)
+    both, on_right = paired @ places, paired @ (places * right[:, None])
+    sums = {
+        f"{name}_{side}": total
+        for side, totals in (("left", both - on_right), ("right", on_right))
+        for name, total in zip(PAIRED, totals, strict=True)
+    }
+    sums |= {name: soft[name].ravel().astype(np.float64) @ places for name in MIDLINE}
+    return {name: s[:3] / s[3] for name, s in sums.items() if s[3] * cell_mm3 >= LEAST_MM3}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -100,18 +101,19 @@ def raw_volumes(parts: dict[str, Part], voxel_mm3: float) -> dict[str, float]:
     return {name: sum(each[part] for part in SUMS[name]) for name in VOLUMES}
 
 
-def confidence(parts: dict[str, Part], name: str) -> float:
-    """Mean probability of the voxels that more likely than not belong to a volume.
+def certain(part: Part) -> tuple[float, int]:
+    """Sum of the probabilities over 0.5, and how many there are."""
+    inside = part.probability[part.probability > 0.5]
+    return float(inside.sum(dtype=np.float64)), inside.size
 
-    0 where there is none; sums of structures take the voxels of all.
+
+def confidence(sure: Iterable[tuple[float, int]]) -> float:
+    """Mean probability of the voxels that more likely than not belong to one of some structures.
+
+    0 where there is none.
     """
-    total, count = 0.0, 0
-    for key in SUMS[name]:
-        p = parts[key].probability
-        inside = p[p > 0.5]
-        total += float(inside.sum(dtype=np.float64))
-        count += inside.size
-    return total / count if count else 0.0
+    totals, counts = zip(*sure, strict=True)
+    return sum(totals) / sum(counts) if any(counts) else 0.0
 
 
 def measure(
@@ -119,6 +121,8 @@ def measure(
 ) -> dict[str, Measured]:
     """Stated volumes with every key of `VOLUMES`."""
     raw = raw_volumes(parts, voxel_mm3)
+    sure = {name: certain(part) for name, part in parts.items()}
     return {
-        name: lines[name].state(raw[name], round(confidence(parts, name), 4)) for name in VOLUMES
+        name: lines[name].state(raw[name], round(confidence(sure[n] for n in SUMS[name]), 4))
+        for name in VOLUMES
     }
