@@ -197,7 +197,7 @@ TEMPORAL = Plan(
     rest="rest",
     steps=4200,
     fold=1,
-    fine_mm=1.2,
+    fine_mm=0.8,
     focus=("hippocampus", "amygdala", "inferior_lateral_ventricle"),
 )
 
