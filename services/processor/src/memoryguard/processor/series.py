@@ -242,11 +242,9 @@ def _pixels(instance: Any) -> NDArray[np.float32]:
         values = np.asarray(apply_modality_lut(instance.pixel_array, instance), np.float32)
     except (NotImplementedError, RuntimeError) as error:
         raise _compression() from error
-    white_is_low = (
-        "INVERSE" if _text(instance, "PhotometricInterpretation") == "MONOCHROME1" else ""
-    )
-    shape = _text(instance, "PresentationLUTShape") or white_is_low
-    return -values if shape == "INVERSE" else values
+    shape = _text(instance, "PresentationLUTShape")
+    white_is_low = _text(instance, "PhotometricInterpretation") == "MONOCHROME1"
+    return -values if shape == "INVERSE" or (white_is_low and not shape) else values
 
 
 def _decode_enhanced(series: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -296,13 +294,10 @@ def _placed(series: list[Any]) -> tuple[list[Any], NDArray[np.float64]]:
     step = (last - first) / (len(series) - 1)
     if step @ normal < (1 - ORIENTATION_TOLERANCE) * np.linalg.norm(step):
         raise Rejected("irregular_slices", "The slices are not stacked at right angles.")
-    lps_from_ijk = np.eye(4)
     between_rows, between_columns = spacings[0]
-    lps_from_ijk[:3, 0], lps_from_ijk[:3, 3] = step, first
-    lps_from_ijk[:3, 1], lps_from_ijk[:3, 2] = (
-        along_column * between_rows,
-        along_row * between_columns,
-    )
+    columns = (step, along_column * between_rows, along_row * between_columns, first)
+    lps_from_ijk = np.eye(4)
+    lps_from_ijk[:3] = np.transpose(columns)
     return [series[n] for n in order], lps_from_ijk
 
 

@@ -54,6 +54,11 @@ def centroid(weight: NDArray[np.floating], points_mm: NDArray[np.float64]) -> ND
     return mean
 
 
+def _with_ones(points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points (3, n) as (n, 4): weights times these are sums of places, and of the weights."""
+    return np.concatenate([points_mm, np.ones((1, points_mm.shape[1]))]).T
+
+
 def mid_plane(
     soft: dict[str, NDArray[np.float32]],
     points_mm: NDArray[np.float64],
@@ -70,7 +75,7 @@ def mid_plane(
     weights = np.stack([soft[name].ravel() for name in PAIRED])
     seen = weights.sum(0) > LEAST_WEIGHT
     weights, points_mm = weights[:, seen].astype(np.float64), points_mm.reshape(3, -1)[:, seen]
-    places = np.concatenate([points_mm, np.ones((1, points_mm.shape[1]))]).T
+    places = _with_ones(points_mm)
     total = weights @ places
     for _ in range(rounds):
         left = weights @ (places * (plane.side(points_mm) < 0)[:, None])
@@ -96,7 +101,7 @@ def layout(
     Left and right are told apart by the mid-plane; what is smaller than `LEAST_MM3` is left out.
     """
     flat = points_mm.reshape(3, -1)
-    places = np.concatenate([flat, np.ones((1, flat.shape[1]))]).T
+    places = _with_ones(flat)
     right = mid_plane(soft, points_mm, start_mm).side(flat) >= 0
     paired = np.stack([soft[name].ravel() for name in PAIRED]).astype(np.float64)
     both, on_right = paired @ places, paired @ (places * right[:, None])

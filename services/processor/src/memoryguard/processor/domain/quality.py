@@ -20,7 +20,7 @@ from memoryguard.processor.domain.head import Part, added
 from memoryguard.processor.domain.image import Grid, Image, sample_field
 from memoryguard.processor.domain.locating import NOT_BRAIN, Located
 from memoryguard.processor.domain.measurement import Quality, Reason
-from memoryguard.processor.domain.volumes import BRAIN, VENTRICLES, raw_volumes
+from memoryguard.processor.domain.volumes import BRAIN, VENTRICLES, certain, confidence, raw_volumes
 
 WARN_SPACING_MM: Final = 1.5
 REFUSE_SPACING_MM: Final = 3.1
@@ -284,8 +284,7 @@ def whole_evidence(
 
 def certainty(probability: NDArray[np.float32]) -> float:
     """Mean probability where it is over 0.5; 0 where it is nowhere."""
-    inside = probability[probability > 0.5]
-    return float(inside.mean(dtype=np.float64)) if inside.size else 0.0
+    return confidence([certain(probability)])
 
 
 def in_one_piece(probability: NDArray[np.float32]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoryguard.common.vocabulary import VOLUMES
 from memoryguard.processor.domain.head import Part
@@ -101,9 +102,9 @@ def raw_volumes(parts: dict[str, Part], voxel_mm3: float) -> dict[str, float]:
     return {name: sum(each[part] for part in SUMS[name]) for name in VOLUMES}
 
 
-def certain(part: Part) -> tuple[float, int]:
+def certain(probability: NDArray[np.float32]) -> tuple[float, int]:
     """Sum of the probabilities over 0.5, and how many there are."""
-    inside = part.probability[part.probability > 0.5]
+    inside = probability[probability > 0.5]
     return float(inside.sum(dtype=np.float64)), inside.size
 
 
@@ -121,7 +122,7 @@ def measure(
 ) -> dict[str, Measured]:
     """Stated volumes with every key of `VOLUMES`."""
     raw = raw_volumes(parts, voxel_mm3)
-    sure = {name: certain(part) for name, part in parts.items()}
+    sure = {name: certain(part.probability) for name, part in parts.items()}
     return {
         name: lines[name].state(raw[name], round(confidence(sure[n] for n in SUMS[name]), 4))
         for name in VOLUMES
