@@ -136,14 +136,27 @@ class VaultKey:
         return size if draw < choices else -size
 
     def dicom_uid(self, subject_id: str, original: str) -> str:
-        """Map a DICOM UID for this person to ``2.25.`` and a UUID (PS3.5 B.2)."""
-        digest = self._mac("uid", subject_id, original)
-        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+        """Map a DICOM UID for this person; see `mapped_uid`."""
+        return mapped_uid(self.uid_key(subject_id), original)
+
+    def uid_key(self, subject_id: str) -> bytes:
+        """Give the key of this person's DICOM UIDs: it maps theirs, and tells nothing else."""
+        return self._mac("uid", subject_id)
+
+    def arrival_key(self, kind: str, *parts: str) -> str:
+        """Name a study, series, instance or other thing that arrives, without naming it."""
+        return self._mac("arrival", kind, *parts).hex()[:32]
 
     def _mac(self, *parts: str) -> bytes:
         encoded = (part.encode() for part in parts)
         message = b"".join(struct.pack(">Q", len(part)) + part for part in encoded)
         return hmac.digest(self._secret, message, "sha256")
+
+
+def mapped_uid(key: bytes, original: str) -> str:
+    """Map a DICOM UID to ``2.25.`` and a UUID (PS3.5 B.2), always the same under one key."""
+    digest = hmac.digest(key, original.encode(), "sha256")
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def _bad_key(message: str) -> Misconfigured:

@@ -41,6 +41,17 @@ class Frame:
         (a, b, c), (d, e, f) = self.along_row, self.along_column
         return (b * f - c * e, c * d - a * f, a * e - b * d)
 
+    def numbers(self) -> list[float]:
+        """Write it as eleven numbers."""
+        spacing = (self.row_spacing_mm, self.column_spacing_mm)
+        return [*self.position, *self.along_row, *self.along_column, *spacing]
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[float]) -> Frame:
+        """Read what `numbers` wrote."""
+        vectors = (_vector(numbers[at : at + 3]) for at in (0, 3, 6))
+        return cls(*vectors, row_spacing_mm=numbers[9], column_spacing_mm=numbers[10])
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:

@@ -1,131 +1,102 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the one T1 series among the images of an upload."""
+"""Judges the series of one study: which are scans, which wait for slices, which are left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from memoryguard.common.errors import Rejected
-from memoryguard.ingest.domain.contrast import RANK, UNSPECIFIED, t1_word
-from memoryguard.ingest.domain.geometry import Stack, frames_of, stack
-from memoryguard.ingest.domain.inspect import Instance
+from memoryguard.ingest.domain.contrast import RANK, UNSPECIFIED
+from memoryguard.ingest.domain.geometry import Stack, stack
+from memoryguard.ingest.domain.header import Header
 
 Note = tuple[str, str]
-"""Code and sentence: what was left out, and why."""
+"""Code and sentence: what was noticed, or left out and why."""
+
+MAY_BECOME_WHOLE = frozenset({"incomplete_series", "too_few_slices"})
+"""What more slices can mend."""
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """A whole T1 series.
+class Verdict:
+    """What becomes of one series.
 
-    ``instances`` are in the order of their place; ``word`` is its name in the closed vocabulary.
+    ``whole``: it is a scan; ``stack.order`` sorts its images (of a classic series, localizers left
+    out) by place, ``word`` names it. ``waiting``: slices are missing so far. ``left_out``: not what
+    we measure. ``refused``: it cannot become a scan.
     """
 
-    instances: tuple[Instance, ...]
-    word: str
-    stack: Stack
+    state: Literal["whole", "waiting", "left_out", "refused"]
+    code: str = ""
+    message: str = ""
+    word: str = ""
+    stack: Stack | None = None
+    notes: tuple[Note, ...] = ()
 
 
-def choose_t1(instances: Sequence[Instance]) -> tuple[Series, tuple[Note, ...]]:
-    """Choose the T1 series of one person.
+def judge(study: Mapping[str, Sequence[Header]]) -> dict[str, Verdict]:
+    """Judge every series of a study.
 
-    The best whole one is taken: three-dimensional gradient echo before others, without contrast
-    agent before with, more slices before fewer.
+    Of the whole T1 series the best kind is measured: without contrast agent before with,
+    three-dimensional gradient echo before others. All of that kind become scans, one each.
 
-    Raises
-    ------
-    Rejected
-        ``mixed_patients``, ``mixed_series``, ``conflicting_instances``, ``no_t1_series``, or why
-        the best candidate is not whole (`geometry.stack`).
+    Parameters
+    ----------
+    study
+        Images by series.
+
+    Returns
+    -------
+    dict
+        A verdict for each series.
     """
-    _check_one_person(instances)
-    kept, notes = _without_copies(instances)
-    images = [instance for instance in kept if not instance.localizer]
-    if len(images) < len(kept):
-        notes += (("localizer", f"{len(kept) - len(images)} localizer images were left out"),)
-    candidates, others = _candidates(_grouped(images))
-    chosen, left = _first_whole(candidates)
-    if others + left:
-        notes += (("other_series", f"{others + left} other series were left out"),)
-    if any(instance.contrast.agent for instance in chosen.instances):
-        notes += (("contrast_agent", "the scan was made with a contrast agent"),)
-    if chosen.word == UNSPECIFIED:
-        notes += (("contrast_unspecified", "the file does not say that it is T1-weighted"),)
-    return chosen, notes
+    found = {key: _judge_one(images, alone=len(study) == 1) for key, images in study.items()}
+    best = min(
+        (_kind(study[key], v) for key, v in found.items() if v.state == "whole"), default=None
+    )
+    for key, verdict in found.items():
+        if verdict.state == "whole" and _kind(study[key], verdict) != best:
+            found[key] = Verdict("left_out", "other_series", "a better T1 series is measured")
+    others = sum(verdict.state == "left_out" for verdict in found.values())
+    return {key: _explained(verdict, study[key], others) for key, verdict in found.items()}
 
 
-def _check_one_person(instances: Iterable[Instance]) -> None:
-    people = {(instance.issuer, instance.patient_id) for instance in instances}
-    births = {instance.birth_date for instance in instances} - {None}
-    if len(people) > 1 or len(births) > 1:
-        raise Rejected(
-            "mixed_patients", "the images are of more than one person", "send them one by one"
-        )
+def _judge_one(images: Sequence[Header], *, alone: bool) -> Verdict:
+    kept = [image for image in images if not image.localizer]
+    if not kept:
+        return Verdict("left_out", "localizer", "it was made only to plan the others")
+    words = {image.word for image in kept}
+    word = words.pop() if len(words) == 1 else None
+    if word is None or (word == UNSPECIFIED and not alone):
+        return Verdict("left_out", "no_t1_series", "it is not T1-weighted, or does not say so")
+    try:
+        return Verdict("whole", word=word, stack=_whole(kept))
+    except Rejected as error:
+        state = "waiting" if error.code in MAY_BECOME_WHOLE else "refused"
+        return Verdict(state, error.code, error.message)
 
 
-def _without_copies(instances: Iterable[Instance]) -> tuple[list[Instance], tuple[Note, ...]]:
-    kept: dict[str, Instance] = {}
-    copies = 0
-    for instance in instances:
-        earlier = kept.setdefault(instance.sop_uid, instance)
-        copies += earlier is not instance
-        if earlier.digest != instance.digest:
-            raise Rejected("conflicting_instances", "two different images have the same UID")
-    notes = (("duplicate", f"{copies} copies of images were left out"),) if copies else ()
-    return list(kept.values()), notes
+def _whole(images: Sequence[Header]) -> Stack:
+    shapes = {(i.rows, i.columns, i.sop_class, i.transfer_syntax) for i in images}
+    if len(shapes) > 1 or (images[0].enhanced and len(images) > 1):
+        raise Rejected("mixed_series", "a series mixes sizes or kinds of images")
+    return stack([frame for image in images for frame in image.places])
 
 
-def _grouped(instances: Iterable[Instance]) -> list[list[Instance]]:
-    groups: dict[str, list[Instance]] = {}
-    for instance in instances:
-        groups.setdefault(instance.series_uid, []).append(instance)
-    return list(groups.values())
+def _kind(images: Iterable[Header], verdict: Verdict) -> tuple[bool, int]:
+    return any(image.agent for image in images), RANK[verdict.word]
 
 
-def _candidates(groups: Sequence[list[Instance]]) -> tuple[list[tuple[str, list[Instance]]], int]:
-    """Give the T1 series, best first, and how many others there are."""
-    named = [(_word(group), group) for group in groups]
-    alone = len(groups) == 1
-    found = [(w, group) for w, group in named if w is not None and (alone or w != UNSPECIFIED)]
-    if not found:
-        raise Rejected(
-            "no_t1_series",
-            "none of the series is a T1-weighted volume",
-            "send the T1 series (MPRAGE, SPGR, TFE or the like)",
-        )
-    found.sort(key=_preference)
-    return found, len(groups) - len(found)
-
-
-def _word(group: Sequence[Instance]) -> str | None:
-    """Name a series; images weighted differently within one series are no T1."""
-    found = {t1_word(instance.contrast) for instance in group}
-    return found.pop() if len(found) == 1 else None
-
-
-def _preference(candidate: tuple[str, list[Instance]]) -> tuple[bool, int, int, str]:
-    word, group = candidate
-    slices = sum(instance.frames for instance in group)
-    return group[0].contrast.agent, RANK[word], -slices, group[0].series_uid
-
-
-def _first_whole(candidates: Sequence[tuple[str, list[Instance]]]) -> tuple[Series, int]:
-    """Give the first candidate that is a whole volume; when none is, say why the best is not."""
-    failures: list[Rejected] = []
-    for word, group in candidates:
-        try:
-            return _whole(word, group), len(candidates) - 1
-        except Rejected as error:
-            failures.append(error)
-    raise failures[0]
-
-
-def _whole(word: str, group: Sequence[Instance]) -> Series:
-    shapes = {(i.study_uid, i.rows, i.columns, i.sop_class, i.transfer_syntax) for i in group}
-    if len(shapes) > 1 or (group[0].enhanced and len(group) > 1):
-        raise Rejected("mixed_series", "a series mixes studies, sizes or kinds of images")
-    frames = [frame for i in group for frame in frames_of(i.dataset, i.frames)]
-    found = stack(frames)
-    ordered = group if group[0].enhanced else [group[index] for index in found.order]
-    return Series(tuple(ordered), word, found)
+def _explained(verdict: Verdict, images: Iterable[Header], others: int) -> Verdict:
+    if verdict.state != "whole":
+        return verdict
+    notes: list[Note] = []
+    if others:
+        notes.append(("other_series", f"{others} other series of the study were left out"))
+    if any(image.agent for image in images):
+        notes.append(("contrast_agent", "the scan was made with a contrast agent"))
+    if verdict.word == UNSPECIFIED:
+        notes.append(("contrast_unspecified", "the file does not say that it is T1-weighted"))
+    return Verdict("whole", word=verdict.word, stack=verdict.stack, notes=tuple(notes))
