@@ -11,38 +11,58 @@ from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.events import Reason, ScanAvailable, ScanRejected
 from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.platform import Platform
+from memoryguard.ingest.answers import Refused
+from memoryguard.ingest.archive import is_zip
+from memoryguard.ingest.delivery import Delivery
 from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.store import take_in
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.spool import Spool
+from memoryguard.ingest.staging import Sender, Staging
+
+READ_BYTES = 1 << 20
 
 
 class ArrivalHandler:
     """Takes scans in that lie in the import folder."""
 
-    def __init__(self, platform: Platform, settings: IngestSettings) -> None:
+    def __init__(
+        self, platform: Platform, staging: Staging, settling: Settling, settings: IngestSettings
+    ) -> None:
         self._platform = platform
+        self._staging = staging
+        self._settling = settling
         self._settings = settings
 
     async def transform(self, event: Event) -> Sequence[Fact]:
-        """Answer with ``scan.received`` or ``scan.rejected``."""
+        """Answer with ``scan.received`` or ``scan.rejected``.
+
+        What becomes of a series is said together with its rows; only that nothing was a series is
+        left to be said here.
+        """
         arrival = event.data
         assert isinstance(arrival, ScanAvailable)  # noqa: S101  # the type the handler is for
+        sender = Sender(event.source, arrival.user_id, confirms=True)
+        delivery = Delivery(self._staging, self._settling, sender, self._settings)
         try:
-            files = await asyncio.to_thread(
-                read_import, self._platform.settings.import_root, arrival.uri, self._settings
-            )
-            return [await take_in(self._platform, files, arrival.user_id)]
+            for path in await asyncio.to_thread(
+                import_paths, self._platform.settings.import_root, arrival.uri, self._settings
+            ):
+                await delivery.add(path.name, await asyncio.to_thread(read_import, path))
+            await delivery.finish(cause=event)
         except Rejected as error:
+            if isinstance(error, Refused) and error.said:
+                return []
+            reason = Reason(code=error.code, message=error.message)
             return [
-                ScanRejected(
-                    subject_id=arrival.subject_id,
-                    user_id=arrival.user_id,
-                    reason=Reason(code=error.code, message=error.message),
-                )
+                ScanRejected(subject_id=arrival.subject_id, user_id=arrival.user_id, reason=reason)
             ]
+        finally:
+            await delivery.stop()
+        return []
 
 
-def read_import(root: Path | None, uri: str, settings: IngestSettings) -> list[tuple[str, bytes]]:
-    """Read the files of a folder, or a zip, below the import folder.
+def import_paths(root: Path | None, uri: str, settings: IngestSettings) -> list[Path]:
+    """Find the files of a folder, or a zip, below the import folder.
 
     Raises
     ------
@@ -67,4 +87,16 @@ def read_import(root: Path | None, uri: str, settings: IngestSettings) -> list[t
         raise Rejected("too_large", "the folder is too large")
     if any(not path.resolve().is_relative_to(root.resolve()) for path in paths):
         raise Rejected("forbidden_address", "a link leaves the import folder")
-    return [(path.name, path.read_bytes()) for path in paths]
+    return paths
+
+
+def read_import(path: Path) -> bytes | Spool:
+    """Read a file; a zip goes into a spool."""
+    with path.open("rb") as file:
+        if not is_zip(start := file.read(READ_BYTES)):
+            return start + file.read()
+        spool = Spool()
+        while start:
+            spool.append(start)
+            start = file.read(READ_BYTES)
+        return spool

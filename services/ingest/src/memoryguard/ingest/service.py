@@ -8,22 +8,36 @@ from contextlib import AsyncExitStack
 from memoryguard.common.contracts.events import ScanAvailable, ScanErased
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.ingest import health, publishing
 from memoryguard.ingest.handlers import ArrivalHandler
-from memoryguard.ingest.http import Intake
 from memoryguard.ingest.settings import IngestSettings
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.staging import Staging
+from memoryguard.ingest.upload import Uploads
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join ingest's parts."""
     settings = IngestSettings()
+    sandbox = Sandbox("memoryguard.ingest.parsing", settings.parsers)
+    stack.push_async_callback(sandbox.close)
+    staging = Staging(platform, sandbox)
+    settling = Settling(platform, sandbox, settings)
+    arrivals = ArrivalHandler(platform, staging, settling, settings)
     return Service(
         name="ingest",
         handlers={
-            ScanAvailable: Handler(transform=ArrivalHandler(platform, settings).transform),
+            ScanAvailable: Handler(transform=arrivals.transform),
             ScanErased: Handler(),  # the runtime's tombstone is all that ingest keeps
         },
-        routes=Intake(platform, settings).routes(),
+        routes=[
+            *Uploads(platform, staging, settling, settings).routes(),
+            *health.routes(platform),
+            *publishing.routes(platform),
+        ],
+        background=[settling.run],
         concurrency=settings.concurrency,
     )
 

@@ -13,7 +13,17 @@ class IngestSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_INGEST_", frozen=True, extra="ignore")
 
     max_upload_bytes: int = Field(
-        default=1 << 30, ge=1, description="Largest upload; it is held in memory while checked."
+        default=4 << 30, ge=1, description="Largest upload, unpacked. It is not held in memory."
     )
-    max_upload_files: int = Field(default=5000, ge=1, description="Most files in one upload.")
+    max_upload_files: int = Field(default=20_000, ge=1, description="Most files in one upload.")
     concurrency: int = Field(default=2, ge=1, le=64, description="Intakes side by side.")
+    parsers: int = Field(default=2, ge=1, le=64, description="Limited processes that read files.")
+    quiet_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="A series that came by DICOMweb or DIMSE is taken for complete when it is"
+        " whole and nothing of its study has come for so long.",
+    )
+    patience_s: float = Field(
+        default=3600.0, gt=0, description="A series that is not whole after so long is refused."
+    )

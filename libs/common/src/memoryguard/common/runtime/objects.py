@@ -12,8 +12,8 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -94,12 +94,27 @@ class ObjectStore:
         _check_path(path)
         key = await self._subject_key(subject_id, create=True)
         ref, sealed = await asyncio.to_thread(_seal, path, subject_id, key, data)
-        try:
-            async with _reachable():
-                await self._store.put_async(path, sealed, mode="create", use_multipart=False)
-        except AlreadyExistsError:
-            await self._check_same(ref, subject_id)
+        await self._write(subject_id, ref, sealed)
+        await self._sync([path])
         return ref
+
+    async def put_all(self, subject_id: str, objects: Mapping[str, bytes]) -> list[ObjectRef]:
+        """Store some small objects of one subject, by path: as `put`, but faster for many.
+
+        Raises
+        ------
+        Rejected, Corrupt, Unavailable
+            As `put`; some may be stored all the same.
+        """
+        for path in objects:
+            _check_path(path)
+        key = await self._subject_key(subject_id, create=True)
+        sealed = await asyncio.to_thread(
+            lambda: [_seal(path, subject_id, key, data) for path, data in objects.items()]
+        )
+        await asyncio.gather(*(self._write(subject_id, ref, data) for ref, data in sealed))
+        await self._sync(list(objects))
+        return [ref for ref, _ in sealed]
 
     async def get(self, ref: ObjectRef, subject_id: str) -> bytes:
         """Read an object.
@@ -123,6 +138,14 @@ class ObjectStore:
             raise Corrupt("object_corrupt", "an object is not the one that the event names")
         return plain
 
+    async def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; what is not there is no error."""
+        for path in paths:
+            _check_path(path)
+            with suppress(FileNotFoundError):
+                async with _reachable():
+                    await self._store.delete_async(path)
+
     async def destroy_key(self, subject_id: str) -> None:
         """Make everything of a subject unreadable, for ever. Doing it twice is no error.
 
@@ -133,6 +156,19 @@ class ObjectStore:
         """
         async with _reachable():
             await self._store.put_async(_key_path(subject_id), ERASED, mode="overwrite")
+
+    async def _write(self, subject_id: str, ref: ObjectRef, sealed: bytes) -> None:
+        try:
+            async with _reachable():
+                await self._store.put_async(ref.uri, sealed, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            await self._check_same(ref, subject_id)
+
+    async def _sync(self, paths: Sequence[str]) -> None:
+        """Make objects in a folder survive a loss of power; a bucket does so by itself."""
+        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
+            async with _reachable():
+                await asyncio.to_thread(_sync_files, Path(self._store.prefix), paths)
 
     async def _check_same(self, ref: ObjectRef, subject_id: str) -> None:
         try:
@@ -159,6 +195,7 @@ class ObjectStore:
                 await self._store.put_async(path, token, mode="create")
         except AlreadyExistsError:
             return await self._read(path)
+        await self._sync([path])
         return token
 
     async def _read(self, path: str) -> bytes | None:
@@ -181,6 +218,18 @@ async def _reachable() -> AsyncGenerator[None]:
         raise Unavailable(
             "object_store_unavailable", "the object store did not answer", "is it running?"
         ) from error
+
+
+def _sync_files(root: Path, paths: Sequence[str]) -> None:
+    """Write files and the folders that name them to the disk."""
+    files = [root / path for path in paths]
+    folders = {folder for file in files for folder in file.relative_to(root).parents}
+    for place in (*files, *(root / folder for folder in folders)):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _seal(

@@ -26,7 +26,7 @@ from memoryguard.ingest.domain.values import day, name_text, number, whole, word
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
-MAX_PIXEL_BYTES = 1 << 30
+MAX_PIXEL_BYTES = 512 << 20
 MAX_SIDE = 4096
 MAX_FRAMES = 4096
 
@@ -149,7 +149,7 @@ def _check_pixels(file: DicomFile) -> tuple[int, int, int, int]:
     bits = _check_pixel_format(dataset)
     expected = rows * columns * frames * bits // 8
     if expected > MAX_PIXEL_BYTES:
-        raise Rejected("too_large", "the pixels of an object may have at most 1 GiB")
+        raise Rejected("too_large", "the pixels of an object may have at most 512 MiB")
     pixels = dataset[tags.PIXEL_DATA]
     if file.transfer_syntax in (IMPLICIT, EXPLICIT):
         _check_length(len(pixels.value), expected)
