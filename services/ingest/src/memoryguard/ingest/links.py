@@ -55,8 +55,7 @@ async def make_link(transaction: Connection, alias: str, link: Link, linked_by: 
 async def links_of(pool: Pool | Connection, aliases: Collection[str]) -> Mapping[str, Link]:
     """Give the links of those numbers that have one."""
     rows = await pool.fetch(
-        "select alias, user_id, subject_id, confirmed from alias"
-        " where alias = any($1)",
+        "select alias, user_id, subject_id, confirmed from alias where alias = any($1)",
         list(aliases),
     )
     return {row["alias"]: Link(row["user_id"], row["subject_id"], row["confirmed"]) for row in rows}

@@ -30,13 +30,13 @@ class Parts:
     ----------
     reader
         Of the request.
-    max_bytes
-        Of a zip; any other file may have ``MAX_FILE_BYTES``.
+    max_zip_bytes
+        Of a zip; any other file may have ``MAX_FILE_BYTES``. Left out: a zip is a file like others.
     """
 
-    def __init__(self, reader: MultipartReader, max_bytes: int) -> None:
+    def __init__(self, reader: MultipartReader, max_zip_bytes: int | None = None) -> None:
         self._reader = reader
-        self._max_bytes = max_bytes
+        self._max_zip_bytes = max_zip_bytes
         self._first: BodyPartReader | None = None
 
     async def fields(self) -> dict[str, str]:
@@ -82,24 +82,25 @@ class Parts:
         with _sound():
             while chunk := await part.read_chunk(READ_BYTES):
                 body += chunk
-                if len(body) >= MAGIC_BYTES and is_zip(body):
-                    return await self._spooled(part, body)
+                if self._max_zip_bytes and len(body) >= MAGIC_BYTES and is_zip(body):
+                    return await _spooled(part, body, self._max_zip_bytes)
                 if len(body) > MAX_FILE_BYTES:
                     raise _too_large()
         return bytes(body)
 
-    async def _spooled(self, part: BodyPartReader, start: bytearray) -> Spool:
-        spool = Spool()
-        try:
-            spool.append(start)
-            while chunk := await part.read_chunk(READ_BYTES):
-                spool.append(chunk)
-                if spool.size > self._max_bytes:
-                    raise _too_large()
-        except BaseException:
-            spool.close()
-            raise
-        return spool
+
+async def _spooled(part: BodyPartReader, start: bytearray, max_bytes: int) -> Spool:
+    spool = Spool()
+    try:
+        spool.append(start)
+        while chunk := await part.read_chunk(READ_BYTES):
+            spool.append(chunk)
+            if spool.size > max_bytes:
+                raise _too_large()
+    except BaseException:
+        spool.close()
+        raise
+    return spool
 
 
 async def _text(part: BodyPartReader) -> str:

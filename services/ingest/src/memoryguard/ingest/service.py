@@ -15,6 +15,7 @@ from memoryguard.ingest.handlers import ArrivalHandler
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Staging
+from memoryguard.ingest.stow import Stow
 from memoryguard.ingest.upload import Uploads
 
 
@@ -34,6 +35,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         },
         routes=[
             *Uploads(platform, staging, settling, settings).routes(),
+            *Stow(staging, settling, settings).routes(),
             *health.routes(platform),
             *publishing.routes(platform),
         ],

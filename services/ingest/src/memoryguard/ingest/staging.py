@@ -40,12 +40,15 @@ class Sender:
         Whether the sender may say which account a patient number belongs to.
     ends
         What ends a series: the sender's word, or quiet.
+    study_uid
+        Only images of this study are taken, where it is given.
     """
 
     actor_id: str
     user_id: str | None = None
     confirms: bool = False
     ends: Literal["word", "quiet"] = "word"
+    study_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Staging:
                 receipts[place] = _not_taken(found)
             elif isinstance(owner := owned[place], Receipt):
                 receipts[place] = owner
+            elif sender.study_uid not in (None, found["study_uid"]):
+                receipts[place] = _OTHER_STUDY
             else:
                 images[place] = self._image(found, owner, files[place])
         receipts |= await self._keep(images, sender)
@@ -314,6 +319,9 @@ _ANOTHERS = Receipt(
     "patient_mismatch",
     "this patient number belongs to somebody else here",
     "check the account, or ask a clinician to resolve it",
+)
+_OTHER_STUDY = Receipt(
+    "refused", "other_study", "the image belongs to another study than the request names"
 )
 _CONFLICTING = Receipt(
     "refused",
