@@ -17,6 +17,7 @@ from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Staging
 from memoryguard.ingest.stow import Stow
 from memoryguard.ingest.upload import Uploads
+from memoryguard.ingest.worklist import Worklist
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
@@ -36,6 +37,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         routes=[
             *Uploads(platform, staging, settling, settings).routes(),
             *Stow(staging, settling, settings).routes(),
+            *Worklist(platform, settling).routes(),
             *health.routes(platform),
             *publishing.routes(platform),
         ],

@@ -152,6 +152,17 @@ class Settling:
             outcomes |= {key: settled[key] for key in settled if key in series_keys}
         return outcomes
 
+    async def resume(self, holder_id: str) -> list[Outcome]:
+        """Settle what waited because nobody knew whose it is."""
+        rows = await self._platform.pool.fetch(
+            "select distinct study_key from series where state = 'unassigned' and subject_id = $1",
+            holder_id,
+        )
+        outcomes: list[Outcome] = []
+        for row in rows:
+            outcomes += (await self.settle(row["study_key"])).values()
+        return outcomes
+
     async def discard(self, series_keys: Collection[str]) -> None:
         """Forget what has arrived of series, unless they have become scans."""
         rows = await self._platform.pool.fetch(
@@ -393,7 +404,7 @@ async def _announced_before(pool: Pool, series_keys: Collection[str]) -> dict[st
 
 async def _arriving(connection: Connection, study_key: str) -> dict[str, _Series]:
     rows = await connection.fetch(
-        "select s.series_key, s.holder_id, s.alias, s.user_id, s.actor_id, s.confirms,"
+        "select s.series_key, s.subject_id, s.alias, s.user_id, s.actor_id, s.confirms,"
         " s.arrived_at,"
         " array_agg(i.header order by i.image_key) as headers,"
         " array_agg(i.object order by i.image_key) as objects"
@@ -408,7 +419,7 @@ async def _arriving(connection: Connection, study_key: str) -> dict[str, _Series
 def _series(row: asyncpg.Record) -> _Series:
     return _Series(
         key=row["series_key"],
-        holder_id=row["holder_id"],
+        holder_id=row["subject_id"],
         alias=row["alias"],
         user_id=row["user_id"],
         actor_id=row["actor_id"],

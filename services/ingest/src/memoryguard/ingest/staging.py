@@ -255,10 +255,10 @@ class Staging:
 
 
 _OPEN = """
-insert into series (series_key, study_key, holder_id, alias, user_id, actor_id, confirms, ends)
-select series_key, study_key, holder_id, alias, $5, $6, $7, $8
+insert into series (series_key, study_key, subject_id, alias, user_id, actor_id, confirms, ends)
+select series_key, study_key, subject_id, alias, $5, $6, $7, $8
 from unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    as opened (series_key, study_key, holder_id, alias)
+    as opened (series_key, study_key, subject_id, alias)
 on conflict (series_key) do update set
     state = case series.state when 'announced' then 'announced' else 'arriving' end,
     actor_id = excluded.actor_id, confirms = excluded.confirms, ends = excluded.ends,

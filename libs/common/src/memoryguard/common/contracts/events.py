@@ -165,6 +165,15 @@ class ScanRejected(Fact):
     reason: Reason
 
 
+class PatientLinked(Fact):
+    """A clinician says which account a hospital's patient number belongs to."""
+
+    type: ClassVar[str] = "memoryguard.patient.linked.v1"
+    user_id: str
+    patient: str = Field(description="Keyed hash of issuer and number.")
+    actor_id: str
+
+
 class ScanErased(Fact):
     """The person's key is destroyed; what is left is a tombstone."""
 

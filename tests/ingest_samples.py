@@ -7,6 +7,7 @@ import hashlib
 import io
 import struct
 import warnings
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -177,6 +178,15 @@ ITEM, ITEM_END, SEQUENCE_END = (
     struct.pack("<HH", 0xFFFE, number) for number in (0xE000, 0xE00D, 0xE0DD)
 )
 OPEN = b"\xff\xff\xff\xff"
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip of files."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return target.getvalue()
 
 
 VAULT = VaultKey(bytes(range(32)))

@@ -10,9 +10,9 @@ alter table alias
 
 -- Series on their way in, and what became of them.
 create table series (
-    series_key text primary key,               -- HMAC of holder and series UID
+    series_key text primary key,               -- HMAC of subject and series UID
     study_key  text not null,
-    holder_id  text not null,                  -- under whose key the images lie: account or number
+    subject_id  text not null,                  -- under whose key the images lie: account or number
     alias      text,                           -- of the patient's number, where there is one
     user_id    text,                           -- account that the sender named
     actor_id   text not null,                  -- the sender
@@ -28,13 +28,13 @@ create table series (
     judged_at  timestamptz
 );
 create index series_of_study on series (study_key);
-create index series_of_holder on series (holder_id);
+create index series_of_subject on series (subject_id);
 create index series_arriving on series (changed_at) where state = 'arriving';
 
 -- Their images. Geometry and keyed hashes only; the rest is ciphertext in the object store. When
 -- the series has become a scan, the hashes stay: the same image again is a duplicate.
 create table image (
-    image_key  text primary key,               -- HMAC of holder and SOP instance UID
+    image_key  text primary key,               -- HMAC of subject and SOP instance UID
     series_key text not null references series on delete cascade,
     digest     text not null,                  -- HMAC of the bytes
     header     jsonb,                          -- null once the series is a scan
