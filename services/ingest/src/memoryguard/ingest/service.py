@@ -12,6 +12,8 @@ from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
 from memoryguard.ingest.handlers import ArrivalHandler
+from memoryguard.ingest.peers import DimseSettings
+from memoryguard.ingest.receiver import Receiver
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Staging
@@ -41,7 +43,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *health.routes(platform),
             *publishing.routes(platform),
         ],
-        background=[settling.run],
+        background=[settling.run, Receiver(DimseSettings()).run],
         concurrency=settings.concurrency,
     )
 

@@ -18,7 +18,6 @@ from memoryguard.ingest.domain.elements import (
     DicomFile,
     ascii_text,
     checked_uid,
-    malformed,
     read_file,
     truncated,
 )
@@ -122,7 +121,7 @@ def _check_object(file: DicomFile) -> str:
         (tags.SOP_UID, tags.SOP_UID_IN_META),
     ):
         if tag in dataset and twin in meta and ascii_text(dataset[tag]) != ascii_text(meta[twin]):
-            raise malformed("the file names another object outside than inside")
+            raise Rejected("other_object", "the file names another object outside than inside")
     return sop_class
 
 
