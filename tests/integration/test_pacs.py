@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,6 +80,31 @@ class Site:
             return await connection.fetch(query, *arguments)
         finally:
             await connection.close()
+
+    async def announce(self, uri: str) -> None:
+        """Publish ``scan.available`` as an integration does."""
+        event = {
+            "specversion": "1.0", "id": str(uuid.uuid4()), "source": "/pacs",
+            "type": "memoryguard.scan.available.v1", "time": "2026-01-01T00:00:00Z",
+            "datacontenttype": "application/json", "partitionkey": "5e" * 16,
+            "correlationid": "c", "data": {"subject_id": "5e" * 16, "uri": uri},
+        }  # fmt: skip
+        token = self.home.issuer().issue("pacs", ["integration"])
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(self.running.url, headers=headers) as session,
+            session.post("/api/v1/events", json=event) as response,
+        ):
+            assert response.status == 202, await response.text()
+
+    async def rejections(self) -> list[str]:
+        """Codes of all rejections so far."""
+        rows = await self.fetch(
+            "select convert_from(body, 'utf8')::jsonb #>> '{data,reason,code}' as code"
+            " from ingest.outbox where topic = 'memoryguard.scans.v1'"
+            " and convert_from(body, 'utf8')::jsonb->>'type' = 'memoryguard.scan.rejected.v1'"
+        )
+        return [row["code"] for row in rows]
 
     async def waiting(self, patient: str) -> list[int]:
         """Numbers of images of the series of a patient that wait for a clinician."""
@@ -165,6 +191,7 @@ async def site(
 ) -> AsyncGenerator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
+        patch.setenv("MEMORYGUARD_INGEST_ORIGINS", f"{orthanc}/dicom-web")
         patch.setenv("MEMORYGUARD_DIMSE_PORT", str(dimse_port))
         patch.setenv("MEMORYGUARD_DIMSE_PEERS", "SCANNER@127.0.0.1,ITPACS,FAR@192.0.2.1")
         home = make_home(tmp_path_factory.mktemp("pacs") / "home")
@@ -221,6 +248,39 @@ async def test_a_series_moved_from_a_pacs(site: Site, tmp_path: Path) -> None:
         async with session.post("/modalities/ours/store", data=parent) as response:
             assert response.status == 200, await response.text()
     await site.until_waiting("MOVED", [SLICES])
+
+
+async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", "FETCHED")
+    first = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    series = f"/dicom-web/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in paths:
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                assert response.status == 200
+    await site.announce(site.orthanc + series)
+    await site.until_waiting("FETCHED", [SLICES])
+
+
+async def test_no_other_address_is_asked(site: Site) -> None:
+    host = site.orthanc.removeprefix("http://")
+    addresses = [
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        f"{site.orthanc}/instances",
+        f"{site.orthanc}/dicom-web/../instances",
+        f"{site.orthanc}/dicom-web/studies/1.2/series",
+        f"http://{host}@192.0.2.1/dicom-web/studies/1.2",
+        f"https://{host}/dicom-web/studies/1.2",
+        f"{site.orthanc}/dicom-web/studies/1.2?x=http://192.0.2.1",
+        "../../etc/passwd",
+    ]
+    for address in addresses:
+        await site.announce(address)
+    async with asyncio.timeout(30):
+        while len(codes := await site.rejections()) < len(addresses):
+            await asyncio.sleep(0.05)
+    assert codes == ["forbidden_address"] * len(addresses)
 
 
 async def test_what_a_dicomweb_client_stores(site: Site, tmp_path: Path) -> None:

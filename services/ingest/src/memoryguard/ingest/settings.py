@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,4 +26,13 @@ class IngestSettings(BaseSettings):
     )
     patience_s: float = Field(
         default=3600.0, gt=0, description="A series that is not whole after so long is refused."
+    )
+    origins: str = Field(
+        default="",
+        description="DICOMweb servers and buckets that scan.available events may name, separated by"
+        " commas: https://pacs.example/dicom-web,s3://bucket/folder. No other is ever asked.",
+    )
+    origin_authorizations: SecretStr = Field(
+        default=SecretStr(""),
+        description="JSON object: an origin, and the Authorization header that is sent to it.",
     )

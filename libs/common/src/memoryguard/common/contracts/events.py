@@ -137,7 +137,10 @@ class ScanAvailable(Fact):
     """An integration says: a scan lies at this address."""
 
     type: ClassVar[str] = "memoryguard.scan.available.v1"
-    uri: str = Field(description="A zip file or a folder in the configured import store.")
+    uri: str = Field(
+        description="A zip file or a folder in the import folder, or below a listed origin: a"
+        " DICOMweb study or series (https://…/studies/…), an object or folder (s3://…)."
+    )
     user_id: str | None = Field(default=None, description="Account the scan belongs to.")
 
 
