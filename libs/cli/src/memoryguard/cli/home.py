@@ -3,7 +3,7 @@
 
 ::
 
-    home/keys/       made once, mode 0600: encryption, vault, token issuer, audit signing
+    home/keys/       mode 0600: encryption, identity vault, pseudonyms, token issuer, audit signing
     home/postgres/   the embedded PostgreSQL
     home/objects/    the object store
     home/import/     what scan.available events may name
@@ -64,6 +64,7 @@ class Home:
             "MEMORYGUARD_DATABASE_URL": database_url,
             "IMAGING_STORAGE_PATH": str(self.folder / "objects"),
             "IMAGING_ENCRYPTION_KEY": self._key("encryption.key").decode(),
+            "MEMORYGUARD_IDENTITY_KEY": self._key("identity.key").decode(),
             "MEMORYGUARD_VAULT_KEY": self._key("vault.key").decode(),
             "MEMORYGUARD_TOKEN_PUBLIC_KEY": self._public("token.pem"),
             "MEMORYGUARD_TOKEN_ISSUER": LOCAL_ISSUER,
@@ -145,6 +146,7 @@ def make_home(folder: Path) -> Home:
         (folder / name).mkdir(exist_ok=True, mode=0o700)
     makers: dict[str, Callable[[], bytes]] = {
         "encryption.key": Fernet.generate_key,
+        "identity.key": Fernet.generate_key,
         "vault.key": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)),
         "token.pem": lambda: generate_key_pair()[0],
         "audit.pem": lambda: generate_key_pair()[0],

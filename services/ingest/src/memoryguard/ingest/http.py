@@ -23,6 +23,7 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest.erasure import refuse_erased
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.store import take_in
 
@@ -122,6 +123,7 @@ class Intake:
         if not metrics:
             raise Rejected("bad_health_metrics", "no metric is given")
         subject_id = self._platform.vault.user_subject_id(user_id)
+        await refuse_erased(self._platform.pool, subject_id)
         shift = timedelta(days=self._platform.vault.date_shift_days(subject_id))
         await self._platform.say(
             HealthRecorded(
