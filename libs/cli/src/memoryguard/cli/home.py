@@ -20,21 +20,23 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from memoryguard.common.errors import Misconfigured
+from memoryguard.common.security.keyring import fingerprint
 from memoryguard.common.security.tokens import TokenIssuer, generate_key_pair
 
 LOCAL_ISSUER = "memoryguard-local"
 KEY_MODE = 0o600
+RINGS = ("encryption.key", "identity.key")
 LOCK_TRIES = 10
 LOCK_TRY_S = 0.05
 WARNING = (
@@ -77,7 +79,15 @@ class Home:
         key = load_pem_private_key(self._key("audit.pem"), None).public_key()
         return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
-    def running(self) -> dict[str, str] | None:
+    def ring(self, name: str) -> list[str]:
+        """Keys of a ring (``encryption.key``, ``identity.key``), the current one first."""
+        return self._key(name).decode().split(",")
+
+    def write_ring(self, name: str, keys: Sequence[str]) -> None:
+        """Put a ring in the place of the one that is there."""
+        _write_private(self.keys / name, ",".join(keys))
+
+    def running(self) -> dict[str, Any] | None:
         """Where the platform of this home listens, if it runs."""
         if not self.held():
             return None
@@ -99,11 +109,11 @@ class Home:
 
     @contextmanager
     def announced(self, url: str, database_url: str) -> Generator[None]:
-        """Tell other commands where the platform listens."""
+        """Tell other commands where the platform listens, and which keys it knows."""
         place = self.folder / "run.json"
-        _write_private(
-            place, json.dumps({"url": url, "database_url": database_url, "pid": os.getpid()})
-        )
+        known = {name: [fingerprint(key) for key in self.ring(name)] for name in RINGS}
+        run = {"url": url, "database_url": database_url, "pid": os.getpid(), "rings": known}
+        _write_private(place, json.dumps(run))
         try:
             yield
         finally:
