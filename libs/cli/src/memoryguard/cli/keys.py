@@ -58,7 +58,7 @@ def status(
 ) -> None:
     """Tell how many people's keys are wrapped with which key."""
     place = Place(Home(home.resolve()), database_url)
-    finish(asyncio.run(_counted(place)), json)
+    finish(asyncio.run(counted(place)), json)
 
 
 @app.command
@@ -78,7 +78,7 @@ def rotate(
 @app.command
 def retire(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     """Remove a home's old keys, when nothing is wrapped with them any more."""
-    finish(asyncio.run(_retired(Place(Home(home.resolve())))), json)
+    finish(asyncio.run(retired(Place(Home(home.resolve())))), json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +117,22 @@ class Place:
             yield url
 
 
-async def _counted(place: Place) -> list[Census]:
+async def counted(place: Place) -> list[Census]:
+    """Count what each ring of a place wraps."""
     async with place.database():
         return [await rotation.count(ring) for ring in place.rings()]
 
 
 async def rotated(place: Place, progress: Progress) -> list[Census]:
+    """Rotate each ring of a place; in a home, begin or go on."""
     async with place.database() as url, await open_pool(url, "ingest", 2) as pool:
         if place.database_url is None:
             begin_rotation(place.home)
         return [await rotation.rotate(ring, pool, _shown(progress, ring)) for ring in place.rings()]
 
 
-async def _retired(place: Place) -> list[Census]:
+async def retired(place: Place) -> list[Census]:
+    """Remove a home's old keys; what there is then."""
     async with place.database():
         end_rotation(place.home, [await rotation.count(ring) for ring in place.rings()])
         return [await rotation.count(ring) for ring in place.rings()]
