@@ -43,9 +43,18 @@ def test_rotation_reads_the_old_and_lets_go_of_it() -> None:
     only_new = KeyRing.from_setting(NEW)
     with pytest.raises(Corrupt):
         only_new.unwrap(token, "s")
-    assert only_new.unwrap(both.rewrap(token), "s") == SUBJECT_KEY
+    assert only_new.unwrap(both.wrap(SUBJECT_KEY, "s"), "s") == SUBJECT_KEY
+
+
+def test_a_ring_tells_which_of_its_keys_a_token_is_under_and_shows_none() -> None:
+    old, both = KeyRing.from_setting(OLD), KeyRing.from_setting(f"{NEW}, {OLD}")
+    assert both.place(old.wrap(SUBJECT_KEY, "s")) == 1
+    assert both.place(both.wrap(SUBJECT_KEY, "s")) == 0
     with pytest.raises(Corrupt):
-        only_new.rewrap(token)
+        old.place(both.wrap(SUBJECT_KEY, "s"))
+    assert both.fingerprints[1:] == old.fingerprints
+    assert len(set(both.fingerprints)) == 2
+    assert all(len(name) == 8 and name not in OLD + NEW for name in both.fingerprints)
 
 
 @pytest.mark.parametrize("text", ["", " ", "x", f"{NEW},", f"{NEW},short", NEW[:-4], "ü" * 44])

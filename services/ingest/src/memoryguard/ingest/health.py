@@ -14,6 +14,7 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest.erasure import refuse_erased
 from memoryguard.ingest.whose import account
 
 
@@ -57,6 +58,7 @@ def routes(platform: Platform) -> list[Route]:
         if not metrics:
             raise Rejected("bad_health_metrics", "no metric is given")
         subject_id = platform.vault.user_subject_id(user_id)
+        await refuse_erased(platform.pool, subject_id)
         shift = timedelta(days=platform.vault.date_shift_days(subject_id))
         await platform.say(
             HealthRecorded(

@@ -19,7 +19,7 @@ from aiohttp import MultipartReader
 from obstore.exceptions import BaseError
 
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
-from memoryguard.common.runtime.objects import open_store
+from memoryguard.common.runtime.blobs import open_store
 from memoryguard.ingest.archive import is_zip
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
 from memoryguard.ingest.parts import MAGIC_BYTES, File, Parts

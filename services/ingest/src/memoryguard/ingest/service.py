@@ -11,7 +11,9 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
+from memoryguard.ingest.erasure import Eraser
 from memoryguard.ingest.handlers import ArrivalHandler
+from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.peers import DimseSettings
 from memoryguard.ingest.receiver import Receiver
 from memoryguard.ingest.settings import IngestSettings
@@ -28,18 +30,20 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     sandbox = Sandbox("memoryguard.ingest.parsing", settings.parsers)
     stack.push_async_callback(sandbox.close)
     staging = Staging(platform, sandbox)
-    settling = Settling(platform, sandbox, settings)
+    identities = IdentityVault(platform.store, settings.identity_ring(platform.settings))
+    settling = Settling(platform, sandbox, identities, settings)
     arrivals = ArrivalHandler(platform, staging, settling, settings)
     return Service(
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=arrivals.transform),
-            ScanErased: Handler(),  # the runtime's tombstone is all that ingest keeps
+            ScanErased: Handler(),  # ingest said it: the runtime's tombstone is all that is left
         },
         routes=[
             *Uploads(platform, staging, settling, settings).routes(),
             *Stow(staging, settling, settings).routes(),
-            *Worklist(platform, settling).routes(),
+            *Worklist(platform, identities, settling).routes(),
+            *Eraser(platform, identities).routes(),
             *health.routes(platform),
             *publishing.routes(platform),
         ],

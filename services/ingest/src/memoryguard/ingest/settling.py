@@ -36,6 +36,7 @@ from memoryguard.common.runtime.waiting import pause
 from memoryguard.ingest.archive import Packer
 from memoryguard.ingest.domain.header import Header
 from memoryguard.ingest.domain.series import Verdict, judge
+from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.links import Link, links_of, make_link
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
@@ -90,13 +91,22 @@ class Settling:
         Of ingest.
     sandbox
         Serves `memoryguard.ingest.parsing`.
+    identities
+        Keeps who it is, to write results back and to resolve the worklist.
     settings
         How long quiet lasts.
     """
 
-    def __init__(self, platform: Platform, sandbox: Sandbox, settings: IngestSettings) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        sandbox: Sandbox,
+        identities: IdentityVault,
+        settings: IngestSettings,
+    ) -> None:
         self._platform = platform
         self._sandbox = sandbox
+        self._identities = identities
         self._settings = settings
 
     async def settle(
@@ -205,12 +215,11 @@ class Settling:
             await self._drop(series, outcome, cause)
             return outcome
         owner = await self._owner(series)
-        if owner is None:
-            outcome = Outcome("unassigned", "unknown_patient", "nobody knows whose scan it is")
-            await self._mark(series, outcome)
-            return outcome
         try:
-            return await self._announced(series, verdict, owner, cause)
+            portrait = await self._portrait(series, verdict, owner)
+            if owner is None:
+                return await self._unassigned(series, portrait)
+            return await self._announced(series, verdict, owner, portrait, cause)
         except Rejected as error:  # of the parser, or the person was erased
             outcome = Outcome("refused", error.code, error.message, error.hint, images)
             await self._drop(series, outcome, cause)
@@ -224,25 +233,54 @@ class Settling:
         link = (await links_of(self._platform.pool, [series.holder_id])).get(series.holder_id)
         return link if link and link.confirmed else None
 
-    async def _announced(
-        self, series: _Series, verdict: Verdict, owner: Link, cause: Event | None
-    ) -> Outcome:
-        """Disguise, pack and store the series; then say so and forget what was staged, at once."""
+    async def _portrait(
+        self, series: _Series, verdict: Verdict, owner: Link | None
+    ) -> dict[str, Any]:
+        """Tell what is kept of the person and the scan; see `parsing.portray`."""
         assert verdict.stack is not None  # noqa: S101  # it is whole
-        objects = _in_order(series, verdict)
-        first = await self._platform.objects.get(objects[0], series.holder_id)
+        subject_id = owner.subject_id if owner else series.holder_id
+        first = _in_order(series, verdict)[0]
         portrait, _ = await self._sandbox.call(
             "portray",
-            [first],
+            [await self._platform.objects.get(first, series.holder_id)],
             spacing_mm=verdict.stack.spacing_mm,
             series=verdict.word,
-            shift_days=self._platform.vault.date_shift_days(owner.subject_id),
+            shift_days=self._platform.vault.date_shift_days(subject_id),
         )
+        return portrait
+
+    async def _unassigned(self, series: _Series, portrait: Mapping[str, Any]) -> Outcome:
+        """Let it wait for a clinician, who must see whose it is."""
+        await self._identities.put(series.holder_id, series.key, portrait["identity"])
+        outcome = Outcome(
+            "unassigned",
+            "unknown_patient",
+            "nobody has said whose this patient number is",
+            "a clinician resolves the worklist",
+            len(series.objects),
+        )
+        await self._platform.pool.execute(
+            _MARK, series.key, outcome.state, outcome.code, outcome.message
+        )
+        return outcome
+
+    async def _announced(
+        self,
+        series: _Series,
+        verdict: Verdict,
+        owner: Link,
+        portrait: Mapping[str, Any],
+        cause: Event | None,
+    ) -> Outcome:
+        """Disguise, pack and store the series; then say so and forget what was staged, at once."""
+        objects = _in_order(series, verdict)
         with closing(Spool()) as spool:
             await self._packed(series, objects, verdict, owner, portrait, spool)
             scan = await self._stored(series, objects, owner, portrait, spool)
+        await self._identities.put(owner.subject_id, scan.scan_id, portrait["identity"])
         new = await self._say(series, scan, owner, cause)
         await self._platform.objects.delete([ref.uri for ref in series.objects])
+        await self._identities.forget(series.holder_id, series.key)
         notes = (*verdict.notes, *map(tuple, portrait["notes"]))
         return Outcome(
             "announced",
@@ -334,11 +372,6 @@ class Settling:
             )
         self._platform.outbox.wake()
         return bool(new)
-
-    async def _mark(self, series: _Series, outcome: Outcome) -> None:
-        await self._platform.pool.execute(
-            _MARK, series.key, outcome.state, outcome.code, outcome.message
-        )
 
     async def _drop(self, series: _Series, outcome: Outcome, cause: Event | None) -> None:
         """Forget the images of a series that will not be a scan; they can be sent again."""

@@ -16,10 +16,13 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy, Role
 from memoryguard.ingest.answers import Answer
+from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.links import Link, make_link
 from memoryguard.ingest.settling import Settling
 
 PAGE = 200
+SHOWN = ("patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "study_date")
+"""What a clinician needs to know whose a scan is."""
 
 
 class Resolution(BaseModel):
@@ -39,8 +42,9 @@ class NotWaiting(Rejected):
 class Worklist:
     """The routes of the worklist."""
 
-    def __init__(self, platform: Platform, settling: Settling) -> None:
+    def __init__(self, platform: Platform, identities: IdentityVault, settling: Settling) -> None:
         self._platform = platform
+        self._identities = identities
         self._settling = settling
 
     def routes(self) -> Sequence[Route]:
@@ -61,7 +65,7 @@ class Worklist:
     async def listed(self, _: web.Request) -> web.Response:
         """List patients who wait, those who wait longest first."""
         rows = await self._platform.pool.fetch(_WAITING, PAGE)
-        return web.json_response({"items": [_item(row) for row in rows]})
+        return web.json_response({"items": [await self._item(row) for row in rows]})
 
     async def link(self, request: web.Request) -> web.Response:
         """Say whose a patient's number is; what waits becomes that account's scans."""
@@ -106,23 +110,25 @@ class Worklist:
             return patient
         raise NotWaiting("not_waiting", "nobody waits under this name", "list the worklist")
 
+    async def _item(self, row: asyncpg.Record) -> dict[str, object]:
+        identity = await self._identities.get(row["patient"], row["example"]) or {}
+        return {
+            "patient": row["patient"],
+            "series": row["series"],
+            "images": row["images"],
+            "arrived_at": row["arrived_at"].isoformat(),
+            # An account whose own upload bears this number; nobody has confirmed it.
+            "claimed_by": row["claimed_by"],
+            "identity": {name: identity.get(name, "") for name in SHOWN},
+        }
+
 
 _SERIES = "select series_key from series where state = 'unassigned' and subject_id = $1"
 _WAITING = """
 select s.subject_id as patient, count(distinct s.series_key) as series, count(*) as images,
-       min(s.arrived_at) as arrived_at, max(alias.user_id) as claimed_by
+       min(s.arrived_at) as arrived_at, max(alias.user_id) as claimed_by,
+       min(s.series_key) as example
 from series s join image using (series_key) left join alias on alias.alias = s.subject_id
 where s.state = 'unassigned'
 group by s.subject_id order by min(s.arrived_at) limit $1
 """
-
-
-def _item(row: asyncpg.Record) -> dict[str, object]:
-    return {
-        "patient": row["patient"],
-        "series": row["series"],
-        "images": row["images"],
-        "arrived_at": row["arrived_at"].isoformat(),
-        # An account whose own upload bears this number; nobody has confirmed it.
-        "claimed_by": row["claimed_by"],
-    }

@@ -181,6 +181,7 @@ class ScanErased(Fact):
     """The person's key is destroyed; what is left is a tombstone."""
 
     type: ClassVar[str] = "memoryguard.scan.erased.v1"
+    natural_key: ClassVar[str | None] = "subject_id"
 
 
 class HealthRecorded(Fact):

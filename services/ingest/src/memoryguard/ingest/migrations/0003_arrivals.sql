@@ -50,3 +50,6 @@ create table answer (
     document   jsonb not null,
     given_at   timestamptz not null default now()
 );
+
+create trigger refuse_erased before insert or update on series
+    for each row execute function refuse_erased();
