@@ -27,7 +27,7 @@ import pydicom
 import pytest
 import pytest_asyncio
 from dicomweb_client.api import DICOMwebClient
-from ingest_samples import SLICES, series_files
+from ingest_samples import ROOT, SLICES, series_files
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -251,7 +251,10 @@ async def test_a_series_moved_from_a_pacs(site: Site, tmp_path: Path) -> None:
 
 
 async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path) -> None:
-    paths = write(tmp_path / "a", "FETCHED")
+    def another_study(ds: Dataset) -> None:
+        ds.StudyInstanceUID = f"{ROOT}.77"
+
+    paths = write(tmp_path / "a", "FETCHED", change=another_study, series=77)
     first = pydicom.dcmread(paths[0], stop_before_pixels=True)
     series = f"/dicom-web/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
     async with aiohttp.ClientSession(site.orthanc) as session:

@@ -86,7 +86,7 @@ def test_pseudonyms_are_frozen() -> None:
     assert VAULT.subject_id("HOSPITAL", "123") == "afab01d4ba5aa38b2a462a9c936085f5"
     assert VAULT.user_subject_id("u-1") == "e8c9fc31670cad170b4f557224609f22"
     assert VAULT.date_shift_days("0" * 32) == 338
-    assert VAULT.dicom_uid("0" * 32, "1.2.3") == "2.25.67631684760853861435738425186432634243"
+    assert VAULT.dicom_uid("0" * 32, "1.2.3") == "2.25.35017434690516802581376705960023581977"
 
 
 def test_parts_cannot_slide_into_each_other() -> None:
