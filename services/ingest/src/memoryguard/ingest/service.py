@@ -20,6 +20,7 @@ from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Staging
 from memoryguard.ingest.stow import Stow
+from memoryguard.ingest.sweeping import Sweeper
 from memoryguard.ingest.upload import Uploads
 from memoryguard.ingest.worklist import Worklist
 
@@ -47,7 +48,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *health.routes(platform),
             *publishing.routes(platform),
         ],
-        background=[settling.run, Receiver(DimseSettings()).run],
+        background=[settling.run, Sweeper(platform).run, Receiver(DimseSettings()).run],
         concurrency=settings.concurrency,
     )
 
