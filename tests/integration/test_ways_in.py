@@ -96,6 +96,7 @@ class Site:
     async def fetch(self, query: str, *arguments: object) -> list[Any]:
         connection = await connect(self.running.database_url)
         try:
+            await connection.execute("set search_path to ingest")
             return await connection.fetch(query, *arguments)
         finally:
             await connection.close()
@@ -112,6 +113,11 @@ class Site:
         """Announced scans of this person's account."""
         found = await self.events("scan.received")
         return [scan for scan in found if scan["user_id"] == self.user]
+
+    async def rejected(self) -> list[str]:
+        """Codes of the rejections that this person's account has had."""
+        said = await self.events("scan.rejected")
+        return [event["reason"]["code"] for event in said if event["user_id"] == self.user]
 
     async def staged(self) -> int:
         """Number of staged objects in the store, of everybody."""
@@ -228,8 +234,7 @@ async def test_an_incomplete_series_is_refused_and_can_be_sent_again(site: Site)
     assert (status, answer["code"]) == (422, "incomplete_series")
     assert answer["counts"] == {"kept": 23}
     assert answer["series"][0]["state"] == "refused"
-    rejected = [e for e in await site.events("scan.rejected") if e["user_id"] == site.user]
-    assert [event["reason"]["code"] for event in rejected] == ["incomplete_series"]
+    assert await site.rejected() == ["incomplete_series"]
     assert await site.staged() == 0
     assert (await site.upload(files))[0] == 201
 
@@ -319,8 +324,7 @@ async def test_an_enhanced_object_is_a_series_by_itself(site: Site) -> None:
 async def test_uploads_without_a_scan(site: Site, files: list[bytes], code: str) -> None:
     status, answer = await site.upload(files)
     assert (status, answer["code"]) == (422, code)
-    rejected = [e for e in await site.events("scan.rejected") if e["user_id"] == site.user]
-    assert [event["reason"]["code"] for event in rejected] == [code]
+    assert await site.rejected() == [code]
 
 
 async def test_a_field_after_files_and_other_bodies_are_refused(site: Site) -> None:
@@ -335,6 +339,42 @@ async def test_a_field_after_files_and_other_bodies_are_refused(site: Site) -> N
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     status, answer = await site.ask("POST", UPLOAD, data=b"--y\r\n\r\n", headers=broken)
     assert (status, answer["code"]) == (422, "broken_upload")
+
+
+async def test_an_upload_that_is_never_completed_is_no_scan(site: Site) -> None:
+    """It looks whole, and may be half of a head."""
+    await site.upload(site.files()[:21], complete="false")
+    await site.fetch(
+        "update ingest.series set changed_at = now() - interval '2 hours'"
+        " where user_id = $1 and state = 'arriving' returning 1",
+        site.user,
+    )
+    async with asyncio.timeout(20):
+        while not (rejected := await site.rejected()):
+            await asyncio.sleep(0.05)
+    assert rejected == ["upload_abandoned"]
+    assert await site.scans() == []
+
+
+async def test_series_of_one_study_in_uploads_side_by_side_do_not_end_each_other(
+    site: Site,
+) -> None:
+    one, two = site.files(series=1), site.files(series=2)
+    await site.upload(two[:21], complete="false")
+    status, answer = await site.upload(one)
+    assert (status, len(answer["scans"])) == (201, 1)
+    status, answer = await site.upload(two[21:])
+    assert (status, answer["instances"]) == (201, 24)
+
+
+async def test_the_same_series_in_uploads_side_by_side_is_one_scan(site: Site) -> None:
+    files = site.files()
+    answers = await asyncio.gather(*(site.upload(files) for _ in range(6)))
+    assert {(status, answer.get("code")) for status, answer in answers} <= {
+        *((200, None), (201, None), (503, "series_changed"))
+    }
+    assert len({answer["imaging_id"] for status, answer in answers if status < 300}) == 1
+    assert len(await site.scans()) == 1
 
 
 # --- STOW-RS and the worklist --------------------------------------------------------------------

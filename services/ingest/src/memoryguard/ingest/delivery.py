@@ -10,12 +10,13 @@ from pathlib import PurePosixPath
 
 from memoryguard.common.contracts.event import Event
 from memoryguard.common.errors import MemoryGuardError, Rejected
+from memoryguard.common.runtime.database import AWAY
 from memoryguard.ingest.answers import Answer, Refused, worst
 from memoryguard.ingest.archive import unpack
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.spool import Spool
-from memoryguard.ingest.staging import BATCH_BYTES, BATCH_FILES, Receipt, Sender, Staging
+from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
 
 _BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
 _FATAL = frozenset({"mixed_patients", "patient_mismatch", "subject_erased"})
@@ -47,6 +48,9 @@ class Delivery:
     _bytes: int = 0
     _busy: asyncio.Task[list[Receipt]] | None = None
 
+    def __post_init__(self) -> None:
+        self.staging.deliveries += 1
+
     async def add(self, name: str, file: bytes | Spool) -> None:
         """Take one file, or all files of a zip that waits in a spool, which is closed.
 
@@ -72,7 +76,8 @@ class Delivery:
         self._bytes += len(content)
         if self._bytes > self.settings.max_upload_bytes:
             raise Rejected("too_large", "the delivery is too large")
-        if self._batch_bytes + len(content) > BATCH_BYTES or len(self._batch) == BATCH_FILES:
+        full = self._batch_bytes + len(content) > self.staging.batch_bytes
+        if full or len(self._batch) == BATCH_FILES:
             await self._flush()
         self._names.append(name)
         self._batch.append(content)
@@ -89,23 +94,30 @@ class Delivery:
         await self._flush()
         await self._collect()
         answer = Answer(self.sender.user_id, self._names, self._receipts)
-        kept = {receipt.series_key for receipt in self._receipts if receipt.series_key}
         if fatal := self._fatal():
-            await self.settling.discard(kept)
             raise Refused(fatal, answer, said=False)
         if not complete:
             return answer
-        outcomes = await self.settling.close(kept, cause=cause)
+        here = {receipt.series_key for receipt in self._receipts if receipt.series_key}
+        outcomes = await self.settling.close(here, cause=cause)
         answer = Answer(self.sender.user_id, self._names, self._receipts, list(outcomes.values()))
         if not {outcome.state for outcome in answer.outcomes} & {"announced", "unassigned"}:
             said = any(outcome.state == "refused" for outcome in answer.outcomes)
             raise Refused(worst(answer), answer, said=said)
         return answer
 
+    async def discard(self) -> None:
+        """Forget what this delivery brought and is no scan; after it was refused."""
+        with suppress(MemoryGuardError):
+            await self._collect()
+        kept = {receipt.series_key for receipt in self._receipts if receipt.state == "kept"}
+        await self.settling.discard(kept)
+
     async def stop(self) -> None:
-        """Wait for what is being done. Nothing is forgotten: the files can be sent again."""
+        """Wait for what is being done; the last call. The files can be sent again."""
+        self.staging.deliveries -= 1
         if self._busy is not None:
-            with suppress(MemoryGuardError):
+            with suppress(MemoryGuardError, *AWAY):
                 await self._busy
 
     async def _flush(self) -> None:

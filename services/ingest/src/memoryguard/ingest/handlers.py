@@ -46,6 +46,7 @@ class ArrivalHandler:
                 await delivery.add(name, file)
             await delivery.finish(cause=event)
         except Rejected as error:
+            await delivery.discard()
             if isinstance(error, Refused) and error.said:
                 return []
             reason = Reason(code=error.code, message=error.message)

@@ -44,6 +44,7 @@ from memoryguard.ingest.staging import BATCH_BYTES, BATCH_FILES
 
 logger = logging.getLogger(__name__)
 
+SIDE_BY_SIDE = 4
 LOOK_S = 0.5
 RETRY_S = 5.0
 
@@ -108,18 +109,25 @@ class Settling:
         self._sandbox = sandbox
         self._identities = identities
         self._settings = settings
+        # Each holds a connection and needs a second one: without a limit all would wait for that.
+        self._turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def settle(
-        self, study_key: str, *, ended: Collection[str] = (), cause: Event | None = None
+        self,
+        study_key: str,
+        series_keys: Collection[str],
+        *,
+        ended: bool = False,
+        cause: Event | None = None,
     ) -> dict[str, Outcome]:
-        """Judge what has arrived of a study.
+        """Judge series of a study together.
 
         Parameters
         ----------
-        study_key
-            The study.
+        study_key, series_keys
+            The study, and which of its series; of others more may be on its way.
         ended
-            Series of which nothing more will come: one that is not whole is refused.
+            Nothing more will come: what is not whole is refused.
         cause
             The event that brought them, if one did.
 
@@ -129,17 +137,18 @@ class Settling:
             The outcome of every series that was not announced before.
         """
         async with (
+            self._turns,
             self._platform.pool.acquire() as connection,
             session_lock(connection, "study", study_key),
         ):
-            study = await _arriving(connection, study_key)
+            study = await _arriving(connection, series_keys)
             verdicts = judge({key: series.headers for key, series in study.items()})
             outcomes = {
-                key: await self._settled(study[key], verdict, key in ended, cause)
+                key: await self._settled(study[key], verdict, ended, cause)
                 for key, verdict in _worth_most_first(verdicts)
             }
             await connection.execute(
-                "update series set judged_at = now() where study_key = $1", study_key
+                "update series set judged_at = now() where series_key = any($1)", list(series_keys)
             )
         return outcomes
 
@@ -153,24 +162,19 @@ class Settling:
         dict
             The outcome of each, also of one that was announced before.
         """
-        rows = await self._platform.pool.fetch(
-            "select distinct study_key from series where series_key = any($1)", list(series_keys)
-        )
-        outcomes = await _announced_before(self._platform.pool, series_keys)
-        for row in sorted(rows):
-            settled = await self.settle(row["study_key"], ended=series_keys, cause=cause)
-            outcomes |= {key: settled[key] for key in settled if key in series_keys}
-        return outcomes
+        outcomes: dict[str, Outcome] = {}
+        for row in await self._platform.pool.fetch(_STUDIES_OF, list(series_keys)):
+            outcomes |= await self.settle(
+                row["study_key"], row["series_keys"], ended=True, cause=cause
+            )
+        # Asked last: another sender of the same series may have been served in between.
+        return await _announced_before(self._platform.pool, series_keys) | outcomes
 
     async def resume(self, holder_id: str) -> list[Outcome]:
         """Settle what waited because nobody knew whose it is."""
-        rows = await self._platform.pool.fetch(
-            "select distinct study_key from series where state = 'unassigned' and subject_id = $1",
-            holder_id,
-        )
         outcomes: list[Outcome] = []
-        for row in rows:
-            outcomes += (await self.settle(row["study_key"])).values()
+        for row in await self._platform.pool.fetch(_STUDIES_WAITING, holder_id):
+            outcomes += (await self.settle(row["study_key"], row["series_keys"])).values()
         return outcomes
 
     async def discard(self, series_keys: Collection[str]) -> None:
@@ -201,7 +205,20 @@ class Settling:
             _QUIET, self._settings.quiet_s, self._settings.patience_s
         )
         for row in rows:
-            await self.settle(row["study_key"], ended=row["series_keys"] if row["over"] else ())
+            await self.settle(row["study_key"], row["series_keys"], ended=row["over"])
+        abandoned = await self._platform.pool.fetch(_ABANDONED, self._settings.patience_s)
+        if abandoned:
+            await self._abandon([row["series_key"] for row in abandoned])
+
+    async def _abandon(self, series_keys: Collection[str]) -> None:
+        """Refuse what a sender has not finished: it may look whole, and be half of a head."""
+        outcome = Outcome(
+            "refused", "upload_abandoned", "the upload was never completed", "send it again"
+        )
+        async with self._platform.pool.acquire() as connection:
+            study = await _arriving(connection, series_keys)
+        for series in study.values():
+            await self._drop(series, outcome, None)
 
     async def _settled(
         self, series: _Series, verdict: Verdict, ended: bool, cause: Event | None
@@ -402,17 +419,31 @@ class Settling:
 
 _MARK = "update series set state = $2, code = $3, message = $4 where series_key = $1"
 
-# A study is quiet when none of its series has changed for so long. A series that ends by its
-# sender's word is not ended by quiet; but nobody waits longer than patience lasts.
+_STUDIES_OF = """
+select study_key, array_agg(series_key) as series_keys from series
+where series_key = any($1) group by study_key order by study_key
+"""
+_STUDIES_WAITING = """
+select study_key, array_agg(series_key) as series_keys from series
+where state = 'unassigned' and subject_id = $1 group by study_key order by study_key
+"""
+# A study is quiet when none of its series has changed for so long; nobody waits longer than
+# patience lasts. A series that ends by its sender's word is not ended by quiet.
 _QUIET = """
 select study_key, array_agg(series_key) as series_keys,
        max(changed_at) < now() - make_interval(secs => $2) as over
-from series where state = 'arriving'
+from series
+where state = 'arriving' and ends = 'quiet'
+    and exists (select from image where image.series_key = series.series_key)
 group by study_key
 having max(changed_at) < now() - make_interval(secs => $2)
     or (max(changed_at) < now() - make_interval(secs => $1)
-        and bool_and(ends = 'quiet')
         and max(changed_at) > coalesce(max(judged_at), '-infinity'))
+"""
+_ABANDONED = """
+select series_key from series
+where state = 'arriving' and ends = 'word' and changed_at < now() - make_interval(secs => $1)
+    and exists (select from image where image.series_key = series.series_key)
 """
 
 
@@ -435,16 +466,16 @@ async def _announced_before(pool: Pool, series_keys: Collection[str]) -> dict[st
     }
 
 
-async def _arriving(connection: Connection, study_key: str) -> dict[str, _Series]:
+async def _arriving(connection: Connection, series_keys: Collection[str]) -> dict[str, _Series]:
     rows = await connection.fetch(
         "select s.series_key, s.subject_id, s.alias, s.user_id, s.actor_id, s.confirms,"
         " s.arrived_at,"
         " array_agg(i.header order by i.image_key) as headers,"
         " array_agg(i.object order by i.image_key) as objects"
         " from series s join image i using (series_key)"
-        " where s.study_key = $1 and s.state in ('arriving', 'unassigned')"
+        " where s.series_key = any($1) and s.state in ('arriving', 'unassigned')"
         " group by s.series_key order by s.series_key",
-        study_key,
+        list(series_keys),
     )
     return {row["series_key"]: _series(row) for row in rows}
 

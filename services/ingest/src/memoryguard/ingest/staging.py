@@ -7,12 +7,13 @@ An answer is given for each file, and only when its ciphertext and its row are d
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from memoryguard.common.contracts.events import ObjectRef
-from memoryguard.common.errors import Rejected
+from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
@@ -22,6 +23,9 @@ from memoryguard.ingest.parsing import LEFT_OUT
 BATCH_FILES = 64
 BATCH_BYTES = 16 << 20
 """Files that are looked at, encrypted and recorded together."""
+FEWEST_BATCH_BYTES = 1 << 20
+BUDGET_BYTES = 8 * BATCH_BYTES
+"""For the batches of all deliveries together: the more there are, the smaller each one's."""
 
 Described: TypeAlias = dict[str, Any]
 
@@ -82,10 +86,8 @@ class _Image:
     digest: str
     header: Mapping[str, Any]
     data: bytes = field(repr=False)
-
-    @property
-    def path(self) -> str:
-        return f"staging/{self.holder_id}/{self.image_key}-{self.digest[:16]}"
+    path: str
+    """Of its own for every try: who comes second takes theirs away."""
 
 
 class Staging:
@@ -102,6 +104,14 @@ class Staging:
     def __init__(self, platform: Platform, sandbox: Sandbox) -> None:
         self._platform = platform
         self._sandbox = sandbox
+        self.deliveries = 0
+        """That are under way."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """How much a delivery may collect before it hands it over."""
+        share = BUDGET_BYTES // max(1, self.deliveries)
+        return max(FEWEST_BATCH_BYTES, min(BATCH_BYTES, share))
 
     async def take(self, files: Sequence[bytes], sender: Sender) -> list[Receipt]:
         """Take a batch of files; a receipt for each.
@@ -189,6 +199,7 @@ class Staging:
             digest=self._digest(holder_id, found["digest"]),
             header=found["header"] | {"study": study_key, "person": key("person", *person)},
             data=data,
+            path=f"staging/{holder_id}/{uuid.uuid4().hex}",
         )
 
     def _digest(self, holder_id: str, sha256: str) -> str:
@@ -242,16 +253,22 @@ class Staging:
         refs = await self._platform.objects.put_all(holder_id, objects)
         stored = dict(zip(objects, refs, strict=True))
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            late = await _open_series(connection, images.values(), sender)
-            await _insert(
-                connection, [i for i in images.values() if i.series_key not in late], stored
-            )
-        return {
-            place: _LATE
-            if image.series_key in late
-            else Receipt("kept", series_key=image.series_key)
+            closed = await _open_series(connection, images.values(), sender)
+            timely = [image for image in images.values() if image.series_key not in closed]
+            kept = await _insert(connection, timely, stored)
+        overtaken = {p: image for p, image in images.items() if image.image_key not in kept}
+        receipts = {
+            place: Receipt("kept", series_key=image.series_key)
             for place, image in images.items()
+            if place not in overtaken
         }
+        if overtaken:  # at this moment somebody else sent the same images, or others under the UIDs
+            await self._platform.objects.delete([image.path for image in overtaken.values()])
+            again, fresh = await self._compared(overtaken)
+            if fresh:  # and what they sent is gone already
+                raise Unavailable("series_changed", "more images arrived meanwhile", "try again")
+            receipts |= again
+        return receipts
 
 
 _OPEN = """
@@ -286,18 +303,19 @@ async def _open_series(
 
 async def _insert(
     connection: Connection, images: Sequence[_Image], stored: Mapping[str, ObjectRef]
-) -> None:
-    """Keep the rows. What somebody else has just kept under the same key is the same, or loses."""
-    await connection.execute(
+) -> set[str]:
+    """Keep rows; the keys of those that nobody else has kept meanwhile."""
+    rows = await connection.fetch(
         "insert into image (image_key, series_key, digest, header, object)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[])"
-        " order by 1 on conflict do nothing",
+        " order by 1 on conflict do nothing returning image_key",
         [image.image_key for image in images],
         [image.series_key for image in images],
         [image.digest for image in images],
         [json.dumps(image.header) for image in images],
         [stored[image.path].model_dump_json() for image in images],
     )
+    return {row["image_key"] for row in rows}
 
 
 async def _closed(pool: Pool, series_keys: Iterable[str]) -> set[str]:

@@ -78,6 +78,9 @@ class Stow:
         try:
             await _hand_over(await request.multipart(), delivery)
             answer = await delivery.finish(complete=False)
+        except Rejected:
+            await delivery.discard()
+            raise
         finally:
             await delivery.stop()
         return _answered(answer.receipts)

@@ -99,6 +99,7 @@ class Uploads:
             complete = fields.get("complete", "true") != "false"
             return await delivery.finish(complete=complete)
         except Rejected as error:
+            await delivery.discard()
             await self._say_refused(sender, error)
             raise
         finally:  # also when the client went away: what is staged is kept for its next try
