@@ -12,7 +12,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,11 +64,12 @@ def open_store(address: str) -> Store:
 
 
 async def write(
-    store: Store, path: str, pieces: Sequence[bytes], mode: Literal["create", "overwrite"]
+    store: Store, path: str, pieces: Iterable[bytes], mode: Literal["create", "overwrite"]
 ) -> bool:
-    """Write a blob in one request; False when it is to be created and is there already.
+    """Write a blob; False when it is to be created and is there already.
 
-    The pieces are not copied: what is held is what the caller holds.
+    The pieces are asked for in a thread. A folder takes each as it comes; a bucket wants one
+    request, for which all of them are held.
 
     Raises
     ------
@@ -76,12 +77,13 @@ async def write(
         ``object_store_unavailable``.
     """
     try:
-        async with _reachable():
+        async with reachable():
             if isinstance(store, LocalStore):
-                place = Path(str(store.prefix)) / path
+                place = _place(store, path)
                 await asyncio.to_thread(_write_file, place, path.count("/") + 1, pieces, mode)
             else:
-                await store.put_async(path, pieces, mode=mode, use_multipart=False)
+                held = await asyncio.to_thread(list, pieces)
+                await store.put_async(path, held, mode=mode, use_multipart=False)
     except (AlreadyExistsError, FileExistsError):
         return False
     return True
@@ -96,11 +98,31 @@ async def read(store: Store, path: str) -> memoryview | None:
         ``object_store_unavailable``.
     """
     try:
-        async with _reachable():
+        async with reachable():
             result = await store.get_async(path)
             return memoryview(await result.bytes_async())
     except FileNotFoundError:
         return None
+
+
+async def stream(store: Store, path: str, first: int, size: int) -> Iterable[bytes | memoryview]:
+    """Read a blob in pieces, which the caller takes in a thread, within `reachable`.
+
+    A folder gives ``first`` bytes and then ``size`` bytes at a time; a bucket, all in one.
+
+    Raises
+    ------
+    FileNotFoundError
+        Here or when the first piece is taken.
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    if isinstance(store, LocalStore):
+        return _read_file(_place(store, path), first, size)
+    found = await read(store, path)
+    if found is None:
+        raise FileNotFoundError
+    return [found]
 
 
 async def listed(store: Store, folder: str) -> AsyncGenerator[Blob]:
@@ -111,7 +133,7 @@ async def listed(store: Store, folder: str) -> AsyncGenerator[Blob]:
     Unavailable
         ``object_store_unavailable``.
     """
-    async with _reachable():
+    async with reachable():
         async for batch in store.list(folder):
             for meta in batch:
                 yield Blob(meta["path"], meta["size"], meta["last_modified"])
@@ -125,7 +147,7 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
     Unavailable
         ``object_store_unavailable``.
     """
-    async with _reachable():
+    async with reachable():
         try:
             await store.delete_async(paths)
         except FileNotFoundError:  # a folder stops there
@@ -135,7 +157,7 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _reachable() -> AsyncGenerator[None]:
+async def reachable() -> AsyncGenerator[None]:
     """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
     try:
         yield
@@ -147,7 +169,19 @@ async def _reachable() -> AsyncGenerator[None]:
         ) from error
 
 
-def _write_file(place: Path, depth: int, pieces: Sequence[bytes], mode: str) -> None:
+def _place(store: LocalStore, path: str) -> Path:
+    return Path(str(store.prefix)) / path
+
+
+def _read_file(place: Path, first: int, size: int) -> Iterator[bytes]:
+    with place.open("rb", buffering=0) as file:
+        piece = file.read(first)
+        while piece:
+            yield piece
+            piece = file.read(size)
+
+
+def _write_file(place: Path, depth: int, pieces: Iterable[bytes], mode: str) -> None:
     """Write a file so that a power cut leaves all of it or nothing: the library never syncs.
 
     Names that end in ``#`` and digits are what the library itself gives to unfinished files: it
