@@ -9,7 +9,7 @@ from memoryguard.common.contracts.events import ScanAvailable, ScanErased
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
-from memoryguard.ingest.erasure import Eraser
+from memoryguard.ingest.erasure import Eraser, forget
 from memoryguard.ingest.handlers import ArrivalHandler
 from memoryguard.ingest.http import Intake
 from memoryguard.ingest.identity import IdentityVault
@@ -24,7 +24,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=ArrivalHandler(platform, settings).transform),
-            ScanErased: Handler(),  # ingest said it: the runtime's tombstone is all that is left
+            ScanErased: Handler(record=forget),
         },
         routes=[*Intake(platform, settings).routes(), *Eraser(platform, identities).routes()],
         concurrency=settings.concurrency,
