@@ -27,7 +27,7 @@ MEANINGS: Mapping[str, str] = {
     "scan_id": "One T1-weighted series of one person.",
     "user_id": "Account of the person; null when the scan is not linked to one.",
     "actor_id": "Account that did it.",
-    "grantee_id": "Account that may, or no longer may, see the results.",
+    "grantee_id": "Account that may, or no longer may, see the person's data.",
     "action": "What was done, as the route's policy names it: scan.analysis and the like.",
     "service": "Service that did it, or could not.",
     "modality": "Always MR: nothing else is taken.",
