@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from memoryguard.api.access import EVERYBODY
 from memoryguard.api.body import read_object
 from memoryguard.api.page import error_page
 from memoryguard.common.errors import Rejected
@@ -27,7 +26,7 @@ from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.common.security.policy import Policy
+from memoryguard.common.security.policy import ROLES, Policy
 
 LIFETIME = timedelta(minutes=10)
 CODE_BYTES = 32
@@ -91,7 +90,7 @@ def routes(platform: Platform) -> list[Route]:
         return _signed_in(request, *redeemed)
 
     return [
-        Route("POST", "/api/v1/sessions", create, Policy("session.create", EVERYBODY)),
+        Route("POST", "/api/v1/sessions", create, Policy("session.create", ROLES)),
         Route(
             "GET",
             LINK_PATH,

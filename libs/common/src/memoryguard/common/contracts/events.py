@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memoryguard.common.contracts.event import Fact
 
-
 Scope: TypeAlias = Literal["status", "results"]
 """What a grant lets somebody see: where scans stand, or what was measured."""
 
@@ -296,11 +295,9 @@ class AccessInvited(Fact):
 
     type: ClassVar[str] = "memoryguard.access.invited.v1"
     user_id: str
-    grantee_id: str | None = Field(
-        default=None, description="Null: whoever has the code that the person passes on."
-    )
-    scopes: tuple[Scope, ...] = Field(description="What may be seen: status, results.")
-    expires_at: datetime = Field(description="Until when it can be accepted.")
+    grantee_id: str | None = None
+    scopes: tuple[Scope, ...]
+    expires_at: datetime
     actor_id: str
 
 
@@ -311,12 +308,8 @@ class AccessGranted(Fact):
     user_id: str
     grantee_id: str
     actor_id: str
-    scopes: tuple[Scope, ...] = Field(
-        default=("status", "results"), description="What may be seen: status, results."
-    )
-    expires_at: datetime | None = Field(
-        default=None, description="When it ends by itself; null: it does not."
-    )
+    scopes: tuple[Scope, ...] = ("status", "results")
+    expires_at: datetime | None = None
 
 
 class AccessRevoked(Fact):
@@ -335,7 +328,7 @@ class AccessOverridden(Fact):
     user_id: str
     actor_id: str
     reason: OverrideReason = Field(description="Why; from a closed vocabulary, never free text.")
-    expires_at: datetime = Field(description="When it ends by itself.")
+    expires_at: datetime
 
 
 class AccessRead(Fact):

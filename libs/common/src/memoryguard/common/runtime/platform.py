@@ -17,7 +17,7 @@ from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.keyring import KeyRing, VaultKey
-from memoryguard.common.security.tokens import TokenVerifier
+from memoryguard.common.security.oidc import Authority, open_authority
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -35,7 +35,7 @@ class Platform:
     store: Store
     objects: ObjectStore
     vault: VaultKey
-    tokens: TokenVerifier
+    tokens: Authority
     processes: Processes
 
     async def say(self, *facts: Fact) -> list[Event]:
@@ -84,6 +84,7 @@ async def open_platform(
     async with (
         await database.open_pool(url, name, size=14) as pool,
         open_bus(settings, pool) as bus,
+        open_authority(settings) as tokens,
     ):
         packages = [database.RUNTIME_MIGRATIONS, *([migrations] if migrations else [])]
         await database.migrate(pool, name, packages)
@@ -98,6 +99,6 @@ async def open_platform(
                 store, KeyRing.from_setting(settings.encryption_keys.get_secret_value())
             ),
             vault=VaultKey.from_setting(settings.vault_key.get_secret_value()),
-            tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),
+            tokens=tokens,
             processes=processes,
         )
