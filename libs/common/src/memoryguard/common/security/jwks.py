@@ -12,10 +12,11 @@ import asyncio
 import json
 import logging
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from memoryguard.common.errors import Unavailable
@@ -120,7 +121,9 @@ def _key(document: Any) -> Key | None:
     if not isinstance(document, dict) or document.get("kty") not in KEY_TYPES.values():
         return None
     try:
-        key = cast("Key", JWKRegistry.import_key(cast("dict[str, Any]", document)))
+        with warnings.catch_warnings():  # of short keys; we refuse them
+            warnings.simplefilter("ignore", SecurityWarning)
+            key = cast("Key", JWKRegistry.import_key(cast("dict[str, Any]", document)))
         return None if isinstance(key, RSAKey) and _bits(key) < MIN_RSA_BITS else key
     except (JoseError, ValueError, TypeError, KeyError):
         return None
