@@ -15,11 +15,11 @@ from memoryguard.api import scans, words
 from memoryguard.api.access import Access
 from memoryguard.api.analysis import analysis_document, status_document, summary_document
 from memoryguard.api.markup import Html, el
-from memoryguard.api.page import error_page, page, sign_in_page
+from memoryguard.api.page import page, refused_page
 from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
 from memoryguard.common.contracts.events import AccessRead
-from memoryguard.common.errors import Denied, Rejected
+from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
@@ -49,8 +49,8 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         return result_page(analysis_document(scan, health))
 
     return [
-        Route("GET", "/", home, Policy("page.home", PEOPLE), _refusal),
-        Route("GET", "/imaging/{imaging_id}", scan_page, Policy("page.scan", PEOPLE), _refusal),
+        Route("GET", "/", home, Policy("page.home", PEOPLE), refused_page),
+        Route("GET", "/imaging/{imaging_id}", scan_page, Policy("page.scan", PEOPLE), refused_page),
         Route(
             "GET",
             "/static/{name}",
@@ -58,14 +58,6 @@ def routes(platform: Platform, access: Access) -> list[Route]:
             Policy("static", public="tells nothing about anybody", audited=False),
         ),
     ]
-
-
-def _refusal(error: Denied) -> web.Response:
-    if error.code == "invalid_token":
-        return sign_in_page()
-    if error.http_status == 404:
-        return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
-    return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
 
 
 async def _home(platform: Platform, access: Access, request: web.Request) -> web.Response:

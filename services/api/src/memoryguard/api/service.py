@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
-from memoryguard.api import imaging, live, pages, projection, sessions
+from memoryguard.api import imaging, live, pages, projection
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
+from memoryguard.api.sessions import Sessions
+from memoryguard.api.sessions import routes as session_routes
 from memoryguard.api.settings import ApiSettings
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
@@ -22,6 +25,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join the parts; nothing has to be closed."""
     changes, settings = Changes(platform.pool), ApiSettings()
     access = Access(platform, settings)
+    sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
     return Service(
         name="api",
         handlers=projection.handlers(),
@@ -29,11 +33,12 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *imaging.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
-            *sessions.routes(platform),
+            *session_routes(platform, sessions),
             *pages.routes(platform, access),
         ],
         background=[changes.listen],
         projection=PROJECTION,
+        session=sessions.token_of,
     )
 
 

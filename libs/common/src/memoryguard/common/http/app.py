@@ -44,6 +44,7 @@ class Gate:
     """What every request to one service passes."""
 
     platform: Platform
+    session: Callable[[str], Awaitable[str | None]] | None
     denials: Denials
     limits: RateLimits
     stopping: asyncio.Event
@@ -80,7 +81,10 @@ def build_app(
     app = web.Application(client_max_size=2**20)
     settings = running[0][0].settings
     limits = RateLimits(settings)
-    gates = [Gate(platform, Denials(platform), limits, stopping) for platform, _ in running]
+    gates = [
+        Gate(platform, service.session, Denials(platform), limits, stopping)
+        for platform, service in running
+    ]
     for gate, (_, service) in zip(gates, running, strict=True):
         for route in service.routes:
             app.router.add_route(route.method, route.path, _endpoint(gate, service.name, route))
@@ -179,7 +183,7 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
             gate.limits.count_address(request)
         return
     try:
-        principal = await gate.platform.tokens.verify(_token(request))
+        principal = await gate.platform.tokens.verify(await _token(gate, request))
     except Denied:
         gate.limits.count_address(request)
         raise
@@ -189,12 +193,14 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
         raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
 
 
-def _token(request: web.Request) -> str:
+async def _token(gate: Gate, request: web.Request) -> str:
     header = request.headers.get("Authorization", "")
-    token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
-    if not token and request.method == "GET":  # a cookie may read, never change anything
-        token = request.cookies.get(SESSION_COOKIE, "")
-    return token
+    if header.startswith("Bearer "):
+        return header.removeprefix("Bearer ")
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie and gate.session and request.method == "GET":  # it may read, never change anything
+        return await gate.session(cookie) or ""
+    return ""
 
 
 async def _refuse(gate: Gate, route: Route, request: web.Request, error: Denied) -> web.Response:
