@@ -236,6 +236,16 @@ async def test_a_link_opens_a_session_once(api: Api, client: Client) -> None:
     assert second.status == 404
     assert "Set-Cookie" not in second.headers
     assert "does not work any more" in await second.text()
+    told = [
+        (fact.type.split(".")[2], fact.model_dump().get("actor_id")) for fact in await api.said()
+    ]
+    assert told == [
+        ("read", say.ANNA),  # made the link, and
+        ("read", say.ANNA),  # followed it
+        ("read", say.ANNA),
+        ("read", say.ANNA),
+        ("denied", "anonymous"),
+    ]
 
 
 async def test_a_session_reads_and_changes_nothing(api: Api, client: Client) -> None:

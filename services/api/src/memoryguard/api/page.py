@@ -76,6 +76,8 @@ def refused_page(error: Denied) -> web.Response:
         return sign_in_page()
     if error.http_status == 404:
         return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
+    if error.http_status == 429:
+        return error_page(429, "One moment", "Too many requests came at once. Try again soon.")
     return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
 
 

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from memoryguard.api.body import read_object
 from memoryguard.api.markup import el
 from memoryguard.api.page import error_page, page, refused_page
-from memoryguard.common.errors import Rejected
+from memoryguard.common.contracts.event import NOBODY
+from memoryguard.common.contracts.events import AccessRead
+from memoryguard.common.errors import Denied, Rejected
 from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import Pool
@@ -68,6 +70,12 @@ async def redeem(pool: Pool, code: str) -> tuple[str, str, str] | None:
     if row is None or row["expires_at"] < datetime.now(UTC):
         return None
     return _open(code, row["path"], row["sealed"]), row["user_id"], row["path"]
+
+
+class DeadLink(Denied):
+    """A link that was used, has run out, or was never made."""
+
+    http_status = 404
 
 
 class Sessions:
@@ -136,13 +144,19 @@ def routes(platform: Platform, sessions: Sessions) -> list[Route]:
     async def follow(request: web.Request) -> web.Response:
         redeemed = await redeem(platform.pool, request.match_info["code"])
         if redeemed is None:
-            return error_page(
-                404,
-                "This link does not work any more",
-                "A link opens once, within ten minutes. Make a new one where this one came from.",
-            )
+            raise DeadLink("dead_link", "this link does not work any more", "make a new one")
         token, user_id, path = redeemed
-        return _signed_in(request, await sessions.begin(token, user_id), path)
+        cookie = await sessions.begin(token, user_id)
+        # The route is public, so nobody else says who came in by it.
+        fact = AccessRead(
+            subject_id=NOBODY,
+            actor_id=user_id,
+            action="session.follow",
+            service=platform.name,
+            user_id=user_id,
+        )
+        await platform.say(fact)
+        return _signed_in(request, cookie, path)
 
     async def end_all(request: web.Request) -> web.Response:
         user_id = principal_of(request).user_id
@@ -163,8 +177,19 @@ def routes(platform: Platform, sessions: Sessions) -> list[Route]:
             LINK_PATH,
             follow,
             Policy("session.follow", public="the code is a secret"),
+            _refused_link,
         ),
     ]
+
+
+def _refused_link(error: Denied) -> web.Response:
+    if error.code != "dead_link":
+        return refused_page(error)
+    return error_page(
+        404,
+        "This link does not work any more",
+        "A link opens once, within ten minutes. Make a new one where this one came from.",
+    )
 
 
 def _signed_in(request: web.Request, cookie: str, path: str) -> web.Response:

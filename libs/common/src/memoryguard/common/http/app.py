@@ -21,7 +21,7 @@ from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
 from memoryguard.common.http.denials import ANONYMOUS, Denials
-from memoryguard.common.http.limits import RateLimits
+from memoryguard.common.http.limits import RateLimits, TooManyRequests
 from memoryguard.common.http.problem import problem
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import AWAY
@@ -220,8 +220,14 @@ async def _refuse(gate: Gate, route: Route, request: web.Request, error: Denied)
         await gate.denials.record(fact)
     except AWAY:
         logger.error("denial not recorded", extra={"action": route.policy.action})
-    if route.refused:
-        return route.refused(error)
+    answer = route.refused or _refusal
+    response = answer(error)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _refusal(error: Denied) -> web.Response:
     return problem(error, 401 if error.code == "invalid_token" else error.http_status)
 
 

@@ -6,15 +6,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from memoryguard.common.errors import MemoryGuardError
-from memoryguard.common.http.limits import TooManyRequests
 
 
 def problem(error: MemoryGuardError, status: int | None = None) -> web.Response:
     """Write an error as ``application/problem+json``."""
     status = status or error.http_status
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after_s)
     return web.json_response(
         {
             "type": f"urn:memoryguard:error:{error.code}",
@@ -25,5 +21,5 @@ def problem(error: MemoryGuardError, status: int | None = None) -> web.Response:
         },
         status=status,
         content_type="application/problem+json",
-        headers=headers,
+        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
     )
