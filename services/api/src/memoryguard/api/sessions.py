@@ -67,7 +67,7 @@ async def redeem(pool: Pool, code: str) -> tuple[str, str, str] | None:
         " returning sealed, user_id, path, expires_at",
         _digest(code),
     )
-    if row is None or row["expires_at"] < datetime.now(UTC):
+    if row is None or row["expires_at"] < datetime.now(UTC) or not row["user_id"]:
         return None
     return _open(code, row["path"], row["sealed"]), row["user_id"], row["path"]
 
