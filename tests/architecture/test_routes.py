@@ -28,7 +28,7 @@ PUBLIC = {
     "/static/{name}",       # what pages are drawn with
 }  # fmt: skip
 """Routes without a token. A new one is written here only with a reason like these."""
-PAGES = {"/", "/imaging/{imaging_id}"}
+PAGES = {"/", "/imaging/{imaging_id}", "/sign-out"}  # answer a refusal with a page
 
 
 @dataclass(frozen=True, slots=True)

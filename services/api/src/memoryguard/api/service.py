@@ -11,8 +11,8 @@ from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
 from memoryguard.api.sessions import Sessions
-from memoryguard.api.sessions import routes as session_routes
 from memoryguard.api.settings import ApiSettings
+from memoryguard.api.sign_in import SignIn
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
@@ -33,7 +33,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *imaging.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
-            *session_routes(platform, sessions),
+            *SignIn(platform, sessions).routes(),
             *pages.routes(platform, access),
         ],
         background=[changes.listen],
