@@ -97,6 +97,21 @@ async def test_what_is_accepted_opens_and_what_is_revoked_closes_at_once(
     assert await seen_by(api, client, "carl") == set()
 
 
+async def test_accepting_while_it_is_revoked_leaves_nothing_open(api: Api, client: Client) -> None:
+    anna, carl = (say.ANNA, "patient"), ("carl", "caregiver")
+    ended: set[int] = set()
+    for turn in range(30):
+        await invite(api, client, grantee_id="carl")
+        accepting = ask(api, client, carl, "POST", GRANTS, user_id=say.ANNA)
+        revoking = ask(api, client, anna, "DELETE", f"{GRANTS}/carl")
+        both = [accepting, revoking] if turn % 2 else [revoking, accepting]
+        answers = await asyncio.gather(*both)
+        ended |= {status for status, _ in answers}
+        _, listed = await ask(api, client, anna, "GET", GRANTS)
+        assert listed["items"] == []
+    assert ended <= {200, 404}
+
+
 async def test_a_code_opens_for_whoever_has_it_once(api: Api, client: Client) -> None:
     await hear_all(api)
     code = (await invite(api, client))["code"]

@@ -206,7 +206,7 @@ async def revoke(platform: Platform, user_id: str, grantee_id: str) -> None:
     """Take back what an account may see, and what it was offered."""
     subject_id = platform.vault.user_subject_id(user_id)
     async with platform.pool.acquire() as connection, connection.transaction():
-        at: datetime | None = await connection.fetchval(_REVOKE, user_id, grantee_id)
+        # The offer first: whoever is just accepting it has finished then, and is seen.
         offered = await connection.fetchval(
             "with gone as (delete from access_invitation where user_id = $1"
             " and (grantee_id = $2 or accepted_by = $2) returning grantee_id, accepted_by)"
@@ -214,6 +214,7 @@ async def revoke(platform: Platform, user_id: str, grantee_id: str) -> None:
             user_id,
             grantee_id,
         )
+        at: datetime | None = await connection.fetchval(_REVOKE, user_id, grantee_id)
         if at or offered:
             fact = e.AccessRevoked(
                 subject_id=subject_id, user_id=user_id, grantee_id=grantee_id, actor_id=user_id

@@ -159,7 +159,7 @@ async def _erase(event: Event, transaction: Connection) -> Sequence[Fact]:
     scans = await transaction.fetch(
         "delete from scan where subject_id = $1 returning scan_id", subject_id
     )
-    for table in ("health", "access_grant", "access_invitation", "access_override"):
+    for table in ("health", "access_invitation", "access_grant", "access_override"):
         await transaction.execute(f"delete from {table} where subject_id = $1", subject_id)  # noqa: S608
     for row in scans:
         await _notify(transaction, row["scan_id"])

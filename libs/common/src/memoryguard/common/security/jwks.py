@@ -70,8 +70,8 @@ class Jwks:
         if found is None:
             await self._refresh()
             found = self._known(kid, algorithm)
-        elif self._clock() - self._fetched > MAX_AGE_S and not self._lock.locked():
-            self._refreshing = asyncio.create_task(self._refresh())
+        elif self._clock() - self._fetched > MAX_AGE_S:
+            self._refresh_soon()
         if not self._keys:
             raise Unavailable("identity_provider_away", "the identity provider's keys are away")
         return found
@@ -86,6 +86,10 @@ class Jwks:
         fitting = [key for key in self._keys if _fits(key, algorithm)]
         named = fitting if kid is None else [key for key in fitting if key.kid == kid]
         return named[0] if len(named) == 1 else None
+
+    def _refresh_soon(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
         """Fetch the keys, unless that was tried a moment ago; what is known stays on failure."""
