@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import api_facts as say
 import pytest
+import pytest_asyncio
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import decode
@@ -29,6 +30,12 @@ RESULTS = {
     f"/api/v1/imaging/{say.SCAN}/picture",
     f"/imaging/{say.SCAN}",
 }
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def hurried(stopping: asyncio.Event) -> None:
+    """Streams end at once, as when the server drains: nobody waits for a scan to appear."""
+    stopping.set()
 
 
 async def hear_all(api: Api) -> None:
@@ -209,7 +216,10 @@ async def test_nobody_accepts_what_was_offered_to_another(api: Api, client: Clie
     assert (status, told["code"]) == (422, "own_account")
 
 
-async def test_a_watcher_hears_nothing_after_the_revocation(api: Api, client: Client) -> None:
+async def test_a_watcher_hears_nothing_after_the_revocation(
+    api: Api, client: Client, stopping: asyncio.Event
+) -> None:
+    stopping.clear()
     await api.hear(say.at(say.received(), 0))
     await invite(api, client, grantee_id="carl", scopes=["status"])
     await accept(api, client, user_id=say.ANNA)
