@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from memoryguard.api.grants import OVERRIDES
 from memoryguard.api.service import build
 from memoryguard.common.contracts import events as e
+from memoryguard.common.errors import Misconfigured
 from memoryguard.common.http.app import build_app
 
 if TYPE_CHECKING:
@@ -139,3 +140,13 @@ async def test_a_bad_reason_or_time_is_refused(
 async def test_where_clinicians_see_everybody_there_is_no_glass(api: Api, client: Client) -> None:
     status, told = await broken(api, client, ("dora", "clinician"))
     assert (status, told["code"]) == (422, "not_needed")
+
+
+async def test_a_wrong_setting_is_named_and_not_shown(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORYGUARD_API_CLINICIANS_SEE", "canary")
+    async with AsyncExitStack() as stack:
+        with pytest.raises(Misconfigured, match="clinicians_see") as raised:
+            await build(api.platform, stack)
+    assert "canary" not in str(raised.value)

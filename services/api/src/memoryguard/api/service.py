@@ -16,6 +16,7 @@ from memoryguard.api.sign_in import SignIn
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.settings import read
 
 PROJECTION = ("scan", "scan_fact", "health")
 """Derived from events alone. Not so: sessions, and ``access_*`` (see 0002_consent.sql)."""
@@ -23,7 +24,7 @@ PROJECTION = ("scan", "scan_fact", "health")
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join the parts; nothing has to be closed."""
-    changes, settings = Changes(platform.pool), ApiSettings()
+    changes, settings = Changes(platform.pool), read(ApiSettings)
     access = Access(platform, settings)
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
     return Service(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -130,9 +130,17 @@ class PlatformSettings(BaseSettings):
 
 
 def read_settings() -> PlatformSettings:
-    """Read the environment; Misconfigured names what is missing, never a value."""
+    """Read the platform's settings from the environment; see ``read``."""
+    return read(PlatformSettings)
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def read(settings: type[Settings]) -> Settings:
+    """Read the environment; Misconfigured names what is missing or wrong, never a value."""
     try:
-        return PlatformSettings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+        return settings()
     except ValidationError as error:
         names = sorted({str(part["loc"][0]) for part in error.errors()})
         raise Misconfigured(
