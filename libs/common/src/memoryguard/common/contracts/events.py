@@ -8,11 +8,17 @@ never identity. Fields are only ever added within v1. Who says and hears what is
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from memoryguard.common.contracts.event import Fact
+
+Scope: TypeAlias = Literal["status", "results"]
+"""What a grant lets somebody see: where scans stand, or what was measured."""
+
+OverrideReason: TypeAlias = Literal["emergency_treatment", "patient_cannot_consent", "safety"]
+"""Why somebody broke the glass. A closed vocabulary: free text would hold identities for ever."""
 
 
 class Part(BaseModel):
@@ -297,13 +303,26 @@ class RiskWithheld(Fact):
 # --- access --------------------------------------------------------------------------------
 
 
+class AccessInvited(Fact):
+    """A person invites somebody to see their data; nothing is granted before it is accepted."""
+
+    type: ClassVar[str] = "memoryguard.access.invited.v1"
+    user_id: str
+    grantee_id: str | None = None
+    scopes: tuple[Scope, ...]
+    expires_at: datetime
+    actor_id: str
+
+
 class AccessGranted(Fact):
-    """A person lets somebody see their results."""
+    """Somebody has accepted a person's invitation, and may see their data."""
 
     type: ClassVar[str] = "memoryguard.access.granted.v1"
     user_id: str
     grantee_id: str
     actor_id: str
+    scopes: tuple[Scope, ...] = ("status", "results")
+    expires_at: datetime | None = None
 
 
 class AccessRevoked(Fact):
@@ -313,6 +332,16 @@ class AccessRevoked(Fact):
     user_id: str
     grantee_id: str
     actor_id: str
+
+
+class AccessOverridden(Fact):
+    """A clinician has broken the glass: sees a person's data in an emergency, without a grant."""
+
+    type: ClassVar[str] = "memoryguard.access.overridden.v1"
+    user_id: str
+    actor_id: str
+    reason: OverrideReason = Field(description="Why; from a closed vocabulary, never free text.")
+    expires_at: datetime
 
 
 class AccessRead(Fact):
@@ -336,6 +365,12 @@ class AccessDenied(Fact):
     code: str
     scan_id: str | None = None
     user_id: str | None = None
+    times: int = Field(
+        default=1, ge=1, description="How many refusals alike this event stands for; see since."
+    )
+    since: datetime | None = Field(
+        default=None, description="Set where times counts: the first of them; time is the last."
+    )
 
 
 # --- deliveries ----------------------------------------------------------------------------
