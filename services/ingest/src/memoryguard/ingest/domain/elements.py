@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from memoryguard.common.errors import Rejected
 from memoryguard.ingest.domain import tags
 
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 192 << 20
+"""What a parser of 512 MB can read and write anew. 256 frames of 512 x 512 have 128 MiB."""
 MAX_ELEMENTS = 100_000
 """Elements and items of one file. 500 enhanced frames have about 50,000."""
 MAX_DEPTH = 16
@@ -125,7 +126,7 @@ def _check_start(data: bytes) -> None:
     if not data:
         raise Rejected("empty_upload", "there is nothing in it")
     if len(data) > MAX_FILE_BYTES:
-        raise Rejected("too_large", "a file may have at most 1 GiB")
+        raise Rejected("too_large", "a file may have at most 192 MiB")
     if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] != b"DICM":
         raise Rejected("not_dicom", "this is not a DICOM file")
     if data.startswith(_PROGRAMS):
