@@ -2,7 +2,9 @@
 """Read a DICOM series or a NIfTI file into a volume with world axes RAS+ mm.
 
 Everything that cannot be read is refused with a stable code; no message holds a value out of the
-file. The files are somebody else's, so every call into a parser is fenced.
+file. The files are somebody else's, so every call into a parser is fenced. DICOM is read in two
+steps: the voxels as they are stored, and from them the image; the first may happen in a process of
+its own (`reading`), and holds no more than the files and the stored voxels at once.
 
 Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``not_an_image``,
 ``colour_image``, ``unsupported_modality``, ``unsupported_compression``, ``several_series``,
@@ -13,11 +15,13 @@ Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``n
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
 import zipfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,31 @@ _ENHANCED = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The voxels of a series as its files store them.
+
+    Parameters
+    ----------
+    planes
+        Slices in the order of the files, axes (slice, row, column), any number type.
+    order
+        Which plane is the first along the slices' normal, the second, …
+    scaling
+        Of each plane: slope, intercept (None: values are what they say), and whether white is low.
+    lps_from_ijk
+        float64 (4, 4), of the ordered planes.
+    """
+
+    planes: NDArray[Any]
+    order: list[int]
+    scaling: list[Scaling]
+    lps_from_ijk: NDArray[np.float64]
+
+
+Scaling = tuple[float | None, float, bool]
+
+
 def read_series(archive: bytes) -> Image:
     """Read a zip of the DICOM instances of one series.
 
@@ -56,9 +85,44 @@ def read_series(archive: bytes) -> Image:
     Rejected
         When it is not one regular volume of an MR scanner.
     """
+    return image_of(stored_series([archive]))
+
+
+def stored_series(archives: list[bytes]) -> Stored:
+    """Read the stored voxels of the one zip in a list; it is taken out, and freed on the way.
+
+    Raises
+    ------
+    Rejected
+        As `read_series`.
+    """
+    archive = archives.pop()
     if not archive:
         raise Rejected("empty_input", "There is nothing in it.")
-    return _from_instances(_zip_members(io.BytesIO(archive)))
+    members = _zip_members(io.BytesIO(archive))
+    del archive
+    return _from_instances(members)
+
+
+def image_of(stored: Stored) -> Image:
+    """Scale stored voxels (PS3.3 C.11.1.1.2), white being high.
+
+    Raises
+    ------
+    Rejected
+        When it is no volume of numbers.
+    """
+    voxels = np.empty(stored.planes.shape, np.float32)
+    for plane, source in zip(voxels, stored.order, strict=True):
+        values = stored.planes[source]
+        slope, intercept, white_is_low = stored.scaling[source]
+        if slope is not None:
+            values = values.astype(np.float64) * slope
+            values += intercept
+        plane[...] = values
+        if white_is_low:
+            np.negative(plane, out=plane)
+    return _checked(voxels, RAS_FROM_LPS @ stored.lps_from_ijk)
 
 
 def read_path(path: Path) -> Image:
@@ -71,7 +135,7 @@ def read_path(path: Path) -> Image:
     """
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return _from_instances(_bytes(p) for p in files)
+        return image_of(_from_instances(_bytes(p) for p in files))
     if not path.is_file():
         raise Rejected("empty_input", "There is no such file or folder.", "Check the path.")
     if path.stat().st_size == 0:
@@ -80,7 +144,7 @@ def read_path(path: Path) -> Image:
         return _from_nifti(path)
     if zipfile.is_zipfile(path):
         return read_series(_bytes(path))
-    return _from_instances([_bytes(path)])
+    return image_of(_from_instances([_bytes(path)]))
 
 
 def _bytes(path: Path) -> bytes:
@@ -100,15 +164,18 @@ def _zip_members(stream: io.BytesIO) -> Iterator[bytes]:
             members = [m for m in packed.infolist() if not m.is_dir()]
             if sum(m.file_size for m in members) > MAX_ARCHIVE_BYTES:
                 raise Rejected("too_large", "The archive unpacks to more than 2 GiB.")
-            for member in members:
-                yield packed.read(member)
-    except Rejected:
+            for left, member in zip(reversed(range(len(members))), members, strict=True):
+                content = packed.read(member)
+                if not left:
+                    stream.close()  # the archive is not needed beside the last file
+                yield content
+    except (Rejected, MemoryError):
         raise
     except Exception as error:
         raise Rejected("truncated_file", "The zip cannot be unpacked.") from error
 
 
-def _from_instances(files: Iterable[bytes]) -> Image:
+def _from_instances(files: Iterable[bytes]) -> Stored:
     parsed: list[Any | None] = []
     for content in files:
         if len(parsed) == MAX_FILES:
@@ -122,8 +189,8 @@ def _from_instances(files: Iterable[bytes]) -> Image:
     with _fence():
         series = _choose(instances)
         _check_pixels(series)
-        voxels, lps_from_ijk = _decode(series)
-    return _checked(voxels, RAS_FROM_LPS @ lps_from_ijk)
+        del instances, parsed
+        return _decode(series)
 
 
 @contextmanager
@@ -133,7 +200,7 @@ def _fence() -> Generator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (Rejected, MemoryError):
+    except (Rejected, MemoryError, ImportError):
         raise
     except Exception as error:
         raise Rejected("not_an_image", "The image in it cannot be read.") from error
@@ -148,7 +215,8 @@ def _parse(content: bytes) -> Any | None:
         return None
     with _fence():
         try:
-            instance = dcmread(io.BytesIO(content))
+            with io.BytesIO(content) as stream:  # closed: pydicom keeps it, and what is in it
+                instance = dcmread(stream)
         except InvalidDicomError:
             return None
         except (EOFError, OSError) as error:
@@ -216,52 +284,81 @@ def _check_pixels(series: list[Any]) -> None:
             raise Rejected("truncated_file", "A file ends before its last pixel.")
 
 
-def _decode(series: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return voxels, rescaled, and lps_from_ijk."""
-    if _text(series[0], "SOPClassUID") in _ENHANCED:
-        return _decode_enhanced(series)
-    if "NumberOfFrames" in series[0] and int(series[0].NumberOfFrames) > 1:
+def _decode(series: list[Any]) -> Stored:
+    enhanced = _text(series[0], "SOPClassUID") in _ENHANCED
+    if enhanced and len(series) > 1:
+        raise Rejected("several_volumes", "There are several multi-frame files in the series.")
+    if not enhanced and int(series[0].get("NumberOfFrames") or 1) > 1:
         raise Rejected("not_an_image", "This multi-frame object is not an MR volume.")
-    ordered, lps_from_ijk = _placed(series)
-    rows, columns = int(series[0].Rows), int(series[0].Columns)
-    voxels = np.empty((len(series), rows, columns), np.float32)
-    for plane, instance in zip(voxels, ordered, strict=True):
-        plane[...] = _pixels(instance)
-    return voxels, lps_from_ijk
+    frames = _frames(series[0]) if enhanced else [(i, i, i, i) for i in series]
+    order, lps_from_ijk = _placed([frame[:3] for frame in frames])
+    scaling = [_scaling(frame[3], series[0 if enhanced else n]) for n, frame in enumerate(frames)]
+    if not all(
+        math.isfinite(n) for slope, intercept, _ in scaling for n in (slope or 0, intercept)
+    ):
+        raise Rejected("not_an_image", "Some voxels are not numbers.")
+    if not np.isfinite(lps_from_ijk).all():
+        raise _degenerate()
+    planes = _pixels(series[0])[0] if enhanced else _stacked(series)
+    return Stored(planes, order, scaling, lps_from_ijk)
 
 
-def _pixels(instance: Any) -> NDArray[np.float32]:
-    """Return one slice (rows, columns) after its modality transform, white being high.
+def _stacked(series: list[Any]) -> NDArray[Any]:
+    """Decode one slice after the other; each is freed."""
+    first, tabled = _pixels(series[0])
+    kinds = {(int(i.BitsAllocated), int(i.PixelRepresentation)) for i in series}
+    # Slices of several kinds, or looked up in tables, are rare: numbers that hold them all.
+    mixed = tabled or len(kinds) > 1 or any("ModalityLUTSequence" in i for i in series)
+    planes = np.empty((len(series), *first.shape), np.float32 if mixed else first.dtype)
+    planes[0] = first
+    for number, instance in enumerate(series[1:], 1):
+        planes[number], _ = _pixels(instance)
+    return planes
+
+
+def _pixels(instance: Any) -> tuple[NDArray[Any], bool]:
+    """Decode and free the pixels of one instance; tell whether they were looked up in a table.
 
     highdicom does the same, but spends most of a scan's reading on checking each slice against
     its information object definition.
     """
     from pydicom.pixels.processing import apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
 
     try:
-        values = np.asarray(apply_modality_lut(instance.pixel_array, instance), np.float32)
+        values = pixel_array(instance)
     except (NotImplementedError, RuntimeError) as error:
         raise _compression() from error
+    del instance.PixelData
+    if instance.get("ModalityLUTSequence"):
+        return apply_modality_lut(values, instance), True
+    return values, False
+
+
+def _scaling(transformation: Any, instance: Any) -> Scaling:
     shape = _text(instance, "PresentationLUTShape")
     white_is_low = _text(instance, "PhotometricInterpretation") == "MONOCHROME1"
-    return -values if shape == "INVERSE" or (white_is_low and not shape) else values
+    low = shape == "INVERSE" or (white_is_low and not shape)
+    tabled = bool(instance.get("ModalityLUTSequence"))
+    if tabled or "RescaleSlope" not in transformation or "RescaleIntercept" not in transformation:
+        return None, 0.0, low
+    return float(transformation.RescaleSlope), float(transformation.RescaleIntercept), low
 
 
-def _decode_enhanced(series: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    import highdicom
-
-    if len(series) > 1:
-        raise Rejected("several_volumes", "There are several multi-frame files in the series.")
-    image = highdicom.Image.from_dataset(series[0], copy=False)
-    try:
-        volume = image.get_volume(
-            dtype=np.float32, apply_real_world_transform=False, atol=SPACING_TOLERANCE_MM
-        )
-    except NotImplementedError as error:
-        raise _compression() from error
-    except (RuntimeError, ValueError) as error:
-        raise Rejected("irregular_slices", "The frames do not make one even volume.") from error
-    return np.asarray(volume.array, np.float32), np.asarray(volume.affine, np.float64)
+def _frames(instance: Any) -> list[tuple[Any, Any, Any, Any]]:
+    """Return position, orientation, measures and scaling of every frame (PS3.3 C.7.6.16)."""
+    groups = (
+        *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence"),
+        "PixelValueTransformationSequence",
+    )
+    (shared,) = instance.get("SharedFunctionalGroupsSequence") or [{}]
+    found: list[tuple[Any, Any, Any, Any]] = []
+    for frame in instance.PerFrameFunctionalGroupsSequence:
+        own = [(frame.get(name) or shared.get(name) or [instance])[0] for name in groups]
+        found.append((own[0], own[1], own[2], own[3]))
+    if len(found) != int(instance.get("NumberOfFrames") or 1):
+        raise Rejected("irregular_slices", "The frames do not make one even volume.")
+    return found
 
 
 def _compression() -> Rejected:
@@ -271,34 +368,39 @@ def _compression() -> Rejected:
     )  # fmt: skip
 
 
-def _placed(series: list[Any]) -> tuple[list[Any], NDArray[np.float64]]:
-    """Return the slices in the order of their places and lps_from_ijk (slice, row, column).
+def _placed(
+    frames: list[tuple[Any, Any, Any]],
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the order of slices by their places and lps_from_ijk (slice, row, column).
 
-    Says what is wrong with their places, where something is. The distance along the slices'
-    normal and the place of a pixel: PS3.3 C.7.6.2.1.1.
+    Of each slice what says its position, orientation and spacing is given. Says what is wrong with
+    their places, where something is. The distance along the slices' normal and the place of a
+    pixel: PS3.3 C.7.6.2.1.1.
     """
-    if any("ImagePositionPatient" not in i or "ImageOrientationPatient" not in i for i in series):
+    if any(
+        "ImagePositionPatient" not in p or "ImageOrientationPatient" not in o for p, o, _ in frames
+    ):
         raise Rejected("unknown_orientation", "The slices do not say where they lie.")
-    cosines = np.array([i.ImageOrientationPatient for i in series], np.float64)
-    spacings = np.array([i.PixelSpacing for i in series], np.float64)
+    cosines = np.array([o.ImageOrientationPatient for _, o, _ in frames], np.float64)
+    spacings = np.array([m.PixelSpacing for _, _, m in frames], np.float64)
     if np.ptp(cosines, axis=0).max() > ORIENTATION_TOLERANCE:
         raise Rejected("irregular_slices", "The slices are not parallel: a localizer?")
     if np.ptp(spacings, axis=0).max() > ORIENTATION_TOLERANCE:
         raise Rejected("irregular_slices", "The slices differ in the size of their pixels.")
     along_row, along_column = cosines[0, :3], cosines[0, 3:]
     normal = np.cross(along_row, along_column)
-    places = np.array([i.ImagePositionPatient for i in series], np.float64)
+    places = np.array([p.ImagePositionPatient for p, _, _ in frames], np.float64)
     order = np.argsort(places @ normal, kind="stable")
     _check_steps(np.diff((places @ normal)[order]))
     first, last = places[order[0]], places[order[-1]]
-    step = (last - first) / (len(series) - 1)
+    step = (last - first) / (len(frames) - 1)
     if step @ normal < (1 - ORIENTATION_TOLERANCE) * np.linalg.norm(step):
         raise Rejected("irregular_slices", "The slices are not stacked at right angles.")
     between_rows, between_columns = spacings[0]
     columns = (step, along_column * between_rows, along_row * between_columns, first)
     lps_from_ijk = np.eye(4)
     lps_from_ijk[:3] = np.transpose(columns)
-    return [series[n] for n in order], lps_from_ijk
+    return [int(n) for n in order], lps_from_ijk
 
 
 def _check_steps(steps_mm: NDArray[np.float64]) -> None:
@@ -358,5 +460,9 @@ def _checked(voxels: NDArray[np.float32], ras_from_ijk: NDArray[np.float64]) -> 
     if not np.isfinite(voxels).all():
         raise Rejected("not_an_image", "Some voxels are not numbers.")
     if not np.isfinite(ras_from_ijk).all() or abs(np.linalg.det(ras_from_ijk[:3, :3])) < 1e-6:
-        raise Rejected("unknown_orientation", "The volume's axes are degenerate.")
+        raise _degenerate()
     return Image(voxels=voxels, ras_from_ijk=ras_from_ijk)
+
+
+def _degenerate() -> Rejected:
+    return Rejected("unknown_orientation", "The volume's axes are degenerate.")

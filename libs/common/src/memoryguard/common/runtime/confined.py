@@ -25,13 +25,15 @@ from typing import IO, Any, TypeAlias
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime import seccomp
 
-Call: TypeAlias = Callable[..., tuple[Any, list[bytes]]]
+Blob: TypeAlias = bytes | memoryview
 Message: TypeAlias = tuple[dict[str, Any], list[bytes]]
+Answer: TypeAlias = tuple[dict[str, Any], Sequence[Blob]]
+Call: TypeAlias = Callable[..., tuple[Any, Sequence[Blob]]]
 
 LENGTH = struct.Struct(">I")
 
 
-def pieces(document: Mapping[str, Any], blobs: Sequence[bytes]) -> list[bytes]:
+def pieces(document: Mapping[str, Any], blobs: Sequence[Blob]) -> list[Blob]:
     """Write a message, without copying its blobs."""
     sizes = [len(blob) for blob in blobs]
     body = json.dumps({**document, "blobs": sizes}, allow_nan=False).encode()
@@ -74,7 +76,7 @@ def _limit(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def _answer(calls: Mapping[str, Call], stdin: IO[bytes], seconds: int) -> Message | None:
+def _answer(calls: Mapping[str, Call], stdin: IO[bytes], seconds: int) -> Answer | None:
     try:
         message = _received(stdin, seconds)
         if message is None:
@@ -115,7 +117,7 @@ def _received(stream: IO[bytes], seconds: int) -> Message | None:
     return (document, blobs) if whole else None
 
 
-def _send(stream: IO[bytes], document: Mapping[str, Any], blobs: Sequence[bytes]) -> None:
+def _send(stream: IO[bytes], document: Mapping[str, Any], blobs: Sequence[Blob]) -> None:
     for piece in pieces(document, blobs):
         stream.write(piece)
     stream.flush()

@@ -142,6 +142,16 @@ class Parser:
             self._failed(answer)
         return answer["answer"], blobs
 
+    def start(self) -> None:
+        """Start the process before it is needed.
+
+        Raises
+        ------
+        Unavailable
+            ``no_parser``.
+        """
+        self._running()
+
     def kill(self) -> None:
         """End the process, whatever it does; a call in another thread fails."""
         self._killed = True  # it may live a moment longer

@@ -112,7 +112,7 @@ def _scan_end(code: bytearray, at: int) -> int:
 
 def _blank_rest(code: bytearray, at: int, *, complete: bool) -> None:
     """Blank what follows the end; some encoders of JPEG 2000 leave the end out."""
-    if code[at : at + 2] == bytes((0xFF, _END)):
+    if code.startswith(b"\xff\xd9", at):
         code[at + 2 :] = bytes(len(code) - at - 2)
     elif not complete or any(code[at:]):
         raise _broken()
