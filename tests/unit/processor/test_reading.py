@@ -160,7 +160,7 @@ def test_hostile_codestreams_end_in_a_code(
         codes = {"not_an_image", "unsupported_compression", "parser_failed", "too_large"}
         assert error.code in codes, name
     else:  # some decoders make the best of noise
-        assert name == "noise instead of samples"
+        assert name in ("noise instead of samples", "tiles of one pixel")
         assert image.voxels.shape == SHAPE
 
 

@@ -48,6 +48,10 @@ class Reader:
             raise Rejected("parser_failed", "The image in it cannot be read.") from error
         return image_of(found)
 
+    def peak_bytes(self) -> int:
+        """Give the largest resident memory of its process so far."""
+        return self._parser.peak_bytes()
+
     def close(self) -> None:
         """End the process."""
         self._parser.close()

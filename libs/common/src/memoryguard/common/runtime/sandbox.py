@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from memoryguard.common.errors import Rejected, Unavailable
@@ -151,6 +152,13 @@ class Parser:
             ``no_parser``.
         """
         self._running()
+
+    def peak_bytes(self) -> int:
+        """Give the largest resident memory of its process so far (Linux); 0 without one."""
+        if self._process is None or self._process.poll() is not None:
+            return 0
+        status = Path(f"/proc/{self._process.pid}/status").read_text("utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) << 10
 
     def kill(self) -> None:
         """End the process, whatever it does; a call in another thread fails."""
