@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import PIL.Image
 
-from memoryguard.processor.series import stored_series
+from memoryguard.processor.stored import stored_series
 
 for _name in (
     *("numpy.ma", "pydicom.pixels.decoders", "pydicom.pixels.processing", "pydicom.pixels.utils"),
@@ -29,7 +29,7 @@ def stored(files: list[bytes]) -> Answer:
     -------
     dict, list of memoryview
         ``shape`` and ``numbers`` (numpy's name of their type) of the voxels that follow, and the
-        fields of `series.Stored`.
+        fields of `stored.Stored`.
     """
     found = stored_series(files)
     numbers = found.planes.dtype.newbyteorder("<")

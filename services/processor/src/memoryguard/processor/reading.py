@@ -14,7 +14,8 @@ import numpy as np
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.sandbox import Limits, Parser
 from memoryguard.processor.domain.image import Image
-from memoryguard.processor.series import MAX_VOXELS, Stored, image_of
+from memoryguard.processor.series import image_of
+from memoryguard.processor.stored import MAX_VOXELS, Stored
 
 Document: TypeAlias = dict[str, Any]
 
