@@ -21,8 +21,8 @@ from series_samples import SHAPE, change, packed
 
 from memoryguard.common.errors import Rejected
 from memoryguard.processor.domain.image import Image
-from memoryguard.processor.reading import Reader
-from memoryguard.processor.series import read_series
+from memoryguard.processor.reading import Reader, believed
+from memoryguard.processor.series import image_of, read_series
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +191,43 @@ def test_damaged_archives_end_in_the_same_code_as_without_a_process(
             except Rejected as error:
                 outcomes.append(error.code)
         assert outcomes[0] == outcomes[1]
+
+
+TRUE: dict[str, Any] = {
+    **{"shape": [2, 1, 3], "numbers": "<u2", "order": [1, 0], "lps_from_ijk": np.eye(4).tolist()},
+    "scaling": [[None, 0.0, False], [2.0, -1.0, True]],
+}
+
+
+def test_what_a_parser_says_is_believed_if_it_fits_together() -> None:
+    stored = believed(TRUE, [struct.pack("<6H", *range(6))])
+    np.testing.assert_array_equal(image_of(stored).voxels, [[[-5, -7, -9]], [[0, 1, 2]]])
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"shape": [2, 1, 4]},
+        {"shape": [2, 3]},
+        {"shape": [1 << 40, 1 << 40, 1 << 40]},
+        {"shape": [-2, -1, 3]},
+        {"shape": ["2", 1, 3]},
+        {"numbers": "O"},
+        {"numbers": "<f8"},
+        {"numbers": None},
+        {"order": [0, 0]},
+        {"order": [0, 5]},
+        {"order": [1e999, 0]},
+        {"order": [0]},
+        {"scaling": [[1, 0, False]]},
+        {"scaling": [[1, 0], [1, 0]]},
+        {"lps_from_ijk": [1, 2, 3]},
+        {"lps_from_ijk": "four"},
+    ],
+    ids=str,
+)
+def test_nonsense_is_not(lie: dict[str, Any]) -> None:
+    blob = struct.pack("<6H", *range(6))
+    for document, blobs in ((TRUE | lie, [blob]), (TRUE, [blob, blob]), (TRUE, []), ({}, [blob])):
+        with pytest.raises(Rejected, match="parser_failed"):
+            believed(document, blobs)

@@ -43,11 +43,7 @@ class Reader:
             As `series.read_series`, and as `Parser.call`.
         """
         document, blobs = self._parser.call("stored", [archive])
-        try:
-            found = _stored(document, blobs)
-        except (ValueError, TypeError, KeyError) as error:
-            raise Rejected("parser_failed", "The image in it cannot be read.") from error
-        return image_of(found)
+        return image_of(believed(document, blobs))
 
     def peak_bytes(self) -> int:
         """Give the largest resident memory of its process so far."""
@@ -58,8 +54,21 @@ class Reader:
         self._parser.close()
 
 
+def believed(document: Document, blobs: list[bytes]) -> Stored:
+    """Take what a parser says, if it fits together: it may be somebody else's by now.
+
+    Raises
+    ------
+    Rejected
+        ``parser_failed``.
+    """
+    try:
+        return _stored(document, blobs)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise Rejected("parser_failed", "The image in it cannot be read.") from error
+
+
 def _stored(document: Document, blobs: list[bytes]) -> Stored:
-    """Believe nothing that does not fit together."""
     (voxels,), (slices, rows, columns) = blobs, document["shape"]
     if document["numbers"] not in _NUMBERS or not 0 < slices * rows * columns <= MAX_VOXELS:
         raise ValueError("no volume")
