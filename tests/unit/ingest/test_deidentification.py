@@ -9,6 +9,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from zlib import crc32
 
 import numpy as np
 import pydicom
@@ -39,7 +40,7 @@ SECRET_NUMBER = 31337
 SECRET_UID = f"1.2.840.99.{SECRET_DAY}"
 SHIFT_DAYS = 1234
 SUBJECT = "a" * 32
-PSEUDONYM = Pseudonym(SUBJECT, SHIFT_DAYS, lambda uid: f"2.25.{len(uid)}{hash(uid) % 10**9}")
+PSEUDONYM = Pseudonym(SUBJECT, SHIFT_DAYS, lambda uid: f"2.25.{crc32(uid.encode())}")
 MOVED_DAY = f"{date(1957, 9, 13) + timedelta(days=SHIFT_DAYS):%Y%m%d}"
 
 TABLE = {tag for tag in initialize_actions_2024b() if len(tag) == 2}

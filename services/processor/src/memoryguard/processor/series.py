@@ -56,15 +56,16 @@ def image_of(stored: Stored) -> Image:
         When it is no volume of numbers.
     """
     voxels = np.empty(stored.planes.shape, np.float32)
-    for plane, source in zip(voxels, stored.order, strict=True):
-        values = stored.planes[source]
-        slope, intercept, white_is_low = stored.scaling[source]
-        if slope is not None:
-            values = values.astype(np.float64) * slope
-            values += intercept
-        plane[...] = values
-        if white_is_low:
-            np.negative(plane, out=plane)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        for plane, source in zip(voxels, stored.order, strict=True):
+            values = stored.planes[source]
+            slope, intercept, white_is_low = stored.scaling[source]
+            if slope is not None:
+                values = values.astype(np.float64) * slope
+                values += intercept
+            plane[...] = values
+            if white_is_low:
+                np.negative(plane, out=plane)
     return _checked(voxels, RAS_FROM_LPS @ stored.lps_from_ijk)
 
 
