@@ -28,7 +28,7 @@ from typing import Any
 import pydicom
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests/unit/ingest")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/unit/ingest")]
 
 from fuzz_seeds import Seed, seeds  # noqa: E402
 

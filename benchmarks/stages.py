@@ -56,15 +56,32 @@ def sample(folder: Path) -> tuple[Path, float]:
 def take_in(folder: Path, target: Path) -> Result:
     """Take the series in and write the packed archive; seconds, bytes and peak."""
     from memoryguard.common.security.keyring import VaultKey
-    from memoryguard.ingest.intake import intake
+    from memoryguard.ingest.archive import pack
+    from memoryguard.ingest.domain.header import Header
+    from memoryguard.ingest.domain.series import judge
+    from memoryguard.ingest.parsing import describe, disguise
 
-    files = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+    files = [path.read_bytes() for path in sorted(folder.iterdir())]
+    vault = VaultKey(secrets.token_bytes(32))
     before = _peak_mb()
     started = time.perf_counter()
-    taken = intake(files, vault=VaultKey(secrets.token_bytes(32)))
+    described, _ = describe(files)
+    headers = [Header.from_document(found["header"]) for found in described]
+    stack = judge({"series": headers})["series"].stack
+    assert stack is not None
+    _, disguised = disguise(
+        [files[place] for place in stack.order],
+        numbers=list(range(1, len(files) + 1)),
+        subject_id="0" * 32,
+        uid_key=vault.uid_key("0" * 32).hex(),
+        shift_days=100,
+        series="T1",
+        age_years=70.0,
+    )
+    archive = pack(disguised)
     seconds = time.perf_counter() - started
-    target.write_bytes(taken.archive)
-    size = sum(len(content) for _, content in files)
+    target.write_bytes(archive)
+    size = sum(len(content) for content in files)
     return {
         "files": len(files), "bytes": size, "seconds": seconds, "mb_per_s": size / seconds / 1e6,
         "peak_mb": _peak_mb(), "before_mb": before,

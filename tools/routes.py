@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.security.tokens import generate_key_pair
@@ -179,6 +181,7 @@ def settle(files: Mapping[Path, str], *, check: bool) -> list[str]:
 
 async def _main(check: bool) -> list[str]:
     os.environ["MEMORYGUARD_AUDIT_SIGNING_KEY"] = generate_key_pair()[0].decode()
+    os.environ["MEMORYGUARD_IDENTITY_KEY"] = Fernet.generate_key().decode()
     with tempfile.TemporaryDirectory() as folder:
         async with (
             embedded_postgres(Path(folder) / "postgres", durable=False) as server,

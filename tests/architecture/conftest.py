@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from built import Built, build_all
+from cryptography.fernet import Fernet
 
 from memoryguard.common.security.tokens import generate_key_pair
 
@@ -19,5 +20,6 @@ async def built(
 ) -> AsyncGenerator[Built]:
     """All six services on real resources; none of them runs yet."""
     monkeypatch.setenv("MEMORYGUARD_AUDIT_SIGNING_KEY", generate_key_pair()[0].decode())
+    monkeypatch.setenv("MEMORYGUARD_IDENTITY_KEY", Fernet.generate_key().decode())
     async with build_all(tmp_path, database_url) as services:
         yield services

@@ -365,6 +365,7 @@ def test_prod_sets_what_services_read_and_nothing_else(
         environment = environment_of(container, manifests)
         assert set(environment) <= _settings() | STORE | own, name
         assert ("MEMORYGUARD_AUDIT_SIGNING_KEY" in environment) == (name == "audit")
+        assert ("MEMORYGUARD_IDENTITY_KEY" in environment) == (name == "ingest")
         with monkeypatch.context() as patch:
             for variable, value in environment.items():
                 patch.setenv(variable, value)

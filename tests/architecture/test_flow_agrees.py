@@ -17,7 +17,7 @@ from memoryguard.common.contracts.flow import EVERY_SERVICE, FACTS, STREAMS
 from memoryguard.common.runtime.service import Handler
 
 RUNTIME = LIBRARIES / "common/src/memoryguard/common"
-NOT_SAID_YET = {events.ScanErased}
+NOT_SAID_YET: set[type[Fact]] = set()
 """Declared before anybody says it; whoever says it takes it off this list."""
 
 

@@ -151,6 +151,9 @@ class CountingStore:
         self._effects.happened(f"put {path.split('/', 1)[0]}")
         return answer
 
+    def list(self, folder: str) -> Any:
+        return self._store.list(folder)
+
     async def delete_async(self, paths: Any) -> None:
         await self._store.delete_async(paths)
         self._effects.happened("delete")

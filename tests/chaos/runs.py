@@ -24,11 +24,11 @@ from kafka_eye import KafkaEye, kafka_eye
 from memoryguard.cli.audit import key_of, verify_connection
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import STREAMS, heard_by
+from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.bus import Record
 from memoryguard.common.runtime.bus_kafka import KafkaBus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
 from memoryguard.common.runtime.database import connect
-from memoryguard.common.runtime.objects import open_store
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.topics import create_topics
 from memoryguard.common.security.keyring import KeyRing

@@ -311,6 +311,7 @@ def test_a_wrong_password_is_one_helpful_line(prepared: Here, name: str) -> None
         ("prepare-bucket", "IMAGING_STORAGE_PATH"),
         ("audit", "MEMORYGUARD_AUDIT_SIGNING_KEY"),
         ("ml", "IMAGING_ENCRYPTION_KEY"),
+        ("ingest", "MEMORYGUARD_IDENTITY_KEY"),
     ],
 )
 def test_what_is_missing_is_named_in_one_line(prepared: Here, name: str, variable: str) -> None:
@@ -345,7 +346,7 @@ async def test_of_many_who_create_an_object_one_does(
     """Write-once objects rest on this: the store keeps its word also in a race."""
     from obstore.exceptions import AlreadyExistsError
 
-    from memoryguard.common.runtime.objects import open_store
+    from memoryguard.common.runtime.blobs import open_store
 
     environment = prepared.process("ingest").environment
     for name, value in environment.items():

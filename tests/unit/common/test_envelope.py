@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,30 @@ def test_the_smallest_envelope_byte_for_byte() -> None:
         "e767358e376d08f98a29f24136339b162da581a9b49e883381e11596066de8e1c5bb53fefd4d405f"
         "a838d4348f"
     )
+
+
+def by_hand(plain: bytes) -> bytes:
+    """Write the format once more, from its description alone."""
+    object_key, nonce = FRESH[:32], FRESH[32:]
+    names = b"\0\0\0\7scans/a" + b"\0\0\0\2s1"
+    header = b"MGE\1" + nonce + AESGCM(KEY).encrypt(nonce, object_key, b"MGE\1" + names)
+    cuts = [plain[at : at + 2**20] for at in range(0, len(plain), 2**20)] or [b""]
+    sealed = [
+        AESGCM(object_key).encrypt(
+            index.to_bytes(11, "big") + bytes([index == len(cuts) - 1]), cut, header + names
+        )
+        for index, cut in enumerate(cuts)
+    ]
+    return header + b"".join(sealed)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20, 2**20 + 1, 3 * 2**20 - 5])
+def test_an_independent_hand_writes_the_same_bytes(length: int) -> None:
+    plain = (bytes(range(251)) * (length // 251 + 1))[:length]
+    sealed = b"".join(
+        encrypt([plain], subject_key=KEY, object_id="scans/a", subject_id="s1", fresh=FRESH)
+    )
+    assert sealed == by_hand(plain)
 
 
 @given(

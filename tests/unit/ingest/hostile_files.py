@@ -98,6 +98,8 @@ def _contradictions() -> Files:
     for name, raw in (
         ("an unknown VR", element(PRIVATE, b"ZZ", b"xx")),
         ("a VR of control characters", element(PRIVATE, b"\x00\x01", b"xx")),
+        ("a slope said to be pointers", element(0x00281053, b"AT", b"1.50")),
+        ("a slope said to be bytes", element(0x00281053, b"OB", b"1.50")),
         ("an attribute twice", element(0x00280010, b"US", b"\x20\0")),
         ("file meta in the data set", element(0x00020010, b"UI", b"1.2\0")),
         ("a delimiter in the data set", element(0xFFFEE00D, b"UN", b"")),
@@ -122,7 +124,7 @@ def _identifiers() -> Files:
     plain = slice_file(0)
     inner = plain.rindex(f"{ROOT}.1.1".encode())
     other = plain[:inner] + b"2" + plain[inner + 1 :]
-    yield "another object within than outside", other, "malformed_dicom"
+    yield "another object within than outside", other, "other_object"
     for name, value in (
         ("line ends and escapes", "Doe\r\n^\x1b[31mroot\x1b[0m"),
         ("markup", "<script>alert(1)</script>^=cmd|' /C calc'!A0"),

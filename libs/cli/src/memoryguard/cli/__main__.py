@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -55,6 +56,7 @@ app = App(
 audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
 app.command(prepare_app)
+app.command("memoryguard.cli.keys:app", name="keys")
 
 out = Console()
 err = Console(stderr=True)
@@ -206,6 +208,25 @@ def sample(folder: Path, *, seed: int = 7, json: AsJson = False) -> None:
 
 
 @app.command
+def erase(
+    user: str,
+    *,
+    yes: Annotated[bool, Parameter("--yes", negative="", help="Do not ask.")] = False,
+    url: Url = None,
+    token: Token = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Erase everything of an account's owner, for ever. Asked again, it sweeps up what was left."""
+    from memoryguard.cli import use
+
+    access = _access(home, url, token, ["admin"])
+    if not yes:
+        use.confirm_erasure(user, out)
+    asyncio.run(use.erase(access, user, json, out))
+
+
+@app.command
 def redrive(
     service: ServiceName,
     *,
@@ -313,7 +334,12 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
 
 
-def _access(home: Path, url: str | None, token: str | None) -> tuple[str, str]:
+def _access(
+    home: Path,
+    url: str | None,
+    token: str | None,
+    roles: Sequence[Role] = ("clinician", "compliance"),
+) -> tuple[str, str]:
     """Find where the platform listens, and a token for it."""
     here = Home(home.resolve())
     if url is None:
@@ -322,8 +348,8 @@ def _access(home: Path, url: str | None, token: str | None) -> tuple[str, str]:
             raise Misconfigured(
                 "not_running", "no platform runs in this home", "memoryguard up, or give --url"
             )
-        url = running["url"]
-    return url, token or here.issuer().issue("local", ["clinician", "compliance"])
+        url = str(running["url"])
+    return url, token or here.issuer().issue("local", roles)
 
 
 def _to_services(

@@ -42,6 +42,11 @@ class Client:
         async with self._asked(method, path, json=document) as response:
             return await response.json()
 
+    async def delete(self, path: str) -> Document:
+        """Delete what lies at a path and read the answer."""
+        async with self._asked("DELETE", path) as response:
+            return await response.json()
+
     async def upload(
         self,
         place: Path,

@@ -3,7 +3,7 @@
 
 ::
 
-    home/keys/       made once, mode 0600: encryption, vault, token issuer, audit signing
+    home/keys/       mode 0600: encryption, identity vault, pseudonyms, token issuer, audit signing
     home/postgres/   the embedded PostgreSQL
     home/objects/    the object store
     home/import/     what scan.available events may name
@@ -20,21 +20,23 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from memoryguard.common.errors import Misconfigured
+from memoryguard.common.security.keyring import fingerprint
 from memoryguard.common.security.tokens import TokenIssuer, generate_key_pair
 
 LOCAL_ISSUER = "memoryguard-local"
 KEY_MODE = 0o600
+RINGS = ("encryption.key", "identity.key")
 LOCK_TRIES = 10
 LOCK_TRY_S = 0.05
 WARNING = (
@@ -64,6 +66,7 @@ class Home:
             "MEMORYGUARD_DATABASE_URL": database_url,
             "IMAGING_STORAGE_PATH": str(self.folder / "objects"),
             "IMAGING_ENCRYPTION_KEY": self._key("encryption.key").decode(),
+            "MEMORYGUARD_IDENTITY_KEY": self._key("identity.key").decode(),
             "MEMORYGUARD_VAULT_KEY": self._key("vault.key").decode(),
             "MEMORYGUARD_TOKEN_PUBLIC_KEY": self._public("token.pem"),
             "MEMORYGUARD_TOKEN_ISSUER": LOCAL_ISSUER,
@@ -76,7 +79,15 @@ class Home:
         key = load_pem_private_key(self._key("audit.pem"), None).public_key()
         return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
-    def running(self) -> dict[str, str] | None:
+    def ring(self, name: str) -> list[str]:
+        """Keys of a ring (``encryption.key``, ``identity.key``), the current one first."""
+        return self._key(name).decode().split(",")
+
+    def write_ring(self, name: str, keys: Sequence[str]) -> None:
+        """Put a ring in the place of the one that is there."""
+        _write_private(self.keys / name, ",".join(keys))
+
+    def running(self) -> dict[str, Any] | None:
         """Where the platform of this home listens, if it runs."""
         if not self.held():
             return None
@@ -98,11 +109,11 @@ class Home:
 
     @contextmanager
     def announced(self, url: str, database_url: str) -> Generator[None]:
-        """Tell other commands where the platform listens."""
+        """Tell other commands where the platform listens, and which keys it knows."""
         place = self.folder / "run.json"
-        _write_private(
-            place, json.dumps({"url": url, "database_url": database_url, "pid": os.getpid()})
-        )
+        known = {name: [fingerprint(key) for key in self.ring(name)] for name in RINGS}
+        run = {"url": url, "database_url": database_url, "pid": os.getpid(), "rings": known}
+        _write_private(place, json.dumps(run))
         try:
             yield
         finally:
@@ -145,6 +156,7 @@ def make_home(folder: Path) -> Home:
         (folder / name).mkdir(exist_ok=True, mode=0o700)
     makers: dict[str, Callable[[], bytes]] = {
         "encryption.key": Fernet.generate_key,
+        "identity.key": Fernet.generate_key,
         "vault.key": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)),
         "token.pem": lambda: generate_key_pair()[0],
         "audit.pem": lambda: generate_key_pair()[0],

@@ -23,7 +23,8 @@ from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.errors import Misconfigured, Unavailable
 
 SHARED = ("IMAGING_ENCRYPTION_KEY", "MEMORYGUARD_VAULT_KEY", "MEMORYGUARD_TOKEN_PUBLIC_KEY")
-SIGNING_KEY = "MEMORYGUARD_AUDIT_SIGNING_KEY"
+OWN = {"audit": "MEMORYGUARD_AUDIT_SIGNING_KEY", "ingest": "MEMORYGUARD_IDENTITY_KEY"}
+"""What only one service is given."""
 SIGNATURE_LASTS = timedelta(minutes=1)
 EXISTS = 409
 
@@ -103,7 +104,7 @@ async def make_bucket(storage: str) -> str:
     import obstore
     from obstore.store import S3Store
 
-    from memoryguard.common.runtime.objects import open_store
+    from memoryguard.common.runtime.blobs import open_store
 
     address = urlsplit(storage)
     store = open_store(f"s3://{address.netloc}") if address.scheme == "s3" else None
@@ -147,19 +148,20 @@ def keys(
     The private key that signs tokens is not among them: it stays in --home, where
     `memoryguard token` finds it.
     """
-    shared, passwords, signing_key = _secrets(make_home(home))
+    shared, passwords, own = _secrets(make_home(home))
     if kubernetes:
-        print(json.dumps(_secret_list(shared, passwords, signing_key), indent=1))
+        print(json.dumps(_secret_list(shared, passwords, own), indent=1))
     else:
-        print(_dotenv(shared | {SIGNING_KEY: signing_key} | _named(passwords)), end="")
+        alone = {OWN[service]: key for service, key in own.items()}
+        print(_dotenv(shared | alone | _named(passwords)), end="")
     sys.stdout.flush()
     if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
         os.fchmod(sys.stdout.fileno(), KEY_MODE)  # redirected into a file: for its owner alone
 
 
-def _secrets(home: Home) -> tuple[dict[str, str], dict[str, str], str]:
-    """Give what every service needs, the database's passwords, and audit's signing key."""
-    own = home.environment("")
+def _secrets(home: Home) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Give what every service needs, the database's passwords, and keys of one service each."""
+    known = home.environment("")
     kept = home.keys / "deployment.json"
     if not kept.exists():
         made = {"AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
@@ -167,11 +169,11 @@ def _secrets(home: Home) -> tuple[dict[str, str], dict[str, str], str]:
         with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE), "w") as file:
             json.dump(made, file)
     passwords: dict[str, str] = json.loads(kept.read_text())
-    shared = {name: own[name] for name in SHARED} | {
+    shared = {name: known[name] for name in SHARED} | {
         "AWS_ACCESS_KEY_ID": "memoryguard",
         "AWS_SECRET_ACCESS_KEY": passwords.pop("AWS_SECRET_ACCESS_KEY"),
     }
-    return shared, passwords, own[SIGNING_KEY]
+    return shared, passwords, {service: known[name] for service, name in OWN.items()}
 
 
 def _named(passwords: Mapping[str, str]) -> dict[str, str]:
@@ -190,13 +192,13 @@ def _dotenv(variables: Mapping[str, str]) -> str:
 
 
 def _secret_list(
-    shared: Mapping[str, str], passwords: Mapping[str, str], signing_key: str
+    shared: Mapping[str, str], passwords: Mapping[str, str], own: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Write three Secrets, so that nobody is given more than it needs."""
+    """Write several Secrets, so that nobody is given more than it needs."""
     content = {
         "memoryguard": shared,
         "memoryguard-database": passwords,
-        "memoryguard-audit": {SIGNING_KEY: signing_key},
+        **{f"memoryguard-{service}": {OWN[service]: key} for service, key in own.items()},
     }
     return {
         "apiVersion": "v1",

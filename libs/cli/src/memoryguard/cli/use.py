@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from memoryguard.cli.client import Client, Document, client, upload_paths
 from memoryguard.cli.show import show
+from memoryguard.common.errors import Rejected
 
 Access: TypeAlias = tuple[str, str]
 """URL and bearer token."""
@@ -77,3 +79,32 @@ async def result(access: Access, imaging_id: str, as_json: bool, out: Console) -
         print(json.dumps(document))
     else:
         out.print(show(document))
+
+
+def confirm_erasure(user_id: str, out: Console) -> None:
+    """Have the account typed once more.
+
+    Raises
+    ------
+    Rejected
+        ``not_confirmed``.
+    """
+    out.print(f"Everything of {user_id} will be erased. This cannot be undone.", highlight=False)
+    try:
+        typed = input("The account once more: ")
+    except EOFError:
+        typed = ""
+    if typed != user_id:
+        raise Rejected("not_confirmed", "nothing was erased", "type the account, or give --yes")
+
+
+async def erase(access: Access, user_id: str, as_json: bool, out: Console) -> None:
+    """Erase an account's owner; say what was deleted and what remains."""
+    async with client(*access) as platform:
+        answer = await platform.delete(f"/api/v1/users/{quote(user_id, safe='')}")
+    if as_json:
+        print(json.dumps(answer))
+        return
+    out.print(f"erased, with {answer['objects_deleted']} objects. What remains:", highlight=False)
+    for each in answer["remains"]:
+        out.print(f"- {each}", highlight=False)

@@ -15,6 +15,10 @@ Messages hold codes, tag keywords and sizes; never a value out of somebody's fil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 EX_CONFIG = 78
 """Exit status of a process that is configured wrongly (sysexits.h)."""
 
@@ -33,6 +37,8 @@ class MemoryGuardError(Exception):
     """
 
     http_status = 500
+    details: Mapping[str, Any] = MappingProxyType({})
+    """More for the caller, as plain data; it does not survive the way between processes."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(f"{code}: {message}")

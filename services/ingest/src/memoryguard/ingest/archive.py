@@ -8,18 +8,20 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO
 
 from memoryguard.common.errors import Rejected
+from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
 
-MAX_ENTRIES = 5_000
-MAX_PLAIN_BYTES = 2 << 30
-MAX_ENTRY_BYTES = 1 << 30
+MAX_ENTRIES = 20_000
+MAX_PLAIN_BYTES = 4 << 30
+MAX_ENTRY_BYTES = MAX_FILE_BYTES
 MAX_RATIO = 100
 """Plain bytes for each compressed byte of the whole archive; MR images have 2 to 4."""
 RATIO_FREE_BYTES = 64 << 20
 """Below this the ratio is not looked at: slices of nothing but air compress far better."""
-MAX_DIRECTORY_BYTES = 4 << 20
+MAX_DIRECTORY_BYTES = 8 << 20
 
 ZIP_MAGIC = b"PK\x03\x04"
 _END = b"PK\x05\x06"
@@ -30,13 +32,15 @@ _ENCRYPTED = 0x1
 _UNSAFE = re.compile(r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|[\\\x00-\x1f]")
 
 
-def is_zip(data: bytes) -> bool:
+def is_zip(data: bytes | bytearray) -> bool:
     """Tell whether bytes start like a zip archive (an empty one has only an end)."""
     return data.startswith((ZIP_MAGIC, _END))
 
 
-def unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
+def unpack(source: IO[bytes] | io.RawIOBase) -> Iterator[tuple[str, bytes]]:
     """Give names and contents of the files in an archive, one after the other.
+
+    The source can be read anywhere; no more than one file of it is held in memory.
 
     All names and sizes are checked before the first byte is inflated, and no more is inflated
     than they say.
@@ -47,11 +51,12 @@ def unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
         ``bad_archive``, ``too_many_files``, ``too_large``, ``nested_archive``, ``unsafe_path``,
         ``encrypted_archive``.
     """
-    _check_directory(data)
+    size = source.seek(0, io.SEEK_END)
+    _check_directory(source, size)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(source) as archive:
             entries = archive.infolist()
-            _check_entries(entries, len(data))
+            _check_entries(entries, size)
             for entry in entries:
                 if not entry.is_dir():
                     yield entry.filename, _content(archive, entry)
@@ -61,33 +66,84 @@ def unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
         raise _bad("the archive is damaged") from error
 
 
-def pack(instances: Sequence[bytes]) -> bytes:
-    """Pack files in their order under opaque names.
+def pack(instances: Iterable[bytes]) -> bytes:
+    """Pack files in their order; see `Packer`."""
+    target = bytearray()
+    packer = Packer(target.extend)
+    for content in instances:
+        packer.add(content)
+    packer.finish()
+    return bytes(target)
+
+
+class Packer:
+    """Packs files in their order under opaque names: ``00001.dcm``, ``00002.dcm``, …
 
     Stored, not compressed: another version of zlib would give other bytes for the same scan, and
     its digest is its identity. Time stamps are constant.
 
-    Returns
-    -------
-    bytes
-        A zip with ``00001.dcm``, ``00002.dcm``, …
+    Parameters
+    ----------
+    write
+        Takes the zip, piece after piece.
     """
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for number, content in enumerate(instances, 1):
-            entry = zipfile.ZipInfo(f"{number:05d}.dcm", (1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3
-            entry.external_attr = 0o600 << 16
-            archive.writestr(entry, content)
-    return target.getvalue()
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._end = _End(write)
+        self._archive = zipfile.ZipFile(self._end, "w", zipfile.ZIP_STORED)
+        self._count = 0
+
+    def add(self, content: bytes) -> None:
+        """Add a file."""
+        self._count += 1
+        entry = zipfile.ZipInfo(f"{self._count:05d}.dcm", (1980, 1, 1, 0, 0, 0))
+        entry.create_system = 3
+        entry.external_attr = 0o600 << 16
+        self._archive.writestr(entry, content)
+        self._end.pass_on()
+
+    def finish(self) -> None:
+        """Write the directory."""
+        self._archive.close()
+        self._end.pass_on()
 
 
-def _check_directory(data: bytes) -> None:
+class _End(io.BytesIO):
+    """The end of a file that is being written; what lies before it has been passed on.
+
+    `zipfile` goes back to the header of the file it has just written, never farther.
+    """
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__()
+        self._write = write
+        self._before = 0
+
+    def tell(self) -> int:
+        return self._before + super().tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        place = offset - self._before if whence == io.SEEK_SET else offset
+        return self._before + super().seek(place, whence)
+
+    def pass_on(self) -> None:
+        """Pass on what is complete."""
+        done = self.getvalue()
+        self._write(done)
+        self._before += len(done)
+        super().seek(0)
+        self.truncate()
+
+
+def _check_directory(source: IO[bytes] | io.RawIOBase, archive_bytes: int) -> None:
     """Look at the end record before the directory is parsed: a million entries cost seconds."""
-    at = data.rfind(_END, max(0, len(data) - _END_BYTES - 0xFFFF))
-    if at < 0 or at + _END_BYTES > len(data):
+    start = source.seek(max(0, archive_bytes - _END_BYTES - 0xFFFF))
+    data = source.read()
+    found = data.rfind(_END)
+    if found < 0 or found + _END_BYTES > len(data):
         raise _bad("the archive is cut off")
-    entries, size, offset = struct.unpack_from("<HII", data, at + 10)
+    at = start + found
+    entries, size, offset = struct.unpack_from("<HII", data, found + 10)
     if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
         raise _too_many()
     if offset + size > at:

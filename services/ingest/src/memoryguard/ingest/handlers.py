@@ -3,68 +3,61 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Sequence
 
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.events import Reason, ScanAvailable, ScanRejected
-from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.platform import Platform
+from memoryguard.ingest import folder
+from memoryguard.ingest.answers import Refused
+from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.origins import Origins
+from memoryguard.ingest.parts import File
 from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.store import take_in
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.staging import Sender, Staging
 
 
 class ArrivalHandler:
-    """Takes scans in that lie in the import folder."""
+    """Takes scans in that lie in the import folder or at a listed origin."""
 
-    def __init__(self, platform: Platform, settings: IngestSettings) -> None:
+    def __init__(
+        self, platform: Platform, staging: Staging, settling: Settling, settings: IngestSettings
+    ) -> None:
         self._platform = platform
+        self._staging = staging
+        self._settling = settling
         self._settings = settings
+        self._origins = Origins(settings)
 
     async def transform(self, event: Event) -> Sequence[Fact]:
-        """Answer with ``scan.received`` or ``scan.rejected``."""
+        """Answer with ``scan.received`` or ``scan.rejected``.
+
+        What becomes of a series is said together with its rows; only that nothing was a series is
+        left to be said here.
+        """
         arrival = event.data
         assert isinstance(arrival, ScanAvailable)  # noqa: S101  # the type the handler is for
+        sender = Sender(event.source, arrival.user_id, confirms=True)
+        delivery = Delivery(self._staging, self._settling, sender, self._settings)
         try:
-            files = await asyncio.to_thread(
-                read_import, self._platform.settings.import_root, arrival.uri, self._settings
-            )
-            return [await take_in(self._platform, files, arrival.user_id)]
+            async for name, file in self._fetched(arrival.uri):
+                await delivery.add(name, file)
+            await delivery.finish(cause=event)
         except Rejected as error:
+            await delivery.discard()
+            if isinstance(error, Refused) and error.said:
+                return []
+            reason = Reason(code=error.code, message=error.message)
             return [
-                ScanRejected(
-                    subject_id=arrival.subject_id,
-                    user_id=arrival.user_id,
-                    reason=Reason(code=error.code, message=error.message),
-                )
+                ScanRejected(subject_id=arrival.subject_id, user_id=arrival.user_id, reason=reason)
             ]
+        finally:
+            await delivery.stop()
+        return []
 
-
-def read_import(root: Path | None, uri: str, settings: IngestSettings) -> list[tuple[str, bytes]]:
-    """Read the files of a folder, or a zip, below the import folder.
-
-    Raises
-    ------
-    Rejected
-        ``no_import_store``, ``forbidden_address``, ``too_large``, ``too_many_files``.
-    Unavailable
-        ``not_there``: announced before it was written; tried again.
-    """
-    if root is None:
-        raise Rejected(
-            "no_import_store", "no import folder is configured", "set MEMORYGUARD_IMPORT_ROOT"
-        )
-    place = (root / uri).resolve()
-    if not place.is_relative_to(root.resolve()):
-        raise Rejected("forbidden_address", "the address leaves the import folder")
-    if not place.exists():
-        raise Unavailable("not_there", "nothing lies at the announced address yet")
-    paths = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    if len(paths) > settings.max_upload_files:
-        raise Rejected("too_many_files", "the folder has too many files")
-    if sum(path.stat().st_size for path in paths) > settings.max_upload_bytes:
-        raise Rejected("too_large", "the folder is too large")
-    if any(not path.resolve().is_relative_to(root.resolve()) for path in paths):
-        raise Rejected("forbidden_address", "a link leaves the import folder")
-    return [(path.name, path.read_bytes()) for path in paths]
+    def _fetched(self, uri: str) -> AsyncGenerator[tuple[str, File]]:
+        if "://" in uri:
+            return self._origins.fetched(uri)
+        return folder.fetched(self._platform.settings.import_root, uri, self._settings)

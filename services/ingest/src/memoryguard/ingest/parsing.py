@@ -13,6 +13,7 @@ Codes of refusals of one file::
     hostile_preamble             DICOM that is a program or a document as well
     truncated_file               cut off: a length, an end or the pixels lie beyond the last byte
     malformed_dicom              contradicts the standard
+    other_object                 the file names another object outside than inside
     nested_too_deep              sequences in sequences, without end
     unsupported_transfer_syntax  deflated, big endian, or a codec that is not read
     unsupported_modality         not MR

@@ -8,22 +8,47 @@ from contextlib import AsyncExitStack
 from memoryguard.common.contracts.events import ScanAvailable, ScanErased
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
+from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.ingest import health, publishing
+from memoryguard.ingest.erasure import Eraser
 from memoryguard.ingest.handlers import ArrivalHandler
-from memoryguard.ingest.http import Intake
+from memoryguard.ingest.identity import IdentityVault
+from memoryguard.ingest.peers import DimseSettings
+from memoryguard.ingest.receiver import Receiver
 from memoryguard.ingest.settings import IngestSettings
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.staging import Staging
+from memoryguard.ingest.stow import Stow
+from memoryguard.ingest.sweeping import Sweeper
+from memoryguard.ingest.upload import Uploads
+from memoryguard.ingest.worklist import Worklist
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join ingest's parts."""
     settings = IngestSettings()
+    sandbox = Sandbox("memoryguard.ingest.parsing", settings.parsers)
+    stack.push_async_callback(sandbox.close)
+    staging = Staging(platform, sandbox)
+    identities = IdentityVault(platform.store, settings.identity_ring(platform.settings))
+    settling = Settling(platform, sandbox, identities, settings)
+    arrivals = ArrivalHandler(platform, staging, settling, settings)
     return Service(
         name="ingest",
         handlers={
-            ScanAvailable: Handler(transform=ArrivalHandler(platform, settings).transform),
-            ScanErased: Handler(),  # the runtime's tombstone is all that ingest keeps
+            ScanAvailable: Handler(transform=arrivals.transform),
+            ScanErased: Handler(),  # ingest said it: the runtime's tombstone is all that is left
         },
-        routes=Intake(platform, settings).routes(),
+        routes=[
+            *Uploads(platform, staging, settling, settings).routes(),
+            *Stow(staging, settling, settings).routes(),
+            *Worklist(platform, identities, settling).routes(),
+            *Eraser(platform, identities).routes(),
+            *health.routes(platform),
+            *publishing.routes(platform),
+        ],
+        background=[settling.run, Sweeper(platform).run, Receiver(DimseSettings()).run],
         concurrency=settings.concurrency,
     )
 

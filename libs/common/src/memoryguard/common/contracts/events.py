@@ -137,7 +137,10 @@ class ScanAvailable(Fact):
     """An integration says: a scan lies at this address."""
 
     type: ClassVar[str] = "memoryguard.scan.available.v1"
-    uri: str = Field(description="A zip file or a folder in the configured import store.")
+    uri: str = Field(
+        description="A zip file or a folder in the import folder, or below a listed origin: a"
+        " DICOMweb study or series (https://…/studies/…), an object or folder (s3://…)."
+    )
     user_id: str | None = Field(default=None, description="Account the scan belongs to.")
 
 
@@ -165,10 +168,20 @@ class ScanRejected(Fact):
     reason: Reason
 
 
+class PatientLinked(Fact):
+    """A clinician says which account a hospital's patient number belongs to."""
+
+    type: ClassVar[str] = "memoryguard.patient.linked.v1"
+    user_id: str
+    patient: str = Field(description="Keyed hash of issuer and number.")
+    actor_id: str
+
+
 class ScanErased(Fact):
     """The person's key is destroyed; what is left is a tombstone."""
 
     type: ClassVar[str] = "memoryguard.scan.erased.v1"
+    natural_key: ClassVar[str | None] = "subject_id"
 
 
 class HealthRecorded(Fact):

@@ -35,7 +35,8 @@ class Stream:
 STREAMS: tuple[Stream, ...] = (
     Stream("memoryguard.arrivals.v1",    "integrations", {e.ScanAvailable: "ingest"}),
     Stream("memoryguard.scans.v1",       "ingest",       {e.ScanReceived: "processor api", e.ScanRejected: "api",
-                                                          e.ScanErased: "ingest processor atrophy ml api"}),
+                                                          e.ScanErased: "ingest processor atrophy ml api",
+                                                          e.PatientLinked: ""}),
     Stream("memoryguard.health.v1",      "ingest",       {e.HealthRecorded: "ml api"}),
     Stream("memoryguard.volumes.v1",     "processor",    {e.VolumesExtracted: "atrophy api", e.VolumesRefused: "api"}),
     Stream("memoryguard.atrophy.v1",     "atrophy",      {e.AtrophyScored: "ml api"}),

@@ -18,6 +18,7 @@ def problem(error: MemoryGuardError, status: int | None = None) -> web.Response:
             "status": status,
             "code": error.code,
             "hint": error.hint,
+            **error.details,
         },
         status=status,
         content_type="application/problem+json",

@@ -1,64 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The object store: encrypted, write-once, one key for each subject.
 
-A subject's key lies wrapped at ``keys/<subject id>``. Erasing a subject overwrites it with a
-marker, not merely deletes it: else a late writer would make a new key and the erased subject
-would come back to life.
+What is held in memory: while an object is put its ciphertext, and its plain bytes as far as the
+caller holds them (a stream is read piece by piece); while it is read, both. A conditional write is
+one request in every store, so the ciphertext cannot be sent as it comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
+import io
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
-
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, from_url
 
 from memoryguard.common.contracts.events import ObjectRef
-from memoryguard.common.errors import Corrupt, Misconfigured, Rejected, Unavailable
-from memoryguard.common.security.envelope import CHUNK_BYTES, KEY_BYTES, decrypt, encrypt
+from memoryguard.common.errors import Corrupt, Rejected
+from memoryguard.common.runtime import blobs
+from memoryguard.common.runtime.blobs import Blob
+from memoryguard.common.runtime.subject_keys import SubjectKeys
+from memoryguard.common.security.envelope import CHUNK_BYTES, decrypt, encrypt
 from memoryguard.common.security.keyring import KeyRing
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
 
-ERASED = b"erased"
-"""What stands in place of the key of an erased subject."""
-
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_SUBJECT = re.compile(r"[0-9a-f]{32}")
-
-
-def open_store(address: str) -> Store:
-    """Open a folder (path or ``file://``) or a bucket (``s3://``, ``gs://``, ``az://``).
-
-    A folder is made when it is not there. Creation of an object is atomic in all of them; in a
-    folder it is a hard link of a finished temporary file.
-
-    Raises
-    ------
-    Misconfigured
-        ``bad_object_store``.
-    """
-    parts = urlsplit(address)
-    try:
-        if parts.scheme in ("", "file"):
-            folder = Path(unquote(parts.path) if parts.scheme else address).expanduser()
-            return LocalStore(folder.absolute(), mkdir=True)
-        return from_url(address)
-    except (BaseError, OSError, ValueError) as error:
-        raise Misconfigured(
-            "bad_object_store",
-            "the object store cannot be opened",
-            "give a folder, or an address like s3://bucket/prefix",
-        ) from error
 
 
 class ObjectStore:
@@ -67,20 +35,28 @@ class ObjectStore:
     Parameters
     ----------
     store
-        Made by `open_store`.
+        Made by `blobs.open_store`.
     keyring
-        The deployment's keys.
+        What the subjects' keys are wrapped with.
+    keys_folder
+        Where the wrapped keys lie; below ``keys``, which no object can be put into.
+
+    Attributes
+    ----------
+    keys
+        The subjects' keys.
     """
 
-    def __init__(self, store: Store, keyring: KeyRing) -> None:
+    def __init__(self, store: Store, keyring: KeyRing, keys_folder: str = "keys") -> None:
         self._store = store
-        self._keyring = keyring
+        self.keys = SubjectKeys(store, keyring, keys_folder)
 
     async def put(self, path: str, subject_id: str, data: bytes | Iterable[bytes]) -> ObjectRef:
         """Encrypt and store an object, once.
 
-        Storing the same plain bytes again is a success, so a replay does no harm. The whole
-        ciphertext is held in memory: a conditional write is one request in every store.
+        Storing the same plain bytes again is a success, so a replay does no harm. When the subject
+        is erased meanwhile the object is taken away again: an erasure sees either the object or,
+        here, its own marker.
 
         Raises
         ------
@@ -92,14 +68,38 @@ class ObjectStore:
             ``object_store_unavailable``.
         """
         _check_path(path)
-        key = await self._subject_key(subject_id, create=True)
+        key = await self.keys.get(subject_id, create=True)
         ref, sealed = await asyncio.to_thread(_seal, path, subject_id, key, data)
-        try:
-            async with _reachable():
-                await self._store.put_async(path, sealed, mode="create", use_multipart=False)
-        except AlreadyExistsError:
+        if not await blobs.write(self._store, path, sealed, "create"):
             await self._check_same(ref, subject_id)
+        if await self.keys.is_destroyed(subject_id):
+            await blobs.delete(self._store, [path])
+            raise _erased()
         return ref
+
+    async def put_all(self, subject_id: str, objects: Mapping[str, bytes]) -> list[ObjectRef]:
+        """Put small objects of one subject, by path: as `put`, but faster for many.
+
+        Raises
+        ------
+        Rejected, Corrupt, Unavailable
+            As `put`; some may be stored all the same.
+        """
+        for path in objects:
+            _check_path(path)
+        key = await self.keys.get(subject_id, create=True)
+        sealed = await asyncio.to_thread(
+            lambda: [_seal(path, subject_id, key, data) for path, data in objects.items()]
+        )
+        refs = [ref for ref, _ in sealed]
+        there = await blobs.create_all(self._store, {ref.uri: pieces for ref, pieces in sealed})
+        for ref in refs:
+            if ref.uri in there:
+                await self._check_same(ref, subject_id)
+        if await self.keys.is_destroyed(subject_id):
+            await blobs.delete(self._store, list(objects))
+            raise _erased()
+        return refs
 
     async def get(self, ref: ObjectRef, subject_id: str) -> bytes:
         """Read an object.
@@ -113,26 +113,68 @@ class ObjectStore:
         Unavailable
             ``object_store_unavailable``.
         """
-        _check_path(ref.uri)
-        key = await self._subject_key(subject_id, create=False)
-        sealed = await self._read(ref.uri)
-        if sealed is None:
+        found = await self._open(ref.uri, subject_id)
+        if found is None:
             raise Corrupt("object_missing", "an object that an event names is not in the store")
-        plain = await asyncio.to_thread(_unseal, ref.uri, subject_id, key, sealed)
-        if len(plain) != ref.bytes or hashlib.sha256(plain).hexdigest() != ref.sha256:
+        plain, digest = found
+        if len(plain) != ref.bytes or digest != ref.sha256:
             raise Corrupt("object_corrupt", "an object is not the one that the event names")
         return plain
 
-    async def destroy_key(self, subject_id: str) -> None:
-        """Make everything of a subject unreadable, for ever. Doing it twice is no error.
+    async def find(self, path: str, subject_id: str) -> bytes | None:
+        """Read an object that no event names; None when it is not there.
+
+        It is authentic: it was put under this path for this subject.
 
         Raises
         ------
+        Rejected
+            ``subject_erased``, ``bad_object_path``.
+        Corrupt
+            ``object_corrupt``.
         Unavailable
             ``object_store_unavailable``.
         """
-        async with _reachable():
-            await self._store.put_async(_key_path(subject_id), ERASED, mode="overwrite")
+        found = await self._open(path, subject_id)
+        return None if found is None else found[0]
+
+    async def list(self, folder: str) -> AsyncGenerator[Blob]:
+        """List the objects below a folder, in no order. Sizes are those of the ciphertext.
+
+        Raises
+        ------
+        Rejected
+            ``bad_object_path``.
+        Unavailable
+            ``object_store_unavailable``.
+        """
+        _check_path(folder)
+        async for blob in blobs.listed(self._store, folder):
+            yield blob
+
+    async def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; what is not there is no error.
+
+        Raises
+        ------
+        Rejected
+            ``bad_object_path``: nothing was deleted.
+        Unavailable
+            ``object_store_unavailable``: some may be left.
+        """
+        wanted = list(paths)
+        for path in wanted:
+            _check_path(path)
+        await blobs.delete(self._store, wanted)
+
+    async def _open(self, path: str, subject_id: str) -> tuple[bytes, str] | None:
+        """Give an object's plain bytes and their digest."""
+        _check_path(path)
+        key = await self.keys.get(subject_id)
+        sealed = await blobs.read(self._store, path)
+        if sealed is None:
+            return None
+        return await asyncio.to_thread(_unseal, path, subject_id, key, sealed)
 
     async def _check_same(self, ref: ObjectRef, subject_id: str) -> None:
         try:
@@ -142,73 +184,39 @@ class ObjectStore:
                 "object_conflict", "other bytes are already stored under this name"
             ) from error
 
-    async def _subject_key(self, subject_id: str, *, create: bool) -> bytes:
-        path = _key_path(subject_id)
-        token = await self._read(path)
-        if token is None and create:
-            token = await self._create_key(path, subject_id)
-        if token is None or token == ERASED:
-            raise Rejected("subject_erased", "the key of this subject is destroyed")
-        return self._keyring.unwrap(token, subject_id)
 
-    async def _create_key(self, path: str, subject_id: str) -> bytes | None:
-        """Store a new key, or give the one that somebody else stored at the same moment."""
-        token = self._keyring.wrap(os.urandom(KEY_BYTES), subject_id)
-        try:
-            async with _reachable():
-                await self._store.put_async(path, token, mode="create")
-        except AlreadyExistsError:
-            return await self._read(path)
-        return token
-
-    async def _read(self, path: str) -> bytes | None:
-        try:
-            async with _reachable():
-                result = await self._store.get_async(path)
-                return bytes(await result.bytes_async())
-        except FileNotFoundError:
-            return None
-
-
-@asynccontextmanager
-async def _reachable() -> AsyncGenerator[None]:
-    """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
-    try:
-        yield
-    except (AlreadyExistsError, FileNotFoundError):
-        raise
-    except (BaseError, OSError) as error:
-        raise Unavailable(
-            "object_store_unavailable", "the object store did not answer", "is it running?"
-        ) from error
+def _erased() -> Rejected:
+    return Rejected("subject_erased", "the key of this subject is destroyed")
 
 
 def _seal(
     path: str, subject_id: str, key: bytes, data: bytes | Iterable[bytes]
-) -> tuple[ObjectRef, bytes]:
+) -> tuple[ObjectRef, list[bytes]]:
     digest = hashlib.sha256()
     length = 0
 
-    def measured() -> Iterator[bytes]:
+    def measured() -> Iterator[bytes | memoryview]:
         nonlocal length
-        for piece in _pieces(data):
+        for piece in _pieces(data) if isinstance(data, bytes) else data:
             digest.update(piece)
             length += len(piece)
             yield piece
 
-    sealed = b"".join(encrypt(measured(), subject_key=key, object_id=path, subject_id=subject_id))
+    sealed = list(encrypt(measured(), subject_key=key, object_id=path, subject_id=subject_id))
     return ObjectRef(uri=path, sha256=digest.hexdigest(), bytes=length), sealed
 
 
-def _unseal(path: str, subject_id: str, key: bytes, sealed: bytes) -> bytes:
-    pieces = decrypt(_pieces(sealed), subject_key=key, object_id=path, subject_id=subject_id)
-    return b"".join(pieces)
+def _unseal(path: str, subject_id: str, key: bytes, sealed: memoryview) -> tuple[bytes, str]:
+    plain, digest = io.BytesIO(), hashlib.sha256()
+    for piece in decrypt(_pieces(sealed), subject_key=key, object_id=path, subject_id=subject_id):
+        digest.update(piece)
+        plain.write(piece)
+    return plain.getvalue(), digest.hexdigest()
 
 
-def _pieces(data: bytes | Iterable[bytes]) -> Iterable[bytes]:
-    if not isinstance(data, bytes):
-        return data
-    return (data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
+def _pieces(data: bytes | memoryview) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[at : at + CHUNK_BYTES] for at in range(0, len(view), CHUNK_BYTES))
 
 
 def _check_path(path: str) -> None:
@@ -216,9 +224,3 @@ def _check_path(path: str) -> None:
     safe = all(_SEGMENT.fullmatch(segment) for segment in segments) and len(path) <= 500
     if not safe or segments[0] == "keys":
         raise Rejected("bad_object_path", "an object's path has forbidden characters")
-
-
-def _key_path(subject_id: str) -> str:
-    if not _SUBJECT.fullmatch(subject_id):
-        raise Rejected("bad_subject_id", "a subject id is 32 hexadecimal digits")
-    return f"keys/{subject_id}"

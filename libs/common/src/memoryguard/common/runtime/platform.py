@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.runtime import database
+from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.bus import Bus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
-from memoryguard.common.runtime.objects import ObjectStore, open_store
+from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.settings import PlatformSettings

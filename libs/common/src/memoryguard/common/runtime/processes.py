@@ -54,13 +54,17 @@ class Processes:
         return ProcessPoolExecutor(
             self._workers,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_die_with_parent,
+            initializer=_start_worker,
         )
 
 
-def _die_with_parent() -> None:
-    """Leave no orphan behind when the parent is killed (Linux)."""
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Leave no orphan behind when the parent is killed (Linux)."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     except (OSError, AttributeError):  # another kernel

@@ -35,7 +35,7 @@ HEADER_BYTES = len(MAGIC) + NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
 
 def encrypt(
-    chunks: Iterable[bytes],
+    chunks: Iterable[bytes | memoryview],
     *,
     subject_key: bytes,
     object_id: str,
@@ -72,7 +72,7 @@ def encrypt(
 
 
 def decrypt(
-    chunks: Iterable[bytes], *, subject_key: bytes, object_id: str, subject_id: str
+    chunks: Iterable[bytes | memoryview], *, subject_key: bytes, object_id: str, subject_id: str
 ) -> Iterator[bytes]:
     """Decrypt a stream made by `encrypt`.
 
@@ -120,7 +120,7 @@ def _nonce(index: int, *, last: bool) -> bytes:
     return index.to_bytes(NONCE_BYTES - 1, "big") + (b"\x01" if last else b"\x00")
 
 
-def _resized(chunks: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+def _resized(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[tuple[bytes, bool]]:
     """Cut a stream into pieces of ``size``; the last one (1 to ``size`` bytes) is marked.
 
     An empty stream gives one empty last piece.
@@ -141,7 +141,7 @@ def _resized(chunks: Iterable[bytes], size: int) -> Iterator[tuple[bytes, bool]]
 class _Prefix:
     """Takes the first bytes off a stream of pieces."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes | memoryview]) -> None:
         self._chunks = chunks
         self._left = b""
 
@@ -154,6 +154,6 @@ class _Prefix:
         taken, self._left = self._left[:size], self._left[size:]
         return taken
 
-    def rest(self) -> Iterator[bytes]:
+    def rest(self) -> Iterator[bytes | memoryview]:
         yield self._left
         yield from self._chunks

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import hashlib
 import hmac
 import struct
 import uuid
@@ -31,6 +33,11 @@ class KeyRing:
     keys
         Fernet keys (URL-safe base64 of 32 bytes), the current one first.
 
+    Attributes
+    ----------
+    fingerprints
+        Names of the keys, in their order.
+
     Raises
     ------
     Misconfigured
@@ -41,9 +48,11 @@ class KeyRing:
         if not keys:
             raise _bad_key("no encryption key is configured")
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            self._each = [Fernet(key) for key in keys]
         except ValueError as error:  # binascii.Error is one
             raise _bad_key("an encryption key is not 32 bytes in URL-safe base64") from error
+        self._fernet = MultiFernet(self._each)
+        self.fingerprints = tuple(fingerprint(key) for key in keys)
 
     def __repr__(self) -> str:
         return "KeyRing(…)"
@@ -73,18 +82,24 @@ class KeyRing:
             raise _bad_subject_key()
         return plain[:KEY_BYTES]
 
-    def rewrap(self, token: bytes) -> bytes:
-        """Wrap a wrapped key anew under the current deployment key (rotation).
+    def place(self, token: bytes) -> int:
+        """Give the position of the key that a token is wrapped with; 0 is the current one.
 
         Raises
         ------
         Corrupt
-            ``subject_key_corrupt``.
+            ``subject_key_corrupt``: none of them opens it.
         """
-        try:
-            return self._fernet.rotate(token)
-        except InvalidToken as error:
-            raise _bad_subject_key() from error
+        for position, fernet in enumerate(self._each):
+            with contextlib.suppress(InvalidToken):
+                fernet.decrypt(token)
+                return position
+        raise _bad_subject_key()
+
+
+def fingerprint(key: str) -> str:
+    """Name a key without telling it: 8 hexadecimal digits of a hash."""
+    return hashlib.sha256(b"memoryguard key fingerprint\0" + key.encode()).hexdigest()[:8]
 
 
 class VaultKey:

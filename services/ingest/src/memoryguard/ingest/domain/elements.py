@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from memoryguard.common.errors import Rejected
 from memoryguard.ingest.domain import tags
 
-MAX_FILE_BYTES = 192 << 20
-"""What a parser of 512 MB can read and write anew. 256 frames of 512 x 512 have 128 MiB."""
+MAX_FILE_BYTES = 160 << 20
+"""160 MiB: 300 slices of 512 x 512 in 16 bits. A parser holds it twice, within 512 MiB."""
 MAX_ELEMENTS = 100_000
 """Elements and items of one file. 500 enhanced frames have about 50,000."""
 MAX_DEPTH = 16
@@ -32,6 +32,7 @@ _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
+_OPAQUE = frozenset(b"AT OB OD OF OL OV OW SQ SV UV".split())
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PREAMBLE_BYTES = 128
@@ -126,7 +127,7 @@ def _check_start(data: bytes) -> None:
     if not data:
         raise Rejected("empty_upload", "there is nothing in it")
     if len(data) > MAX_FILE_BYTES:
-        raise Rejected("too_large", "a file may have at most 192 MiB")
+        raise Rejected("too_large", "a file may have at most 160 MiB")
     if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] != b"DICM":
         raise Rejected("not_dicom", "this is not a DICOM file")
     if data.startswith(_PROGRAMS):
@@ -196,6 +197,9 @@ class _Walk:
             raise truncated()
         if vr not in _VRS:
             raise malformed("an attribute has an unknown value representation")
+        known = tags.VR_OF.get(tag)
+        if vr in _OPAQUE and known is not None and known.encode() not in _OPAQUE:
+            raise malformed("text or a number is said to be something else")
         if vr in _LONG_VRS:
             return tag, vr.decode(), self._unpack("<I", at + 8, end)[0], at + 12
         return tag, vr.decode(), self._unpack("<H", at + 6, end)[0], at + 8

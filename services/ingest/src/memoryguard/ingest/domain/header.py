@@ -21,7 +21,8 @@ class Header:
     """One image: its kind, its size, how it is weighted, and where its frames lie.
 
     ``word`` names the T1 weighting (`contrast.RANK`), None when it is weighted otherwise; only a
-    T1 has ``places``.
+    T1 has ``places``. ``study`` and ``person`` are keyed hashes, which the intake puts in: all
+    images of a series must have the same.
     """
 
     sop_class: str
@@ -33,6 +34,8 @@ class Header:
     agent: bool
     localizer: bool
     places: tuple[Frame, ...]
+    study: str = ""
+    person: str = ""
 
     @property
     def enhanced(self) -> bool:

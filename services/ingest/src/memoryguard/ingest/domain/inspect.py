@@ -18,7 +18,6 @@ from memoryguard.ingest.domain.elements import (
     DicomFile,
     ascii_text,
     checked_uid,
-    malformed,
     read_file,
     truncated,
 )
@@ -26,7 +25,7 @@ from memoryguard.ingest.domain.values import day, name_text, number, whole, word
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
-MAX_PIXEL_BYTES = 1 << 30
+MAX_PIXEL_BYTES = 512 << 20
 MAX_SIDE = 4096
 MAX_FRAMES = 4096
 
@@ -122,7 +121,7 @@ def _check_object(file: DicomFile) -> str:
         (tags.SOP_UID, tags.SOP_UID_IN_META),
     ):
         if tag in dataset and twin in meta and ascii_text(dataset[tag]) != ascii_text(meta[twin]):
-            raise malformed("the file names another object outside than inside")
+            raise Rejected("other_object", "the file names another object outside than inside")
     return sop_class
 
 
@@ -149,7 +148,7 @@ def _check_pixels(file: DicomFile) -> tuple[int, int, int, int]:
     bits = _check_pixel_format(dataset)
     expected = rows * columns * frames * bits // 8
     if expected > MAX_PIXEL_BYTES:
-        raise Rejected("too_large", "the pixels of an object may have at most 1 GiB")
+        raise Rejected("too_large", "the pixels of an object may have at most 512 MiB")
     pixels = dataset[tags.PIXEL_DATA]
     if file.transfer_syntax in (IMPLICIT, EXPLICIT):
         _check_length(len(pixels.value), expected)

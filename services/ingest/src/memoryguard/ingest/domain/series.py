@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges the series of one study: which are scans, which wait for slices, which are left out."""
+"""Judges the series of one study: which are scans, which wait for slices, which are left out.
+
+Codes of series::
+
+    no_t1_series                 not T1-weighted, or does not say so
+    localizer                    made only to plan the others
+    other_series                 T1-weighted, but a better one is measured
+    mixed_patients               more than one person
+    mixed_series                 several sizes, directions, kinds, studies or volumes
+    bad_geometry                 a place, direction or spacing that cannot be
+    too_few_slices               fewer than 20
+    incomplete_series            slices missing or unequally far apart
+"""
 
 from __future__ import annotations
 
@@ -31,6 +43,7 @@ class Verdict:
     state: Literal["whole", "waiting", "left_out", "refused"]
     code: str = ""
     message: str = ""
+    hint: str = ""
     word: str = ""
     stack: Stack | None = None
     notes: tuple[Note, ...] = ()
@@ -64,6 +77,8 @@ def judge(study: Mapping[str, Sequence[Header]]) -> dict[str, Verdict]:
 
 
 def _judge_one(images: Sequence[Header], *, alone: bool) -> Verdict:
+    if len({image.person for image in images}) > 1:
+        return Verdict("refused", "mixed_patients", "the series names more than one person")
     kept = [image for image in images if not image.localizer]
     if not kept:
         return Verdict("left_out", "localizer", "it was made only to plan the others")
@@ -75,13 +90,13 @@ def _judge_one(images: Sequence[Header], *, alone: bool) -> Verdict:
         return Verdict("whole", word=word, stack=_whole(kept))
     except Rejected as error:
         state = "waiting" if error.code in MAY_BECOME_WHOLE else "refused"
-        return Verdict(state, error.code, error.message)
+        return Verdict(state, error.code, error.message, error.hint)
 
 
 def _whole(images: Sequence[Header]) -> Stack:
-    shapes = {(i.rows, i.columns, i.sop_class, i.transfer_syntax) for i in images}
+    shapes = {(i.rows, i.columns, i.sop_class, i.transfer_syntax, i.study) for i in images}
     if len(shapes) > 1 or (images[0].enhanced and len(images) > 1):
-        raise Rejected("mixed_series", "a series mixes sizes or kinds of images")
+        raise Rejected("mixed_series", "a series mixes sizes, kinds or studies")
     return stack([frame for image in images for frame in image.places])
 
 

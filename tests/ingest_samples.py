@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from memoryguard.common.contracts.event import derived_id
+from memoryguard.common.contracts.events import Acquisition, Person
+from memoryguard.common.errors import Rejected
+from memoryguard.common.security.keyring import VaultKey
+from memoryguard.ingest.archive import pack
+from memoryguard.ingest.domain.header import Header
+from memoryguard.ingest.domain.series import Verdict, judge
+from memoryguard.ingest.parsing import LEFT_OUT, describe, disguise, portray
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
@@ -165,3 +178,98 @@ ITEM, ITEM_END, SEQUENCE_END = (
     struct.pack("<HH", 0xFFFE, number) for number in (0xE000, 0xE00D, 0xE0DD)
 )
 OPEN = b"\xff\xff\xff\xff"
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip of files."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+VAULT = VaultKey(bytes(range(32)))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of files, and of the first scan among them."""
+
+    refusals: list[Rejected]
+    verdicts: list[Verdict]
+    subject_id: str
+    archive: bytes = b""
+    instances: int = 0
+    person: Person = field(default_factory=Person)
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def scan_id(self) -> str:
+        return derived_id("scan", self.subject_id, hashlib.sha256(self.archive).hexdigest())
+
+
+def taken(files: Iterable[bytes], vault: VaultKey = VAULT, subject_id: str | None = None) -> Taken:
+    """The pure parts of the way in, one after the other, without storing anything."""
+    contents = list(files)
+    refusals: list[Rejected] = []
+    study: dict[str, list[tuple[Header, bytes]]] = defaultdict(list)
+    for found, content in zip(describe(contents)[0], contents, strict=True):
+        if "refused" in found:
+            refusals.append(Rejected(*found["refused"]))
+            continue
+        owner = subject_id or vault.subject_id(found["issuer"], found["patient_id"])
+        person = str([found[name] for name in ("issuer", "patient_id", "birth_date")])
+        header = replace(
+            Header.from_document(found["header"] | {"study": "", "person": ""}),
+            study=found["study_uid"],
+            person=person,
+        )
+        study[found["series_uid"]].append((header, content))
+    verdicts = judge({key: [header for header, _ in images] for key, images in study.items()})
+    result = Taken(refusals, list(verdicts.values()), subject_id=subject_id or "")
+    for key, verdict in verdicts.items():
+        if verdict.stack is not None:
+            return _scan(result, verdict, study[key], vault, owner)
+    return result
+
+
+def _scan(
+    result: Taken, verdict: Verdict, images: list[tuple[Header, bytes]], vault: VaultKey, owner: str
+) -> Taken:
+    assert verdict.stack is not None
+    kept = [content for header, content in images if not header.localizer]
+    ordered = kept if len(kept) == 1 else [kept[place] for place in verdict.stack.order]
+    shift_days = vault.date_shift_days(owner)
+    portrait, _ = portray(
+        ordered[:1], spacing_mm=verdict.stack.spacing_mm, series=verdict.word, shift_days=shift_days
+    )
+    _, disguised = disguise(
+        ordered,
+        numbers=list(range(1, len(ordered) + 1)),
+        subject_id=owner,
+        uid_key=vault.uid_key(owner).hex(),
+        shift_days=shift_days,
+        series=verdict.word,
+        age_years=portrait["person"]["age_years"],
+    )
+    return replace(
+        result,
+        subject_id=owner,
+        archive=pack(disguised),
+        instances=len(ordered),
+        person=Person(**portrait["person"]),
+        acquisition=Acquisition(**portrait["acquisition"]),
+        notes=(*verdict.notes, *map(tuple, portrait["notes"])),
+    )
+
+
+def refusal(files: Iterable[bytes]) -> str:
+    """The code for which files are not a scan."""
+    result = taken(files)
+    assert not result.archive, "it is a scan"
+    telling = [error.code for error in result.refusals if error.code not in LEFT_OUT]
+    verdicts = sorted(result.verdicts, key=lambda verdict: verdict.state == "left_out")
+    others = [error.code for error in result.refusals]
+    return next(iter([*telling, *(verdict.code for verdict in verdicts), *others]))

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes under names, in a folder or a bucket: opened, written durably, read, listed, deleted.
+
+What is written lies on the disk when the call returns: of a bucket its service sees to that, of a
+folder we do. Else a power cut could take back an upload that was acknowledged, or an erasure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import secrets
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from memoryguard.common.errors import Misconfigured, Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Store
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Something that lies in a store: its path, its size as stored, and when it was written."""
+
+    path: str
+    stored_bytes: int
+    written_at: datetime
+
+
+def open_store(address: str) -> Store:
+    """Open a folder (path or ``file://``) or a bucket (``s3://``, ``gs://``, ``az://``).
+
+    A folder is made when it is not there. Creation of an object is atomic in all of them; in a
+    folder it is a hard link of a finished file.
+
+    Raises
+    ------
+    Misconfigured
+        ``bad_object_store``.
+    """
+    parts = urlsplit(address)
+    try:
+        if parts.scheme in ("", "file"):
+            folder = Path(unquote(parts.path) if parts.scheme else address).expanduser()
+            return LocalStore(folder.absolute(), mkdir=True)
+        return from_url(address)
+    except (BaseError, OSError, ValueError) as error:
+        raise Misconfigured(
+            "bad_object_store",
+            "the object store cannot be opened",
+            "give a folder, or an address like s3://bucket/prefix",
+        ) from error
+
+
+async def write(
+    store: Store, path: str, pieces: Sequence[bytes], mode: Literal["create", "overwrite"]
+) -> bool:
+    """Write a blob in one request; False when it is to be created and is there already.
+
+    The pieces are not copied: what is held is what the caller holds.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    try:
+        async with _reachable():
+            if isinstance(store, LocalStore):
+                await asyncio.to_thread(_write_file, Path(str(store.prefix)), path, pieces, mode)
+            else:
+                await store.put_async(path, pieces, mode=mode, use_multipart=False)
+    except (AlreadyExistsError, FileExistsError):
+        return False
+    return True
+
+
+async def create_all(store: Store, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
+    """Create small blobs, by path; those that are there already.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``: some may be written all the same.
+    """
+    if isinstance(store, LocalStore):
+        async with _reachable():
+            return await asyncio.to_thread(_create_files, Path(str(store.prefix)), blobs)
+    created = await asyncio.gather(*(write(store, p, blobs[p], "create") for p in blobs))
+    return {path for path, fresh in zip(blobs, created, strict=True) if not fresh}
+
+
+async def read(store: Store, path: str) -> memoryview | None:
+    """Read a blob; None when it is not there.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    try:
+        async with _reachable():
+            result = await store.get_async(path)
+            return memoryview(await result.bytes_async())
+    except FileNotFoundError:
+        return None
+
+
+async def listed(store: Store, folder: str) -> AsyncGenerator[Blob]:
+    """List what lies below a folder, in no order.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    async with _reachable():
+        async for batch in store.list(folder):
+            for meta in batch:
+                yield Blob(meta["path"], meta["size"], meta["last_modified"])
+
+
+async def delete(store: Store, paths: Sequence[str]) -> None:
+    """Delete blobs; what is not there is no error.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    async with _reachable():
+        try:
+            await store.delete_async(paths)
+        except FileNotFoundError:  # a folder stops there
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    await store.delete_async(path)
+
+
+@asynccontextmanager
+async def _reachable() -> AsyncGenerator[None]:
+    """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
+    try:
+        yield
+    except (AlreadyExistsError, FileExistsError, FileNotFoundError):
+        raise
+    except (BaseError, OSError) as error:
+        raise Unavailable(
+            "object_store_unavailable", "the object store did not answer", "is it running?"
+        ) from error
+
+
+def _create_files(root: Path, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
+    """Create files, and sync the folders that name them once for all of them."""
+    there: set[str] = set()
+    for path, pieces in blobs.items():
+        try:
+            _put_file(root / path, pieces, "create")
+        except FileExistsError:
+            there.add(path)
+    _sync_folders(root, blobs)
+    return there
+
+
+def _write_file(root: Path, path: str, pieces: Sequence[bytes], mode: str) -> None:
+    """Write a file so that a power cut leaves all of it or nothing: the library never syncs."""
+    _put_file(root / path, pieces, mode)
+    _sync_folders(root, [path])
+
+
+def _put_file(place: Path, pieces: Sequence[bytes], mode: str) -> None:
+    """Write a file; its name is not durable yet.
+
+    Names that end in ``#`` and digits are what the library itself gives to unfinished files: it
+    lists none of them.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f"{place.name}#{secrets.randbits(64)}")
+    try:
+        with fresh.open("xb", buffering=0) as file:
+            for piece in pieces:
+                _write_all(file, piece)
+            os.fsync(file.fileno())
+        if mode == "create":
+            os.link(fresh, place)
+        else:
+            fresh.replace(place)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _sync_folders(root: Path, paths: Iterable[str]) -> None:
+    """Sync every folder above files, the root too: each may be new."""
+    folders = {folder for path in paths for folder in PurePosixPath(path).parents}
+    for folder in folders:
+        _sync_folder(root / folder)
+
+
+def _write_all(file: io.FileIO, piece: bytes) -> None:
+    """Write all of it: one call may take less, at most 2 GiB for instance."""
+    view = memoryview(piece)
+    while len(view):
+        view = view[file.write(view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

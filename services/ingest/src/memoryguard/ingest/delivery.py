@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One delivery: files that a sender hands over together, from the first to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from memoryguard.common.contracts.event import Event
+from memoryguard.common.errors import MemoryGuardError, Rejected
+from memoryguard.common.runtime.database import AWAY
+from memoryguard.ingest.answers import Answer, Refused, worst
+from memoryguard.ingest.archive import unpack
+from memoryguard.ingest.settings import IngestSettings
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.spool import Spool
+from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
+
+_BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
+_FATAL = frozenset({"mixed_patients", "patient_mismatch", "subject_erased"})
+"""Where it is doubtful whose a file is, nothing of the delivery is taken."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Takes files one after the other, in batches, looking at one batch while the next comes.
+
+    Parameters
+    ----------
+    staging, settling
+        The two halves of the way.
+    sender
+        On whose word.
+    settings
+        Limits.
+    """
+
+    staging: Staging
+    settling: Settling
+    sender: Sender
+    settings: IngestSettings
+    _names: list[str] = field(default_factory=list[str])
+    _receipts: list[Receipt] = field(default_factory=list[Receipt])
+    _batch: list[bytes] = field(default_factory=list[bytes])
+    _batch_bytes: int = 0
+    _bytes: int = 0
+    _busy: asyncio.Task[list[Receipt]] | None = None
+
+    def __post_init__(self) -> None:
+        self.staging.deliveries += 1
+
+    async def add(self, name: str, file: bytes | Spool) -> None:
+        """Take one file, or all files of a zip that waits in a spool, which is closed.
+
+        Raises
+        ------
+        Rejected
+            ``too_many_files``, ``too_large``, and the codes of `archive.unpack`.
+        """
+        if isinstance(file, bytes):
+            await self._add(name, file)
+            return
+        with closing(file):
+            entries = unpack(file)
+            while (entry := await asyncio.to_thread(next, entries, None)) is not None:
+                await self._add(*entry)
+
+    async def _add(self, name: str, content: bytes) -> None:
+        path = PurePosixPath(name)
+        if path.name in _BESIDE or "__MACOSX" in path.parts:
+            return
+        if len(self._names) >= self.settings.max_upload_files:
+            raise Rejected("too_many_files", "the delivery has too many files")
+        self._bytes += len(content)
+        if self._bytes > self.settings.max_upload_bytes:
+            raise Rejected("too_large", "the delivery is too large")
+        full = self._batch_bytes + len(content) > self.staging.batch_bytes
+        if full or len(self._batch) == BATCH_FILES:
+            await self._flush()
+        self._names.append(name)
+        self._batch.append(content)
+        self._batch_bytes += len(content)
+
+    async def finish(self, *, complete: bool = True, cause: Event | None = None) -> Answer:
+        """Settle the series, unless more of them will come.
+
+        Raises
+        ------
+        Refused
+            Nothing became a scan, or waits for one.
+        """
+        await self._flush()
+        await self._collect()
+        answer = Answer(self.sender.user_id, self._names, self._receipts)
+        if fatal := self._fatal():
+            raise Refused(fatal, answer, said=False)
+        if not complete:
+            return answer
+        here = {receipt.series_key for receipt in self._receipts if receipt.series_key}
+        outcomes = await self.settling.close(here, cause=cause)
+        answer = Answer(self.sender.user_id, self._names, self._receipts, list(outcomes.values()))
+        if not {outcome.state for outcome in answer.outcomes} & {"announced", "unassigned"}:
+            said = any(outcome.state == "refused" for outcome in answer.outcomes)
+            raise Refused(worst(answer), answer, said=said)
+        return answer
+
+    async def discard(self) -> None:
+        """Forget what this delivery brought and is no scan; after it was refused."""
+        with suppress(MemoryGuardError):
+            await self._collect()
+        kept = {receipt.series_key for receipt in self._receipts if receipt.state == "kept"}
+        await self.settling.discard(kept)
+
+    async def stop(self) -> None:
+        """Wait for what is being done; the last call. The files can be sent again."""
+        self.staging.deliveries -= 1
+        if self._busy is not None:
+            with suppress(MemoryGuardError, *AWAY):
+                await self._busy
+
+    async def _flush(self) -> None:
+        await self._collect()
+        if self._batch:
+            taking = self.staging.take(self._batch, self.sender)
+            self._busy = asyncio.create_task(taking)
+        self._batch, self._batch_bytes = [], 0
+
+    async def _collect(self) -> None:
+        if self._busy is not None:
+            busy, self._busy = self._busy, None
+            self._receipts += await busy
+
+    def _fatal(self) -> Rejected | None:
+        for receipt in self._receipts:
+            if receipt.code in _FATAL:
+                return Rejected(receipt.code, receipt.message, receipt.hint)
+        people = {receipt.person for receipt in self._receipts if receipt.person}
+        if self.sender.user_id is not None and len(people) > 1:
+            return Rejected(
+                "mixed_patients", "the files name more than one person", "send them one by one"
+            )
+        return None

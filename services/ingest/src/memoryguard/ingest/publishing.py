@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of integrations that have no Kafka."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from memoryguard.common.contracts.event import decode, derived_id, new_event
+from memoryguard.common.contracts.events import ScanAvailable
+from memoryguard.common.errors import Rejected
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.outbox import source_of
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import Policy
+
+
+def routes(platform: Platform) -> list[Route]:
+    """Publish events over HTTP."""
+
+    async def publish(request: web.Request) -> web.Response:
+        """Take a ``scan.available`` CloudEvent from an integration that has no Kafka."""
+        theirs = decode(await request.read(), {ScanAvailable.type: ScanAvailable})
+        if theirs.source.startswith(source_of("")):
+            raise Rejected("forged_source", "the source is one of the platform's own")
+        event_id = derived_id(theirs.source, theirs.id)
+        ours = new_event(theirs.data, source=source_of("ingest"), event_id=event_id, cause=theirs)
+        async with platform.pool.acquire() as connection, connection.transaction():
+            await platform.outbox.write(connection, [ours])
+        platform.outbox.wake()
+        return web.json_response({"id": event_id}, status=202)
+
+    policy = Policy("event.publish", roles=frozenset({"integration"}), audited=False)
+    return [Route("POST", "/api/v1/events", publish, policy)]

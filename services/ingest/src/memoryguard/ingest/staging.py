@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first half of every way in: files are looked at, encrypted and kept until they are a series.
+
+An answer is given for each file, and only when its ciphertext and its row are durable.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from memoryguard.common.contracts.events import ObjectRef
+from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.runtime.database import Connection, Pool
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.sandbox import Sandbox
+from memoryguard.ingest.links import links_of
+from memoryguard.ingest.parsing import LEFT_OUT
+
+BATCH_FILES = 64
+BATCH_BYTES = 16 << 20
+"""Files that are looked at, encrypted and recorded together."""
+FEWEST_BATCH_BYTES = 1 << 20
+BUDGET_BYTES = 8 * BATCH_BYTES
+"""For the batches of all deliveries together: the more there are, the smaller each one's."""
+
+Described: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """On whose word files come.
+
+    Parameters
+    ----------
+    actor_id
+        Who sends.
+    user_id
+        Account that the files belong to, None when the sender does not say.
+    confirms
+        Whether the sender may say which account a patient number belongs to.
+    ends
+        What ends a series: the sender's word, or quiet.
+    study_uid
+        Only images of this study are taken, where it is given.
+    """
+
+    actor_id: str
+    user_id: str | None = None
+    confirms: bool = False
+    ends: Literal["word", "quiet"] = "word"
+    study_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one file.
+
+    ``kept`` and ``duplicate`` mean that it is durable here; ``left_out`` that it is nothing we
+    measure; ``refused`` that something is wrong with it. ``sop_class`` and ``sop_uid`` are as the
+    file tells, for the answer to its sender only; ``person`` is a keyed hash of whom it names.
+    """
+
+    state: Literal["kept", "duplicate", "left_out", "refused"]
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    sop_class: str = ""
+    sop_uid: str = ""
+    series_key: str = ""
+    person: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A file that may be kept."""
+
+    holder_id: str
+    alias: str | None
+    study_key: str
+    series_key: str
+    image_key: str
+    digest: str
+    header: Mapping[str, Any]
+    data: bytes = field(repr=False)
+    path: str
+    """Of its own for every try: who comes second takes theirs away."""
+
+
+class Staging:
+    """Takes files.
+
+    Parameters
+    ----------
+    platform
+        Of ingest.
+    sandbox
+        Serves `memoryguard.ingest.parsing`.
+    """
+
+    def __init__(self, platform: Platform, sandbox: Sandbox) -> None:
+        self._platform = platform
+        self._sandbox = sandbox
+        self.deliveries = 0
+        """That are under way."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """How much a delivery may collect before it hands it over."""
+        share = BUDGET_BYTES // max(1, self.deliveries)
+        return max(FEWEST_BATCH_BYTES, min(BATCH_BYTES, share))
+
+    async def take(self, files: Sequence[bytes], sender: Sender) -> list[Receipt]:
+        """Take a batch of files; a receipt for each.
+
+        Raises
+        ------
+        Unavailable
+            The object store or the database is away: nothing is acknowledged.
+        """
+        receipts: dict[int, Receipt] = {}
+        images: dict[int, _Image] = {}
+        described = await self._described(files)
+        owned = await self._owned(described, sender)
+        for place, found in enumerate(described):
+            if "refused" in found:
+                receipts[place] = _not_taken(found)
+            elif isinstance(owner := owned[place], Receipt):
+                receipts[place] = owner
+            elif sender.study_uid not in (None, found["study_uid"]):
+                receipts[place] = _OTHER_STUDY
+            else:
+                images[place] = self._image(found, owner, files[place])
+        receipts |= await self._keep(images, sender)
+        return [
+            replace(
+                receipts[place],
+                sop_class=found["sop_class"],
+                sop_uid=found["sop_uid"],
+                person=images[place].header["person"] if place in images else "",
+            )
+            for place, found in enumerate(described)
+        ]
+
+    async def missing(self, sender: Sender, sha256s: Sequence[str]) -> list[str]:
+        """Tell which files of the sender's account are not here, by the digests of their bytes."""
+        holder_id = self._platform.vault.user_subject_id(sender.user_id or "")
+        named = {self._digest(holder_id, sha256): sha256 for sha256 in sha256s}
+        rows = await self._platform.pool.fetch(
+            "select digest from image where digest = any($1)", list(named)
+        )
+        present = {row["digest"] for row in rows}
+        return [sha256 for digest, sha256 in named.items() if digest not in present]
+
+    async def _described(self, files: Sequence[bytes]) -> list[Described]:
+        """Look at files; when a parser fails on some, find out on which."""
+        try:
+            return (await self._sandbox.call("describe", files))[0]
+        except Rejected as error:
+            if len(files) == 1:
+                refused = (error.code, error.message, error.hint)
+                return [{"refused": refused, "sop_class": "", "sop_uid": ""}]
+        half = len(files) // 2
+        return [*await self._described(files[:half]), *await self._described(files[half:])]
+
+    async def _owned(self, described: Sequence[Described], sender: Sender) -> list[str | Receipt]:
+        """Under whose key each file is to lie, or why it cannot be said."""
+        aliases = [self._alias(found) for found in described]
+        if sender.user_id is None:
+            return [alias or _NAMELESS for alias in aliases]
+        subject_id = self._platform.vault.user_subject_id(sender.user_id)
+        links = await links_of(self._platform.pool, {alias for alias in aliases if alias})
+        others = {
+            alias
+            for alias, link in links.items()
+            if link.subject_id != subject_id and (link.confirmed or not sender.confirms)
+        }
+        return [_ANOTHERS if alias in others else subject_id for alias in aliases]
+
+    def _alias(self, found: Described) -> str | None:
+        """Give the pseudonym of a patient's number, None where the file has none."""
+        if not found.get("patient_id"):
+            return None
+        return self._platform.vault.subject_id(found["issuer"], found["patient_id"])
+
+    def _image(self, found: Described, holder_id: str, data: bytes) -> _Image:
+        key = self._platform.vault.arrival_key
+        study_key = key("study", holder_id, found["study_uid"])
+        person = (found["issuer"], found["patient_id"], found["birth_date"])
+        return _Image(
+            holder_id=holder_id,
+            alias=self._alias(found),
+            study_key=study_key,
+            series_key=key("series", holder_id, found["series_uid"]),
+            image_key=key("image", holder_id, found["sop_uid"]),
+            digest=self._digest(holder_id, found["digest"]),
+            header=found["header"] | {"study": study_key, "person": key("person", *person)},
+            data=data,
+            path=f"staging/{holder_id}/{uuid.uuid4().hex}",
+        )
+
+    def _digest(self, holder_id: str, sha256: str) -> str:
+        """Keyed: a plain digest would tell who has the file that it is here."""
+        return self._platform.vault.arrival_key("bytes", holder_id, sha256)
+
+    async def _keep(self, images: Mapping[int, _Image], sender: Sender) -> dict[int, Receipt]:
+        receipts, fresh = await self._compared(images)
+        by_holder: dict[str, dict[int, _Image]] = {}
+        for place, image in fresh.items():
+            by_holder.setdefault(image.holder_id, {})[place] = image
+        for holder_id, theirs in by_holder.items():
+            try:
+                receipts |= await self._kept(holder_id, theirs, sender)
+            except Rejected as error:  # the person was erased
+                refused = Receipt("refused", error.code, error.message, error.hint)
+                receipts |= dict.fromkeys(theirs, refused)
+        return receipts
+
+    async def _compared(
+        self, images: Mapping[int, _Image]
+    ) -> tuple[dict[int, Receipt], dict[int, _Image]]:
+        """Tell apart what is here already, what contradicts it, and what is new."""
+        pool = self._platform.pool
+        keys = [image.image_key for image in images.values()]
+        rows = await pool.fetch(
+            "select image_key, digest from image where image_key = any($1)", keys
+        )
+        seen = {row["image_key"]: row["digest"] for row in rows}
+        closed = await _closed(pool, {image.series_key for image in images.values()})
+        receipts: dict[int, Receipt] = {}
+        fresh: dict[int, _Image] = {}
+        for place, image in images.items():
+            before = seen.get(image.image_key)
+            if before is None and image.series_key not in closed:
+                fresh[place] = image
+                seen[image.image_key] = image.digest
+            elif before is None:
+                receipts[place] = _LATE
+            elif before == image.digest:
+                receipts[place] = Receipt("duplicate", series_key=image.series_key)
+            else:
+                receipts[place] = _CONFLICTING
+        return receipts, fresh
+
+    async def _kept(
+        self, holder_id: str, images: Mapping[int, _Image], sender: Sender
+    ) -> dict[int, Receipt]:
+        """Store ciphertexts, then rows; both are durable when this returns."""
+        objects = {image.path: image.data for image in images.values()}
+        refs = await self._platform.objects.put_all(holder_id, objects)
+        stored = dict(zip(objects, refs, strict=True))
+        async with self._platform.pool.acquire() as connection, connection.transaction():
+            closed = await _open_series(connection, images.values(), sender)
+            timely = [image for image in images.values() if image.series_key not in closed]
+            kept = await _insert(connection, timely, stored)
+        overtaken = {p: image for p, image in images.items() if image.image_key not in kept}
+        receipts = {
+            place: Receipt("kept", series_key=image.series_key)
+            for place, image in images.items()
+            if place not in overtaken
+        }
+        if overtaken:  # at this moment somebody else sent the same images, or others under the UIDs
+            await self._platform.objects.delete([image.path for image in overtaken.values()])
+            again, fresh = await self._compared(overtaken)
+            if fresh:  # and what they sent is gone already
+                raise Unavailable("series_changed", "more images arrived meanwhile", "try again")
+            receipts |= again
+        return receipts
+
+
+_OPEN = """
+insert into series (series_key, study_key, subject_id, alias, user_id, actor_id, confirms, ends)
+select series_key, study_key, subject_id, alias, $5, $6, $7, $8
+from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    as opened (series_key, study_key, subject_id, alias)
+on conflict (series_key) do update set
+    state = case series.state when 'announced' then 'announced' else 'arriving' end,
+    actor_id = excluded.actor_id, confirms = excluded.confirms, ends = excluded.ends,
+    changed_at = now()
+returning series_key, state
+"""
+
+
+async def _open_series(
+    connection: Connection, images: Iterable[_Image], sender: Sender
+) -> set[str]:
+    """Open the images' series, or keep them open; those that have become a scan meanwhile."""
+    first = {image.series_key: image for image in images}
+    opened = [first[key] for key in sorted(first)]  # one order for everybody: no deadlock
+    rows = await connection.fetch(
+        _OPEN,
+        [image.series_key for image in opened],
+        [image.study_key for image in opened],
+        [image.holder_id for image in opened],
+        [image.alias for image in opened],
+        *(sender.user_id, sender.actor_id, sender.confirms, sender.ends),
+    )
+    return {row["series_key"] for row in rows if row["state"] == "announced"}
+
+
+async def _insert(
+    connection: Connection, images: Sequence[_Image], stored: Mapping[str, ObjectRef]
+) -> set[str]:
+    """Keep rows; the keys of those that nobody else has kept meanwhile."""
+    rows = await connection.fetch(
+        "insert into image (image_key, series_key, digest, header, object)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[])"
+        " order by 1 on conflict do nothing returning image_key",
+        [image.image_key for image in images],
+        [image.series_key for image in images],
+        [image.digest for image in images],
+        [json.dumps(image.header) for image in images],
+        [stored[image.path].model_dump_json() for image in images],
+    )
+    return {row["image_key"] for row in rows}
+
+
+async def _closed(pool: Pool, series_keys: Iterable[str]) -> set[str]:
+    rows = await pool.fetch(
+        "select series_key from series where state = 'announced' and series_key = any($1)",
+        list(series_keys),
+    )
+    return {row["series_key"] for row in rows}
+
+
+def _not_taken(found: Described) -> Receipt:
+    code, message, hint = found["refused"]
+    return Receipt("left_out" if code in LEFT_OUT else "refused", code, message, hint)
+
+
+_NAMELESS = Receipt("refused", "missing_attribute", "PatientID is missing: whose scan is it?")
+_ANOTHERS = Receipt(
+    "refused",
+    "patient_mismatch",
+    "this patient number belongs to somebody else here",
+    "check the account, or ask a clinician to resolve it",
+)
+_OTHER_STUDY = Receipt(
+    "refused", "other_study", "the image belongs to another study than the request names"
+)
+_CONFLICTING = Receipt(
+    "refused",
+    "conflicting_instances",
+    "another image is here under the same UID",
+    "the first one is kept; which of the two is right?",
+)
+_LATE = Receipt(
+    "refused",
+    "series_closed",
+    "the series was taken in as a whole before this image came",
+    "send all its images together",
+)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Uploads over REST: many files, folders and zips, streamed, answered file by file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from memoryguard.common.contracts.events import Reason, ScanRejected
+from memoryguard.common.errors import Rejected
+from memoryguard.common.http.app import principal_of
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import Policy
+from memoryguard.ingest.answers import Answer, Document, Refused
+from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.parts import Parts
+from memoryguard.ingest.settings import IngestSettings
+from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.staging import Sender, Staging
+from memoryguard.ingest.whose import account
+
+MAX_KEY = 200
+
+
+class Digests(BaseModel):
+    """Body of ``POST /api/v1/imaging/upload/missing``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: str | None = None
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=20_000)
+
+
+class Uploads:
+    """The routes of uploading."""
+
+    def __init__(
+        self, platform: Platform, staging: Staging, settling: Settling, settings: IngestSettings
+    ) -> None:
+        self._platform = platform
+        self._staging = staging
+        self._settling = settling
+        self._settings = settings
+
+    def routes(self) -> Sequence[Route]:
+        """Every route, with its policy."""
+        policy = Policy("scan.upload", roles=frozenset({"patient", "clinician"}), audited=False)
+        path = "/api/v1/imaging/upload"
+        return (
+            Route("POST", path, self.upload, policy),
+            Route("POST", path + "/missing", self.missing, policy),
+        )
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Take a multipart upload of DICOM files and zips.
+
+        Fields before the files: ``user_id``, whose scan it is; ``complete=false``, when more files
+        of the same series follow in another upload. With the header ``Idempotency-Key`` a repeat
+        gets the first answer.
+        """
+        answer_key = self._answer_key(request)
+        if (given := await self._given(answer_key)) is not None:
+            return given
+        answer = await self._answered(request)
+        document = answer.document()
+        if answer_key is not None:
+            await self._give(answer_key, document)
+        return web.json_response(document, status=201 if answer.new else 200)
+
+    async def missing(self, request: web.Request) -> web.Response:
+        """Tell which of the named files are not here yet, so that an upload can be resumed."""
+        try:
+            body = Digests.model_validate_json(await request.read())
+        except ValidationError:
+            raise Rejected(
+                "bad_digests", "sha256 is not a list of digests", 'send {"sha256": ["<hex>", …]}'
+            ) from None
+        sender = self._sender(request, body.user_id)
+        missing = await self._staging.missing(sender, body.sha256)
+        return web.json_response({"missing": missing})
+
+    async def _answered(self, request: web.Request) -> Answer:
+        if not request.content_type.startswith("multipart/"):
+            raise Rejected(
+                "not_multipart", "the upload is not multipart/form-data", "curl -F file=@scan.zip"
+            )
+        parts = Parts(await request.multipart(), self._settings.max_upload_bytes)
+        fields = await parts.fields()
+        sender = self._sender(request, fields.get("user_id"))
+        delivery = Delivery(self._staging, self._settling, sender, self._settings)
+        try:
+            async for name, file in parts.files():
+                await delivery.add(name, file)
+            complete = fields.get("complete", "true") != "false"
+            return await delivery.finish(complete=complete)
+        except Rejected as error:
+            await delivery.discard()
+            await self._say_refused(sender, error)
+            raise
+        finally:  # also when the client went away: what is staged is kept for its next try
+            await delivery.stop()
+
+    def _sender(self, request: web.Request, named: str | None) -> Sender:
+        principal = principal_of(request)
+        return Sender(
+            actor_id=principal.user_id,
+            user_id=account(request, named),
+            confirms="clinician" in principal.roles,
+        )
+
+    async def _say_refused(self, sender: Sender, error: Rejected) -> None:
+        if isinstance(error, Refused) and error.said:
+            return
+        fact = ScanRejected(
+            subject_id=self._platform.vault.user_subject_id(sender.user_id or ""),
+            user_id=sender.user_id,
+            reason=Reason(code=error.code, message=error.message),
+        )
+        await self._platform.say(fact)
+
+    def _answer_key(self, request: web.Request) -> str | None:
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return None
+        if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+            raise Rejected("bad_idempotency_key", "Idempotency-Key is empty or too long")
+        actor = principal_of(request).user_id
+        return self._platform.vault.arrival_key("answer", actor, key)
+
+    async def _given(self, answer_key: str | None) -> web.Response | None:
+        """Give the answer of the first time; a repeat makes nothing new, whatever that one did."""
+        if answer_key is None:
+            return None
+        given: str | None = await self._platform.pool.fetchval(
+            "select document from answer where answer_key = $1", answer_key
+        )  # pyright: ignore[reportAssignmentType]
+        return web.json_response(text=given) if given is not None else None
+
+    async def _give(self, answer_key: str, document: Document) -> None:
+        await self._platform.pool.execute(
+            "insert into answer (answer_key, document) values ($1, $2) on conflict do nothing",
+            *(answer_key, json.dumps(document)),
+        )

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DIMSE and DICOMweb against other people's software: dcmtk, Orthanc, dicomweb-client."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import numpy as np
+import pydicom
+import pytest
+import pytest_asyncio
+from dicomweb_client.api import DICOMwebClient
+from ingest_samples import ROOT, SLICES, series_files
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+
+from memoryguard.cli.home import Home, make_home
+from memoryguard.cli.up import Running, platform
+from memoryguard.common.runtime.database import connect
+from memoryguard.common.security.keyring import VaultKey
+from memoryguard.common.testing.databases import fresh_database
+from memoryguard.ingest.service import RECIPE as INGEST
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def needed(tool: str) -> str:
+    """Path of a tool; in CI it must be there."""
+    found = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        why = f"REAL DICOM PEERS ARE NOT TESTED HERE: {tool} is missing (Debian: dcmtk, orthanc)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Site:
+    """A running ingest that receives over DIMSE."""
+
+    home: Home
+    running: Running
+    port: int
+    orthanc: str
+
+    async def send(self, *files: Path, calling: str = "SCANNER", options: str = "") -> str:
+        """Send files with dcmtk; what it says."""
+        return await said(
+            *("storescu", "-v", *options.split(), "-aet", calling, "-aec", "MEMORYGUARD"),
+            *("127.0.0.1", str(self.port), *map(str, files)),
+        )
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        connection = await connect(self.running.database_url)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def announce(self, uri: str) -> None:
+        """Publish ``scan.available`` as an integration does."""
+        event = {
+            "specversion": "1.0", "id": str(uuid.uuid4()), "source": "/pacs",
+            "type": "memoryguard.scan.available.v1", "time": "2026-01-01T00:00:00Z",
+            "datacontenttype": "application/json", "partitionkey": "5e" * 16,
+            "correlationid": "c", "data": {"subject_id": "5e" * 16, "uri": uri},
+        }  # fmt: skip
+        token = self.home.issuer().issue("pacs", ["integration"])
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(self.running.url, headers=headers) as session,
+            session.post("/api/v1/events", json=event) as response,
+        ):
+            assert response.status == 202, await response.text()
+
+    async def rejections(self) -> list[str]:
+        """Codes of all rejections so far."""
+        rows = await self.fetch(
+            "select convert_from(body, 'utf8')::jsonb #>> '{data,reason,code}' as code"
+            " from ingest.outbox where topic = 'memoryguard.scans.v1'"
+            " and convert_from(body, 'utf8')::jsonb->>'type' = 'memoryguard.scan.rejected.v1'"
+        )
+        return [row["code"] for row in rows]
+
+    async def waiting(self, patient: str) -> list[int]:
+        """Numbers of images of the series of a patient that wait for a clinician."""
+        vault = VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
+        rows = await self.fetch(
+            "select count(*) as images from ingest.series join ingest.image using (series_key)"
+            " where state = 'unassigned' and subject_id = $1 group by series_key",
+            vault.subject_id("", patient),
+        )
+        return [row["images"] for row in rows]
+
+    async def until_waiting(self, patient: str, images: list[int]) -> None:
+        async with asyncio.timeout(40):
+            while await self.waiting(patient) != images:
+                await asyncio.sleep(0.05)
+
+
+def write(folder: Path, patient: str, **how: Any) -> list[Path]:
+    """Write a series of a patient."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def change(ds: Dataset) -> None:
+        ds.PatientID = patient
+        how.get("change", lambda _: None)(ds)
+
+    paths: list[Path] = []
+    options = {name: value for name, value in how.items() if name != "change"}
+    for name, content in series_files(change, **options):
+        (folder / name).write_bytes(content)
+        paths.append(folder / name)
+    return paths
+
+
+async def said(tool: str, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        needed(tool), *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    return output.decode(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory, dimse_port: int) -> Generator[str]:
+    """A real PACS that knows us; its REST address."""
+    folder = tmp_path_factory.mktemp("orthanc")
+    http, dicom = free_port(), free_port()
+    settings = {
+        "HttpPort": http, "DicomPort": dicom, "DicomAet": "ITPACS", "Name": "test",
+        "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
+        "StorageDirectory": str(folder), "IndexDirectory": str(folder),
+        "DicomModalities": {"ours": ["MEMORYGUARD", "127.0.0.1", dimse_port]},
+        "DicomAlwaysAllowStore": True, "Plugins": ["/usr/share/orthanc/plugins"],
+    }  # fmt: skip
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    with subprocess.Popen(
+        [needed("Orthanc"), str(folder / "orthanc.json")], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            reach(http)
+            yield f"http://127.0.0.1:{http}"
+        finally:
+            process.terminate()
+
+
+def reach(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on {port}")
+
+
+@pytest.fixture(scope="module")
+def dimse_port() -> int:
+    return free_port()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, dimse_port: int, orthanc: str
+) -> AsyncGenerator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
+        patch.setenv("MEMORYGUARD_INGEST_ORIGINS", f"{orthanc}/dicom-web")
+        patch.setenv("MEMORYGUARD_DIMSE_PORT", str(dimse_port))
+        patch.setenv("MEMORYGUARD_DIMSE_PEERS", "SCANNER@127.0.0.1,ITPACS,FAR@192.0.2.1")
+        home = make_home(tmp_path_factory.mktemp("pacs") / "home")
+        async with (
+            fresh_database(postgres_url) as url,
+            platform(home, database_url=url, recipes=[INGEST]) as running,
+        ):
+            await asyncio.to_thread(reach, dimse_port)
+            yield Site(home, running, dimse_port, orthanc)
+
+
+async def test_echo_and_a_series_by_dcmtk(site: Site, tmp_path: Path) -> None:
+    echo = await said(
+        "echoscu", "-v", "-aec", "MEMORYGUARD", "-aet", "SCANNER", "127.0.0.1", str(site.port)
+    )
+    assert "Received Echo Response (Success)" in echo
+    told = await site.send(*write(tmp_path / "a", "ECHO"))
+    assert told.count("Received Store Response (Success)") == SLICES
+    await site.until_waiting("ECHO", [SLICES])
+
+
+@pytest.mark.parametrize(
+    ("calling", "called"), [("STRANGER", "MEMORYGUARD"), ("FAR", "MEMORYGUARD"), ("SCANNER", "X")]
+)
+async def test_peers_that_are_not_listed_are_rejected(
+    site: Site, calling: str, called: str
+) -> None:
+    told = await said("echoscu", "-v", "-aet", calling, "-aec", called, "127.0.0.1", str(site.port))
+    assert "Association Rejected" in told
+
+
+async def test_each_instance_is_answered_by_itself(site: Site, tmp_path: Path) -> None:
+    def scanned_otherwise(ds: Dataset) -> None:
+        ds.Modality, ds.SOPClassUID = "CT", "1.2.840.10008.5.1.4.1.1.2"
+
+    def text_in_it(ds: Dataset) -> None:
+        ds.BurnedInAnnotation = "YES"
+
+    good = write(tmp_path / "a", "EACH")[:2]
+    ct = write(tmp_path / "b", "EACH", change=scanned_otherwise, slices=1, series=2)
+    burned = write(tmp_path / "c", "EACH", change=text_in_it, slices=1, series=3)
+    told = await site.send(good[0], *ct, *burned, good[1], good[1], options="--no-halt")
+    statuses = re.findall(r"Received Store Response \(([^)]*)\)", told)
+    assert statuses[0] == statuses[3] == statuses[4] == "Success"
+    assert "Success" not in statuses[1:3]
+    assert len(statuses) == 5
+
+
+async def test_a_series_moved_from_a_pacs(site: Site, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in write(tmp_path / "a", "MOVED"):
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                parent = (await response.json())["ParentSeries"]
+        async with session.post("/modalities/ours/store", data=parent) as response:
+            assert response.status == 200, await response.text()
+    await site.until_waiting("MOVED", [SLICES])
+
+
+async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path) -> None:
+    def another_study(ds: Dataset) -> None:
+        ds.StudyInstanceUID = f"{ROOT}.77"
+
+    paths = write(tmp_path / "a", "FETCHED", change=another_study, series=77)
+    first = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    series = f"/dicom-web/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in paths:
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                assert response.status == 200
+    await site.announce(site.orthanc + series)
+    await site.until_waiting("FETCHED", [SLICES])
+
+
+async def test_no_other_address_is_asked(site: Site) -> None:
+    host = site.orthanc.removeprefix("http://")
+    addresses = [
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        f"{site.orthanc}/instances",
+        f"{site.orthanc}/dicom-web/../instances",
+        f"{site.orthanc}/dicom-web/studies/1.2/series",
+        f"http://{host}@192.0.2.1/dicom-web/studies/1.2",
+        f"https://{host}/dicom-web/studies/1.2",
+        f"{site.orthanc}/dicom-web/studies/1.2?x=http://192.0.2.1",
+        "../../etc/passwd",
+    ]
+    for address in addresses:
+        await site.announce(address)
+    async with asyncio.timeout(30):
+        while len(codes := await site.rejections()) < len(addresses):
+            await asyncio.sleep(0.05)
+    assert codes == ["forbidden_address"] * len(addresses)
+
+
+async def test_what_a_dicomweb_client_stores(site: Site, tmp_path: Path) -> None:
+    token = site.home.issuer().issue("pacs", ["integration"])
+    web = DICOMwebClient(
+        f"{site.running.url}/dicom-web", headers={"Authorization": f"Bearer {token}"}
+    )
+    datasets = [pydicom.dcmread(path) for path in write(tmp_path / "a", "WEB")]
+    answer = await asyncio.to_thread(web.store_instances, datasets)
+    assert len(answer.ReferencedSOPSequence) == SLICES
+    assert "FailedSOPSequence" not in answer
+    await site.until_waiting("WEB", [SLICES])
+
+
+@pytest.mark.parametrize(("syntax", "option"), [("rle", "-xr"), ("j2k", "-xv"), ("jls", "-xt")])
+async def test_compressed_series_keep_their_encoding(
+    site: Site, tmp_path: Path, syntax: str, option: str
+) -> None:
+    uid = {"rle": RLELossless, "j2k": JPEG2000Lossless, "jls": JPEGLSLossless}[syntax]
+    paths = write(tmp_path / "a", syntax.upper())
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        if uid == JPEG2000Lossless:
+            ds.PixelData = encapsulate([codestream(ds.pixel_array)])
+            ds["PixelData"].VR, ds.file_meta.TransferSyntaxUID = "OB", uid
+        else:
+            ds.compress(uid, generate_instance_uid=False)
+        ds.save_as(path)
+    told = await site.send(*paths, options=option)
+    assert told.count("Received Store Response (Success)") == SLICES
+    await site.until_waiting(syntax.upper(), [SLICES])
+
+
+def codestream(pixels: np.ndarray[Any, Any]) -> bytes:
+    """JPEG 2000, by an encoder that pydicom has not."""
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "JPEG2000", no_jp2=True, irreversible=False)
+    return target.getvalue()
+
+
+async def test_nonsense_on_the_port_harms_nobody(site: Site, tmp_path: Path) -> None:
+    associate = b"\x01\x00" + (0xFFFFFFFF).to_bytes(4, "big")
+    for junk in (b"", b"GET / HTTP/1.1\r\n\r\n", associate + b"x" * 1000, bytes(100_000)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(junk)
+        with suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+        del reader
+    told = await site.send(*write(tmp_path / "a", "AFTER"))
+    assert told.count("Received Store Response (Success)") == SLICES
+
+
+async def test_a_receiver_that_dies_is_started_again(site: Site, tmp_path: Path) -> None:
+    found = await said("pgrep", "-f", "memoryguard.ingest.scp")
+    for pid in found.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    paths = write(tmp_path / "a", "AGAIN")
+    async with asyncio.timeout(30):
+        while (await site.send(*paths)).count("Received Store Response (Success)") != SLICES:
+            await asyncio.sleep(0.1)

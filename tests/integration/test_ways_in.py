@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every way in, on a running ingest with real PostgreSQL: what is told of each file and series."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from ingest_samples import (
+    enhanced_dataset,
+    file_of,
+    series_files,
+    slice_dataset,
+    zipped,
+)
+from pydicom.dataset import Dataset
+
+from memoryguard.cli.home import Home, make_home
+from memoryguard.cli.up import Running, platform
+from memoryguard.common.runtime.database import connect
+from memoryguard.common.testing.databases import fresh_database
+from memoryguard.ingest.service import RECIPE as INGEST
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+UPLOAD = "/api/v1/imaging/upload"
+STUDIES = "/dicom-web/studies"
+DICOM = "application/dicom"
+
+
+@dataclass
+class Site:
+    """A running ingest, and one new person."""
+
+    home: Home
+    running: Running
+    session: aiohttp.ClientSession
+    user: str
+
+    @property
+    def patient(self) -> str:
+        """Number that the files bear."""
+        return f"MRN-{self.user}"
+
+    def files(self, *, series: int = 1, **changes: Any) -> list[bytes]:
+        def change(ds: Dataset) -> None:
+            ds.PatientID = self.patient
+            for keyword, value in changes.items():
+                setattr(ds, keyword, value)
+
+        return [content for _, content in series_files(change, series=series)]
+
+    async def ask(
+        self, method: str, path: str, role: str = "patient", user: str = "", **how: Any
+    ) -> tuple[int, Any]:
+        token = self.home.issuer().issue(user or self.user, [role])
+        headers = {"Authorization": f"Bearer {token}", **how.pop("headers", {})}
+        url = self.running.url + path
+        async with self.session.request(method, url, headers=headers, **how) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def upload(
+        self, files: Sequence[bytes], headers: dict[str, str] | None = None, **fields: str
+    ) -> tuple[int, Any]:
+        with aiohttp.MultipartWriter("form-data") as form:
+            for name, value in fields.items():
+                form.append(value).set_content_disposition("form-data", name=name)
+            for number, content in enumerate(files):
+                part = form.append(content, {"Content-Type": "application/octet-stream"})
+                part.set_content_disposition("form-data", name="file", filename=f"{number}.dcm")
+            return await self.ask("POST", UPLOAD, data=form, headers=headers or {})
+
+    async def store(
+        self,
+        files: Sequence[bytes],
+        path: str = STUDIES,
+        kind: str = DICOM,
+        role: str = "integration",
+    ) -> tuple[int, Any]:
+        with aiohttp.MultipartWriter("related") as body:
+            for content in files:
+                body.append(content, {"Content-Type": DICOM})
+            headers = {
+                "Content-Type": f'multipart/related; type="{kind}"; boundary={body.boundary}'
+            }
+            return await self.ask("POST", path, role, "pacs", data=body, headers=headers)
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        connection = await connect(self.running.database_url)
+        try:
+            await connection.execute("set search_path to ingest")
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def events(self, kind: str) -> list[dict[str, Any]]:
+        rows = await self.fetch(
+            "select body from ingest.outbox where convert_from(body, 'utf8')::jsonb->>'type' = $1"
+            " order by position",
+            f"memoryguard.{kind}.v1",
+        )
+        return [json.loads(row["body"])["data"] for row in rows]
+
+    async def scans(self) -> list[dict[str, Any]]:
+        """Announced scans of this person's account."""
+        found = await self.events("scan.received")
+        return [scan for scan in found if scan["user_id"] == self.user]
+
+    async def rejected(self) -> list[str]:
+        """Codes of the rejections that this person's account has had."""
+        said = await self.events("scan.rejected")
+        return [event["reason"]["code"] for event in said if event["user_id"] == self.user]
+
+    async def staged(self) -> int:
+        """Number of staged objects in the store, of everybody."""
+        staging = self.home.folder / "objects" / "staging"
+        return sum(path.is_file() for path in staging.rglob("*"))
+
+    async def until_scans(self, count: int) -> list[dict[str, Any]]:
+        async with asyncio.timeout(30):
+            while len(found := await self.scans()) < count:
+                await asyncio.sleep(0.05)
+        return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str
+) -> AsyncGenerator[tuple[Home, Running]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.2")
+        home = make_home(tmp_path_factory.mktemp("intake") / "home")
+        async with (
+            fresh_database(postgres_url) as url,
+            platform(home, database_url=url, recipes=[INGEST]) as running,
+        ):
+            yield home, running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(place: tuple[Home, Running]) -> AsyncGenerator[Site]:
+    async with aiohttp.ClientSession() as session:
+        yield Site(*place, session, f"person-{uuid.uuid4().hex[:8]}")
+
+
+# --- REST ----------------------------------------------------------------------------------------
+
+
+async def test_two_series_in_one_upload_are_two_scans_and_everything_is_answered(
+    site: Site,
+) -> None:
+    files = [
+        *site.files(series=1),
+        *site.files(series=2),
+        *site.files(series=3, SeriesDescription="t2_tse_tra")[:3],
+        *site.files(series=4, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])[:3],
+        site.files(series=5, Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")[0],
+        b"hello",
+    ]
+    status, answer = await site.upload(files)
+    assert status == 201
+    assert len({scan["imaging_id"] for scan in answer["scans"]}) == 2
+    assert answer["imaging_id"] == answer["scans"][0]["imaging_id"]
+    assert (answer["status"], answer["instances"], answer["user_id"]) == ("uploaded", 24, site.user)
+    states = [(series["state"], series.get("code", "")) for series in answer["series"]]
+    assert sorted(states) == [
+        ("announced", ""),
+        ("announced", ""),
+        ("left_out", "localizer"),
+        ("left_out", "no_t1_series"),
+    ]
+    assert answer["counts"] == {"kept": 54, "left_out": 2}
+    assert [file["state"] for file in answer["files"][:54]] == ["kept"] * 54
+    assert [file["code"] for file in answer["files"][54:]] == ["unsupported_modality", "not_dicom"]
+    assert answer["files"][0]["name"] == "0.dcm"
+    assert len(await site.scans()) == 2
+    assert await site.staged() == 0
+
+
+async def test_the_same_upload_again_is_the_same_scan(site: Site) -> None:
+    first_status, first = await site.upload(site.files())
+    status, again = await site.upload(site.files())
+    assert (first_status, status) == (201, 200)
+    assert again["imaging_id"] == first["imaging_id"]
+    assert again["created_at"] == first["created_at"]
+    assert again["counts"] == {"duplicate": 24}
+    assert len(await site.scans()) == 1
+
+
+async def test_an_idempotency_key_gives_the_first_answer_again(site: Site) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    _, first = await site.upload(site.files(), headers=key)
+    status, again = await site.upload([b"anything"], headers=key)
+    assert (status, again) == (200, first)
+    status, other = await site.upload([b"anything"], headers={"Idempotency-Key": "x" * 300})
+    assert (status, other["code"]) == (422, "bad_idempotency_key")
+
+
+async def test_an_upload_is_resumed_with_what_is_missing(site: Site) -> None:
+    files = site.files()
+    status, answer = await site.upload(files[:10], complete="false")
+    assert (status, answer["status"], answer["scans"]) == (200, "arriving", [])
+    digests = [hashlib.sha256(content).hexdigest() for content in files]
+    _, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": digests})
+    assert sorted(answer["missing"]) == sorted(digests[10:])
+    status, answer = await site.upload(files[10:])
+    assert (status, answer["instances"]) == (201, 24)
+    _, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": digests})
+    assert answer["missing"] == []
+
+
+async def test_what_is_missing_of_others_is_not_told(site: Site) -> None:
+    files = site.files()
+    await site.upload(files)
+    digests = [hashlib.sha256(content).hexdigest() for content in files]
+    body = {"sha256": digests}
+    _, answer = await site.ask("POST", UPLOAD + "/missing", user="somebody-else", json=body)
+    assert len(answer["missing"]) == 24
+    status, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": ["x"]})
+    assert (status, answer["code"]) == (422, "bad_digests")
+
+
+async def test_an_incomplete_series_is_refused_and_can_be_sent_again(site: Site) -> None:
+    files = site.files()
+    status, answer = await site.upload([*files[:5], *files[6:]])
+    assert (status, answer["code"]) == (422, "incomplete_series")
+    assert answer["counts"] == {"kept": 23}
+    assert answer["series"][0]["state"] == "refused"
+    assert await site.rejected() == ["incomplete_series"]
+    assert await site.staged() == 0
+    assert (await site.upload(files))[0] == 201
+
+
+async def test_damaged_files_are_told_apart_and_a_whole_series_is_taken_without_them(
+    site: Site,
+) -> None:
+    files = site.files()
+    damaged = [files[3][:-900], b"MZ" + files[4][2:]]
+    status, answer = await site.upload([*files, *damaged])
+    assert status == 201
+    codes = [file["code"] for file in answer["files"][24:]]
+    assert codes == ["truncated_file", "hostile_preamble"]
+
+
+async def test_another_image_under_a_uid_that_is_taken_is_refused(site: Site) -> None:
+    files = site.files()
+    status, answer = await site.upload([*files, site.files(FlipAngle="8")[3]])
+    assert status == 201
+    assert answer["files"][-1]["code"] == "conflicting_instances"
+    status, answer = await site.upload(site.files(FlipAngle="8"))
+    assert (status, answer["code"]) == (422, "conflicting_instances")
+    assert len(await site.scans()) == 1
+
+
+async def test_an_image_that_comes_after_its_series_was_closed_is_refused(site: Site) -> None:
+    files = site.files()
+    status, _ = await site.upload(files[:-1])
+    assert status == 201
+    status, answer = await site.upload(files[-1:])
+    assert (status, answer["code"]) == (422, "series_closed")
+
+
+async def test_two_people_in_one_upload_are_refused_as_a_whole(site: Site) -> None:
+    files = site.files(series=1) + site.files(series=2, PatientBirthDate="19510115")
+    status, answer = await site.upload(files)
+    assert (status, answer["code"]) == (422, "mixed_patients")
+    assert await site.scans() == []
+    assert await site.staged() == 0
+    status, answer = await site.upload([*site.files()[:-1], *site.files(PatientID="X")[-1:]])
+    assert (status, answer["code"]) == (422, "mixed_patients")
+
+
+async def test_a_number_of_somebody_else_is_refused_until_a_clinician_says_so(site: Site) -> None:
+    assert (await site.upload(site.files()))[0] == 201
+    other = Site(site.home, site.running, site.session, f"other-{uuid.uuid4().hex[:8]}")
+    files = site.files()
+    status, answer = await other.upload(files)
+    assert (status, answer["code"]) == (422, "patient_mismatch")
+    with aiohttp.MultipartWriter("form-data") as form:
+        form.append(other.user).set_content_disposition("form-data", name="user_id")
+        for content in files:
+            part = form.append(content)
+            part.set_content_disposition("form-data", name="file", filename="x")
+        status, _ = await site.ask("POST", UPLOAD, "clinician", "doctor", data=form)
+    assert status == 201
+    status, answer = await site.upload(site.files(series=2))
+    assert (status, answer["code"]) == (422, "patient_mismatch")
+
+
+async def test_zips_and_files_may_come_together(site: Site) -> None:
+    first, second = site.files(series=1), site.files(series=2)
+    zips = [zipped([(f"{n}", c) for n, c in enumerate(files)]) for files in (first, second[:12])]
+    status, answer = await site.upload([*zips, *second[12:], b"x", b""])
+    assert (status, len(answer["scans"])) == (201, 2)
+    assert [file["code"] for file in answer["files"][-2:]] == ["not_dicom", "empty_upload"]
+
+
+async def test_an_enhanced_object_is_a_series_by_itself(site: Site) -> None:
+    ds = enhanced_dataset()
+    ds.PatientID = site.patient
+    status, answer = await site.upload([file_of(ds)])
+    assert (status, answer["instances"]) == (201, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ([], "empty_upload"),
+        ([b""], "empty_upload"),
+        ([b"hello"], "not_dicom"),
+        ([b"PK\x03\x04garbage"], "bad_archive"),
+        ([zipped([("../x", b"1")])], "unsafe_path"),
+        ([zipped([("x", zipped([("y", b"1")]))])], "nested_archive"),
+    ],
+)
+async def test_uploads_without_a_scan(site: Site, files: list[bytes], code: str) -> None:
+    status, answer = await site.upload(files)
+    assert (status, answer["code"]) == (422, code)
+    assert await site.rejected() == [code]
+
+
+async def test_a_field_after_files_and_other_bodies_are_refused(site: Site) -> None:
+    with aiohttp.MultipartWriter("form-data") as form:
+        part = form.append(b"x")
+        part.set_content_disposition("form-data", name="file", filename="x")
+        form.append("somebody").set_content_disposition("form-data", name="user_id")
+        status, answer = await site.ask("POST", UPLOAD, data=form)
+    assert (status, answer["code"]) == (422, "late_field")
+    status, answer = await site.ask("POST", UPLOAD, data=b"x")
+    assert (status, answer["code"]) == (422, "not_multipart")
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, answer = await site.ask("POST", UPLOAD, data=b"--y\r\n\r\n", headers=broken)
+    assert (status, answer["code"]) == (422, "broken_upload")
+
+
+async def test_an_upload_that_is_never_completed_is_no_scan(site: Site) -> None:
+    """It looks whole, and may be half of a head."""
+    await site.upload(site.files()[:21], complete="false")
+    await site.fetch(
+        "update ingest.series set changed_at = now() - interval '2 hours'"
+        " where user_id = $1 and state = 'arriving' returning 1",
+        site.user,
+    )
+    async with asyncio.timeout(20):
+        while not (rejected := await site.rejected()):
+            await asyncio.sleep(0.05)
+    assert rejected == ["upload_abandoned"]
+    assert await site.scans() == []
+
+
+async def test_series_of_one_study_in_uploads_side_by_side_do_not_end_each_other(
+    site: Site,
+) -> None:
+    one, two = site.files(series=1), site.files(series=2)
+    await site.upload(two[:21], complete="false")
+    status, answer = await site.upload(one)
+    assert (status, len(answer["scans"])) == (201, 1)
+    status, answer = await site.upload(two[21:])
+    assert (status, answer["instances"]) == (201, 24)
+
+
+async def test_the_same_series_in_uploads_side_by_side_is_one_scan(site: Site) -> None:
+    files = site.files()
+    answers = await asyncio.gather(*(site.upload(files) for _ in range(6)))
+    assert {(status, answer.get("code")) for status, answer in answers} <= {
+        *((200, None), (201, None), (503, "series_changed"))
+    }
+    assert len({answer["imaging_id"] for status, answer in answers if status < 300}) == 1
+    assert len(await site.scans()) == 1
+
+
+# --- STOW-RS and the worklist --------------------------------------------------------------------
+
+
+async def test_series_stored_in_pieces_wait_for_quiet_and_for_a_clinician(site: Site) -> None:
+    files = site.files()
+    for piece in (files[:10], files[10:]):
+        status, answer = await site.store(piece)
+        assert status == 200
+        assert len(answer["00081199"]["Value"]) == len(piece)
+        assert "00081198" not in answer
+    async with asyncio.timeout(20):
+        while not (mine := [i for i in await self_worklist(site) if i["images"] == 24]):
+            await asyncio.sleep(0.05)
+    assert await site.scans() == []
+    where = f"/api/v1/worklist/{mine[0]['patient']}"
+    status, answer = await site.ask(
+        "POST", where, "clinician", "doctor", json={"user_id": site.user}
+    )
+    assert (status, len(answer["scans"])) == (200, 1)
+    assert answer["imaging_id"] == (await site.scans())[0]["scan_id"]
+    linked = [e for e in await site.events("patient.linked") if e["user_id"] == site.user]
+    assert [event["actor_id"] for event in linked] == ["doctor"]
+    # From now on the number is known.
+    await site.store(site.files(series=2))
+    assert len(await site.until_scans(2)) == 2
+    status, answer = await site.ask(
+        "POST", where, "clinician", "doctor", json={"user_id": site.user}
+    )
+    assert (status, answer["code"]) == (404, "not_waiting")
+
+
+async def self_worklist(site: Site) -> list[dict[str, Any]]:
+    status, answer = await site.ask("GET", "/api/v1/worklist", "clinician", "doctor")
+    assert status == 200
+    return answer["items"]
+
+
+async def test_what_waits_can_be_discarded(site: Site) -> None:
+    await site.store(site.files())
+    async with asyncio.timeout(20):
+        while not (items := await self_worklist(site)):
+            await asyncio.sleep(0.05)
+    for item in items:
+        status, answer = await site.ask(
+            "DELETE", f"/api/v1/worklist/{item['patient']}", "clinician", "doctor"
+        )
+        assert (status, answer) == (200, {"discarded": item["series"]})
+    assert await self_worklist(site) == []
+    assert await site.staged() == 0
+
+
+async def test_a_store_names_the_account(site: Site) -> None:
+    await site.store(site.files(), path=f"{STUDIES}?user_id={site.user}")
+    await site.until_scans(1)
+
+
+async def test_stow_tells_of_each_instance_why(site: Site) -> None:
+    files = site.files()
+    ct = site.files(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")[0]
+    status, answer = await site.store([files[0], ct, files[1][:-900], b"hello"])
+    assert status == 202
+    assert len(answer["00081199"]["Value"]) == 1
+    failed = answer["00081198"]["Value"]
+    assert [item["00081197"]["Value"] for item in failed] == [[0x0122], [0xC000], [0xC000]]
+    assert [item["00091001"]["Value"][0] for item in failed] == [
+        "unsupported_modality",
+        "truncated_file",
+        "not_dicom",
+    ]
+    assert failed[0]["00081155"]["Value"] == [str(slice_dataset(0, series=1).SOPInstanceUID)]
+    status, _ = await site.store([b"hello"])
+    assert status == 409
+
+
+async def test_stow_into_a_study_takes_only_that_study(site: Site) -> None:
+    files = site.files()
+    study = str(slice_dataset(0).StudyInstanceUID)
+    assert (await site.store(files[:1], path=f"{STUDIES}/{study}"))[0] == 200
+    status, answer = await site.store(files[1:2], path=f"{STUDIES}/1.2.3")
+    assert status == 409
+    assert answer["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
+    status, answer = await site.store(files[1:2], path=f"{STUDIES}/x..y")
+    assert (status, answer["code"]) == (422, "malformed_dicom")
+
+
+async def test_stow_refuses_other_bodies_and_people(site: Site) -> None:
+    files = site.files()
+    assert (await site.store(files[:1], kind="application/dicom+json"))[0] == 415
+    assert (await site.ask("POST", STUDIES, "integration", data=b"x"))[0] == 415
+    assert (await site.store(files[:1], role="patient"))[0] == 403
+    assert (await site.store(files[:1], role="compliance"))[0] == 403
