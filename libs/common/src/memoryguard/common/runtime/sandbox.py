@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of their own for the bytes of strangers: limited, without secrets, replaced on failure.
 
-A parser that is tricked holds nothing but the files it was given and one person's key of UIDs. It
-cannot open a file or a socket, start or look into a process, allocate more than its limit, nor take
-longer than its time (`confined`, `seccomp`; where that is not available, another process of the
-same user is in its reach). What it answers is JSON and bytes, never objects, and no more than it
-could hold.
+A parser that is tricked holds nothing but the files it is given from then on, and the keys of UIDs
+that come with them. It cannot open a file or a socket, start or look into a process, allocate more
+than its limit, nor take longer than its time (`confined`, `seccomp`; where that is not available,
+another process of the same user is in its reach). What it answers is JSON and bytes, never objects,
+and no more than it could hold. That it is replaced after every file would cost a tenth of a second
+each, and is not done.
 """
 
 from __future__ import annotations
