@@ -16,20 +16,21 @@ import pytest
 import pytest_asyncio
 from series import small_series
 
-from memoryguard.common.contracts.event import decode
+from memoryguard.common.contracts.event import decode, new_event
 from memoryguard.common.contracts.events import ObjectRef, ScanErased
 from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.objects import ObjectStore
+from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.security.keyring import KeyRing
 from memoryguard.common.testing.settings import folder_settings
 from memoryguard.ingest.delivery import Delivery
-from memoryguard.ingest.erasure import TABLES, Eraser, refuse_erased
+from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.service import RECIPE
 from memoryguard.ingest.settings import IngestSettings
@@ -146,6 +147,16 @@ async def test_asked_again_it_sweeps_and_says_nothing_new(place: Place) -> None:
     await place.platform.store.put_async(late, b"of a process that was killed", mode="create")
     assert await place.eraser.erase(USER) == 1
     assert await place.left() == place.nothing()
+
+
+async def test_an_older_database_hears_of_it_and_forgets(place: Place) -> None:
+    await place.fill()
+    said = new_event(ScanErased(subject_id=place.subject()), source=source_of("ingest"))
+    for _ in range(2):
+        async with place.platform.pool.acquire() as connection, connection.transaction():
+            assert list(await forget(said, connection)) == []
+    left = await place.left()
+    assert (left["rows"], left["finished"]) == ([], True)
 
 
 async def test_somebody_unknown_can_be_erased_beforehand(place: Place) -> None:

@@ -27,7 +27,7 @@ from memoryguard.cli.rotation import Census, Ring
 from memoryguard.cli.settings import read_key_settings
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
 from memoryguard.common.runtime.blobs import open_store
-from memoryguard.common.runtime.database import open_pool
+from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, migrate, open_pool
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.common.security.keyring import KeyRing, fingerprint
 from memoryguard.ingest.identity import KEYS_FOLDER
@@ -47,6 +47,7 @@ DatabaseUrl: TypeAlias = Annotated[
 ]
 AsJson: TypeAlias = Annotated[bool, Parameter("--json", negative="", help="Print plain JSON.")]
 
+INGEST_MIGRATIONS = "memoryguard.ingest.migrations"
 DEFAULT_HOME = Path("memoryguard-data")
 NAMES = {"encryption.key": "scans", "identity.key": "identities"}
 FOLDERS = {"scans": "keys", "identities": KEYS_FOLDER}
@@ -126,6 +127,7 @@ async def counted(place: Place) -> list[Census]:
 async def rotated(place: Place, progress: Progress) -> list[Census]:
     """Rotate each ring of a place; in a home, begin or go on."""
     async with place.database() as url, await open_pool(url, "ingest", 2) as pool:
+        await migrate(pool, "ingest", [RUNTIME_MIGRATIONS, INGEST_MIGRATIONS])  # it may be older
         if place.database_url is None:
             begin_rotation(place.home)
         return [await rotation.rotate(ring, pool, _shown(progress, ring)) for ring in place.rings()]

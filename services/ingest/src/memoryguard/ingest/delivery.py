@@ -19,8 +19,8 @@ from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
 
 _BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
-_FATAL = frozenset({"mixed_patients", "patient_mismatch", "subject_erased"})
-"""Where it is doubtful whose a file is, nothing of the delivery is taken."""
+_HARMLESS = frozenset({"conflicting_instances", "series_closed", "other_study"})
+"""Refused files without which a delivery is what it was; any other might be a slice of a scan."""
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class Delivery:
         await self._flush()
         await self._collect()
         answer = Answer(self.sender.user_id, self._names, self._receipts)
-        if fatal := self._fatal():
+        if fatal := self._doubtful() or (self._damaged() if complete else None):
             raise Refused(fatal, answer, said=False)
         if not complete:
             return answer
@@ -132,13 +132,18 @@ class Delivery:
             busy, self._busy = self._busy, None
             self._receipts += await busy
 
-    def _fatal(self) -> Rejected | None:
-        for receipt in self._receipts:
-            if receipt.code in _FATAL:
-                return Rejected(receipt.code, receipt.message, receipt.hint)
+    def _doubtful(self) -> Rejected | None:
+        """Say that an account is named, and the files name several people."""
         people = {receipt.person for receipt in self._receipts if receipt.person}
-        if self.sender.user_id is not None and len(people) > 1:
-            return Rejected(
-                "mixed_patients", "the files name more than one person", "send them one by one"
-            )
+        if self.sender.user_id is None or len(people) < 2:
+            return None
+        return Rejected(
+            "mixed_patients", "the files name more than one person", "send them one by one"
+        )
+
+    def _damaged(self) -> Rejected | None:
+        """Say what is damaged: it might be the last slice of a series that looks whole without."""
+        for receipt in self._receipts:
+            if receipt.state == "refused" and receipt.code not in _HARMLESS:
+                return Rejected(receipt.code, receipt.message, receipt.hint)
         return None

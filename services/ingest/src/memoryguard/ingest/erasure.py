@@ -16,12 +16,13 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.events import ScanErased
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime import subject_keys
-from memoryguard.common.runtime.database import Pool
+from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.ingest import identity
@@ -107,12 +108,7 @@ class Eraser:
 
     async def _begin(self, subject_id: str) -> None:
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "select pg_advisory_xact_lock(19781, hashtext($1))", subject_id
-            )
-            await connection.execute(
-                "insert into erasure (subject_id) values ($1) on conflict do nothing", subject_id
-            )
+            await _begin(connection, subject_id)
 
     async def _destroy_keys(self, subject_id: str) -> None:
         async with self._platform.pool.acquire() as connection, connection.transaction():
@@ -130,17 +126,34 @@ class Eraser:
 
     async def _finish(self, subject_id: str) -> None:
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            for table in TABLES:
-                await connection.execute(
-                    f"delete from {table} where subject_id = $1",  # noqa: S608  # of the list above
-                    subject_id,
-                )
-            await connection.execute(
-                "update erasure set finished_at = coalesce(finished_at, now())"
-                " where subject_id = $1",
-                subject_id,
-            )
+            await _delete_rows(connection, subject_id)
             await self._platform.outbox.append(connection, [ScanErased(subject_id=subject_id)])
+
+
+async def forget(event: Event, transaction: Connection) -> Sequence[Fact]:
+    """Hear of an erasure: our own, done already, unless our database is an older one restored."""
+    await _begin(transaction, event.partitionkey)
+    await _delete_rows(transaction, event.partitionkey)
+    return []
+
+
+async def _begin(transaction: Connection, subject_id: str) -> None:
+    await transaction.execute("select pg_advisory_xact_lock(19781, hashtext($1))", subject_id)
+    await transaction.execute(
+        "insert into erasure (subject_id) values ($1) on conflict do nothing", subject_id
+    )
+
+
+async def _delete_rows(transaction: Connection, subject_id: str) -> None:
+    for table in TABLES:
+        await transaction.execute(
+            f"delete from {table} where subject_id = $1",  # noqa: S608  # of the list above
+            subject_id,
+        )
+    await transaction.execute(
+        "update erasure set finished_at = coalesce(finished_at, now()) where subject_id = $1",
+        subject_id,
+    )
 
 
 async def refuse_erased(pool: Pool, subject_id: str) -> None:

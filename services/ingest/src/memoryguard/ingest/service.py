@@ -11,7 +11,7 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
-from memoryguard.ingest.erasure import Eraser
+from memoryguard.ingest.erasure import Eraser, forget
 from memoryguard.ingest.handlers import ArrivalHandler
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.peers import DimseSettings
@@ -38,7 +38,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=arrivals.transform),
-            ScanErased: Handler(),  # ingest said it: the runtime's tombstone is all that is left
+            ScanErased: Handler(record=forget),
         },
         routes=[
             *Uploads(platform, staging, settling, settings).routes(),

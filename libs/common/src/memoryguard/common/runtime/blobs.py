@@ -12,7 +12,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,11 +64,12 @@ def open_store(address: str) -> Store:
 
 
 async def write(
-    store: Store, path: str, pieces: Sequence[bytes], mode: Literal["create", "overwrite"]
+    store: Store, path: str, pieces: Iterable[bytes], mode: Literal["create", "overwrite"]
 ) -> bool:
-    """Write a blob in one request; False when it is to be created and is there already.
+    """Write a blob; False when it is to be created and is there already.
 
-    The pieces are not copied: what is held is what the caller holds.
+    The pieces are asked for in a thread. A folder takes each as it comes; a bucket wants one
+    request, for which all of them are held.
 
     Raises
     ------
@@ -76,11 +77,12 @@ async def write(
         ``object_store_unavailable``.
     """
     try:
-        async with _reachable():
+        async with reachable():
             if isinstance(store, LocalStore):
-                await asyncio.to_thread(_write_file, Path(str(store.prefix)), path, pieces, mode)
+                await asyncio.to_thread(_write_file, _root(store), path, pieces, mode)
             else:
-                await store.put_async(path, pieces, mode=mode, use_multipart=False)
+                held = await asyncio.to_thread(list, pieces)
+                await store.put_async(path, held, mode=mode, use_multipart=False)
     except (AlreadyExistsError, FileExistsError):
         return False
     return True
@@ -95,8 +97,8 @@ async def create_all(store: Store, blobs: Mapping[str, Sequence[bytes]]) -> set[
         ``object_store_unavailable``: some may be written all the same.
     """
     if isinstance(store, LocalStore):
-        async with _reachable():
-            return await asyncio.to_thread(_create_files, Path(str(store.prefix)), blobs)
+        async with reachable():
+            return await asyncio.to_thread(_create_files, _root(store), blobs)
     created = await asyncio.gather(*(write(store, p, blobs[p], "create") for p in blobs))
     return {path for path, fresh in zip(blobs, created, strict=True) if not fresh}
 
@@ -110,11 +112,31 @@ async def read(store: Store, path: str) -> memoryview | None:
         ``object_store_unavailable``.
     """
     try:
-        async with _reachable():
+        async with reachable():
             result = await store.get_async(path)
             return memoryview(await result.bytes_async())
     except FileNotFoundError:
         return None
+
+
+async def stream(store: Store, path: str, first: int, size: int) -> Iterable[bytes | memoryview]:
+    """Read a blob in pieces, which the caller takes in a thread, within `reachable`.
+
+    A folder gives ``first`` bytes and then ``size`` bytes at a time; a bucket, all in one.
+
+    Raises
+    ------
+    FileNotFoundError
+        Here or when the first piece is taken.
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    if isinstance(store, LocalStore):
+        return _read_file(_root(store) / path, first, size)
+    found = await read(store, path)
+    if found is None:
+        raise FileNotFoundError
+    return [found]
 
 
 async def listed(store: Store, folder: str) -> AsyncGenerator[Blob]:
@@ -125,7 +147,7 @@ async def listed(store: Store, folder: str) -> AsyncGenerator[Blob]:
     Unavailable
         ``object_store_unavailable``.
     """
-    async with _reachable():
+    async with reachable():
         async for batch in store.list(folder):
             for meta in batch:
                 yield Blob(meta["path"], meta["size"], meta["last_modified"])
@@ -139,7 +161,7 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
     Unavailable
         ``object_store_unavailable``.
     """
-    async with _reachable():
+    async with reachable():
         try:
             await store.delete_async(paths)
         except FileNotFoundError:  # a folder stops there
@@ -149,7 +171,7 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _reachable() -> AsyncGenerator[None]:
+async def reachable() -> AsyncGenerator[None]:
     """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
     try:
         yield
@@ -159,6 +181,18 @@ async def _reachable() -> AsyncGenerator[None]:
         raise Unavailable(
             "object_store_unavailable", "the object store did not answer", "is it running?"
         ) from error
+
+
+def _root(store: LocalStore) -> Path:
+    return Path(str(store.prefix))
+
+
+def _read_file(place: Path, first: int, size: int) -> Iterator[bytes]:
+    with place.open("rb", buffering=0) as file:
+        piece = file.read(first)
+        while piece:
+            yield piece
+            piece = file.read(size)
 
 
 def _create_files(root: Path, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
@@ -173,13 +207,13 @@ def _create_files(root: Path, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
     return there
 
 
-def _write_file(root: Path, path: str, pieces: Sequence[bytes], mode: str) -> None:
+def _write_file(root: Path, path: str, pieces: Iterable[bytes], mode: str) -> None:
     """Write a file so that a power cut leaves all of it or nothing: the library never syncs."""
     _put_file(root / path, pieces, mode)
     _sync_folders(root, [path])
 
 
-def _put_file(place: Path, pieces: Sequence[bytes], mode: str) -> None:
+def _put_file(place: Path, pieces: Iterable[bytes], mode: str) -> None:
     """Write a file; its name is not durable yet.
 
     Names that end in ``#`` and digits are what the library itself gives to unfinished files: it

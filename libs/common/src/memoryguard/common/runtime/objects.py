@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The object store: encrypted, write-once, one key for each subject.
 
-What is held in memory: while an object is put its ciphertext, and its plain bytes as far as the
-caller holds them (a stream is read piece by piece); while it is read, both. A conditional write is
-one request in every store, so the ciphertext cannot be sent as it comes.
+What is held in memory, besides what the caller gives or gets: in a folder a few pieces of 1 MiB;
+with a bucket the ciphertext, since a conditional write is one request and a read is one answer.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import hashlib
 import io
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from memoryguard.common.contracts.events import ObjectRef
@@ -20,7 +20,13 @@ from memoryguard.common.errors import Corrupt, Rejected
 from memoryguard.common.runtime import blobs
 from memoryguard.common.runtime.blobs import Blob
 from memoryguard.common.runtime.subject_keys import SubjectKeys
-from memoryguard.common.security.envelope import CHUNK_BYTES, decrypt, encrypt
+from memoryguard.common.security.envelope import (
+    CHUNK_BYTES,
+    HEADER_BYTES,
+    TAG_BYTES,
+    decrypt,
+    encrypt,
+)
 from memoryguard.common.security.keyring import KeyRing
 
 if TYPE_CHECKING:
@@ -69,8 +75,11 @@ class ObjectStore:
         """
         _check_path(path)
         key = await self.keys.get(subject_id, create=True)
-        ref, sealed = await asyncio.to_thread(_seal, path, subject_id, key, data)
-        if not await blobs.write(self._store, path, sealed, "create"):
+        with Meter(data) as plain:
+            sealed = encrypt(plain, subject_key=key, object_id=path, subject_id=subject_id)
+            new = await blobs.write(self._store, path, sealed, "create")
+            ref = ObjectRef(uri=path, sha256=plain.sha256(), bytes=plain.length)
+        if not new:
             await self._check_same(ref, subject_id)
         if await self.keys.is_destroyed(subject_id):
             await blobs.delete(self._store, [path])
@@ -171,10 +180,14 @@ class ObjectStore:
         """Give an object's plain bytes and their digest."""
         _check_path(path)
         key = await self.keys.get(subject_id)
-        sealed = await blobs.read(self._store, path)
-        if sealed is None:
+        try:
+            sealed = await blobs.stream(self._store, path, HEADER_BYTES, CHUNK_BYTES + TAG_BYTES)
+            pieces = decrypt(sealed, subject_key=key, object_id=path, subject_id=subject_id)
+            async with blobs.reachable():
+                with Meter(pieces) as plain:
+                    return await asyncio.to_thread(plain.read), plain.sha256()
+        except FileNotFoundError:
             return None
-        return await asyncio.to_thread(_unseal, path, subject_id, key, sealed)
 
     async def _check_same(self, ref: ObjectRef, subject_id: str) -> None:
         try:
@@ -185,36 +198,74 @@ class ObjectStore:
             ) from error
 
 
+def _seal(path: str, subject_id: str, key: bytes, data: bytes) -> tuple[ObjectRef, list[bytes]]:
+    sealed = encrypt(_pieces(data), subject_key=key, object_id=path, subject_id=subject_id)
+    digest = hashlib.sha256(data).hexdigest()
+    return ObjectRef(uri=path, sha256=digest, bytes=len(data)), list(sealed)
+
+
 def _erased() -> Rejected:
     return Rejected("subject_erased", "the key of this subject is destroyed")
 
 
-def _seal(
-    path: str, subject_id: str, key: bytes, data: bytes | Iterable[bytes]
-) -> tuple[ObjectRef, list[bytes]]:
-    digest = hashlib.sha256()
-    length = 0
+class Meter:
+    """Passes plain bytes on, and counts and hashes them on the way.
 
-    def measured() -> Iterator[bytes | memoryview]:
-        nonlocal length
-        for piece in _pieces(data) if isinstance(data, bytes) else data:
-            digest.update(piece)
-            length += len(piece)
+    Hashing takes as long as all the rest together, so it is done beside it, one piece at a time.
+
+    Parameters
+    ----------
+    data
+        The bytes, or pieces of them; nobody may write into these any more.
+    """
+
+    def __init__(self, data: bytes | Iterable[bytes]) -> None:
+        self._data = _pieces(data) if isinstance(data, bytes) else data
+        self._hash = hashlib.sha256()
+        self._beside: ThreadPoolExecutor | None = None
+        self._hashed: Future[None] | None = None
+        self.length = 0
+
+    def __enter__(self) -> Meter:
+        """Begin; the thread starts with the second piece."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the thread."""
+        if self._beside:
+            self._beside.shutdown()
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """Give the pieces on."""
+        for piece in self._data:
+            if not self.length:
+                self._hash.update(piece)
+            else:
+                self._hash_beside(piece)
+            self.length += len(piece)
             yield piece
 
-    sealed = list(encrypt(measured(), subject_key=key, object_id=path, subject_id=subject_id))
-    return ObjectRef(uri=path, sha256=digest.hexdigest(), bytes=length), sealed
+    def sha256(self) -> str:
+        """Give the digest of all that has passed."""
+        if self._hashed:
+            self._hashed.result()
+        return self._hash.hexdigest()
+
+    def read(self) -> bytes:
+        """Take all of it."""
+        whole = io.BytesIO()
+        for piece in self:
+            whole.write(piece)
+        return whole.getvalue()
+
+    def _hash_beside(self, piece: bytes | memoryview) -> None:
+        if self._hashed:
+            self._hashed.result()
+        self._beside = self._beside or ThreadPoolExecutor(1)
+        self._hashed = self._beside.submit(self._hash.update, piece)
 
 
-def _unseal(path: str, subject_id: str, key: bytes, sealed: memoryview) -> tuple[bytes, str]:
-    plain, digest = io.BytesIO(), hashlib.sha256()
-    for piece in decrypt(_pieces(sealed), subject_key=key, object_id=path, subject_id=subject_id):
-        digest.update(piece)
-        plain.write(piece)
-    return plain.getvalue(), digest.hexdigest()
-
-
-def _pieces(data: bytes | memoryview) -> Iterator[memoryview]:
+def _pieces(data: bytes) -> Iterator[memoryview]:
     view = memoryview(data)
     return (view[at : at + CHUNK_BYTES] for at in range(0, len(view), CHUNK_BYTES))
 

@@ -80,6 +80,9 @@ async def open_platform(
         Pool for CPU work; shared by the services of one process.
     """
     url = settings.database_url.get_secret_value()
+    # Keys first: without them nothing is even opened.
+    keyring = KeyRing.from_setting(settings.encryption_keys.get_secret_value())
+    vault = VaultKey.from_setting(settings.vault_key.get_secret_value())
     store = open_store(settings.storage)
     # Two connections stay taken: the bus's listener and the relay.
     async with (
@@ -95,10 +98,8 @@ async def open_platform(
             bus=bus,
             outbox=Outbox(name),
             store=store,
-            objects=ObjectStore(
-                store, KeyRing.from_setting(settings.encryption_keys.get_secret_value())
-            ),
-            vault=VaultKey.from_setting(settings.vault_key.get_secret_value()),
+            objects=ObjectStore(store, keyring),
+            vault=vault,
             tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),
             processes=processes,
         )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,6 +32,7 @@ CHUNK_BYTES = 1 << 20
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
+Piece: TypeAlias = bytes | bytearray | memoryview
 HEADER_BYTES = len(MAGIC) + NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
 
@@ -95,7 +97,7 @@ def decrypt(
         yield _open(cipher, _nonce(index, last=last), piece, header + context)
 
 
-def _open(cipher: AESGCM, nonce: bytes, piece: bytes, bound: bytes) -> bytes:
+def _open(cipher: AESGCM, nonce: bytes, piece: Piece, bound: bytes) -> bytes:
     try:
         return cipher.decrypt(nonce, piece, bound)
     except (InvalidTag, ValueError) as error:
@@ -120,22 +122,32 @@ def _nonce(index: int, *, last: bool) -> bytes:
     return index.to_bytes(NONCE_BYTES - 1, "big") + (b"\x01" if last else b"\x00")
 
 
-def _resized(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[tuple[bytes, bool]]:
+def _resized(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[tuple[Piece, bool]]:
     """Cut a stream into pieces of ``size``; the last one (1 to ``size`` bytes) is marked.
 
-    An empty stream gives one empty last piece.
+    An empty stream gives one empty last piece. What comes in large is cut without being copied.
     """
-    buffer = bytearray()
+    held: Piece = b""  # up to `size` bytes that are last, unless more comes
     for chunk in chunks:
-        view = memoryview(chunk)
-        while len(buffer) + len(view) > size:
-            room = size - len(buffer)
-            buffer += view[:room]
-            yield bytes(buffer), False
-            buffer.clear()
+        view = _lasting(chunk)
+        if not held:
+            held, view = view[:size], view[size:]
+        elif len(held) < size:
+            if not isinstance(held, bytearray):
+                held = bytearray(held)
+            room = size - len(held)
+            held += view[:room]
             view = view[room:]
-        buffer += view
-    yield bytes(buffer), True
+        while len(view):
+            yield held, False
+            held, view = view[:size], view[size:]
+    yield held, True
+
+
+def _lasting(chunk: Piece) -> memoryview:
+    """Look at a piece; a copy of it where its owner may fill it again."""
+    view = memoryview(chunk)
+    return view if view.readonly else memoryview(bytes(view))
 
 
 class _Prefix:
@@ -143,16 +155,16 @@ class _Prefix:
 
     def __init__(self, chunks: Iterator[bytes | memoryview]) -> None:
         self._chunks = chunks
-        self._left = b""
+        self._left: bytes | memoryview = b""
 
     def take(self, size: int) -> bytes:
         while len(self._left) < size:
             piece = next(self._chunks, None)
             if piece is None:
                 break
-            self._left += bytes(piece)
+            self._left = bytes(self._left) + piece if self._left else _lasting(piece)
         taken, self._left = self._left[:size], self._left[size:]
-        return taken
+        return bytes(taken)
 
     def rest(self) -> Iterator[bytes | memoryview]:
         yield self._left

@@ -46,7 +46,7 @@ class KeyRing:
 
     def __init__(self, keys: list[str]) -> None:
         if not keys:
-            raise _bad_key("no encryption key is configured")
+            raise _bad_key("there is no encryption key in IMAGING_ENCRYPTION_KEY")
         try:
             self._each = [Fernet(key) for key in keys]
         except ValueError as error:  # binascii.Error is one
