@@ -269,7 +269,8 @@ def _with_meta(content: bytes, raw: bytes) -> bytes:
 
 def test_a_name_in_a_comment_of_compressed_pixels_is_blanked() -> None:
     comment = b"\xff\x64" + (4 + len(CANARY)).to_bytes(2, "big") + b"\x00\x01" + CANARY.encode()
-    code = b"\xff\x4f\xff\x51\x00\x04\x00\x00" + comment + b"\xff\x90" + b"codedata"
+    tile = b"\xff\x90\x00\x0a" + bytes(7) + b"\x01\xff\x93codedata\xff\xd9"
+    code = b"\xff\x4f\xff\x51\x00\x04\x00\x00" + comment + tile
 
     def compressed(ds: Dataset) -> None:
         ds.PixelData = pydicom.encaps.encapsulate([code])

@@ -191,3 +191,9 @@ def test_not_a_number_is_not_an_image(tmp_path: Path) -> None:
     voxels[0, 0, 0] = np.nan
     nibabel.save(nibabel.Nifti1Image(voxels, oblique()), tmp_path / "nan.nii")
     assert refusal(tmp_path / "nan.nii") == "not_an_image"
+
+
+def test_a_scaling_beyond_all_numbers_is_refused(series: Path) -> None:
+    change(series, lambda _, d: setattr(d, "RescaleSlope", "1e300"))
+    change(series, lambda _, d: setattr(d, "RescaleIntercept", "0"))
+    assert refusal(series) == "not_an_image"

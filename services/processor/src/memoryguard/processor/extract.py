@@ -18,7 +18,7 @@ from memoryguard.processor.domain.stripping import stripped
 from memoryguard.processor.labelmap import stripped_to_nifti, to_nifti
 from memoryguard.processor.meshes import meshes
 from memoryguard.processor.picture import draw
-from memoryguard.processor.series import read_series
+from memoryguard.processor.reading import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,16 @@ def loaded_engine(threads: int) -> segmentation.Engine:
     return segmentation.Engine(threads=threads)
 
 
+@lru_cache(maxsize=1)
+def loaded_reader() -> Reader:
+    """Give the reader of this process; its own process ends with this one."""
+    return Reader()
+
+
 def warm_up(threads: int) -> None:
-    """Load networks and readers before the first scan needs them."""
-    for name in ("pydicom.pixels.processing", "scipy.ndimage", "skimage.measure"):  # take seconds
+    """Load networks and the reader before the first scan needs them."""
+    loaded_reader().start()
+    for name in ("scipy.ndimage", "skimage.measure"):  # take seconds
         import_module(name)
     loaded_engine(threads)
 
@@ -62,7 +69,7 @@ def extract_archive(archive: bytes, threads: int) -> Extract:
     engine = loaded_engine(threads)
     started = time.perf_counter()
     try:
-        image = read_series(archive)
+        image = loaded_reader().read(archive)
         read_s = time.perf_counter() - started
         measurement = engine.measure(image)
     except Rejected as error:

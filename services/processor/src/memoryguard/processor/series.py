@@ -2,7 +2,8 @@
 """Read a DICOM series or a NIfTI file into a volume with world axes RAS+ mm.
 
 Everything that cannot be read is refused with a stable code; no message holds a value out of the
-file. The files are somebody else's, so every call into a parser is fenced.
+file. The files are somebody else's, so every call into a parser is fenced. Of DICOM first the
+stored voxels are read (`stored`), then scaled.
 
 Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``not_an_image``,
 ``colour_image``, ``unsupported_modality``, ``unsupported_compression``, ``several_series``,
@@ -12,12 +13,7 @@ Codes: ``not_dicom``, ``empty_input``, ``not_readable``, ``truncated_file``, ``n
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 import zipfile
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +22,18 @@ from numpy.typing import NDArray
 
 from memoryguard.common.errors import Rejected
 from memoryguard.processor.domain.image import Image
+from memoryguard.processor.stored import (
+    Stored,
+    check_size,
+    degenerate,
+    fence,
+    stored_files,
+    stored_series,
+)
 
-MAX_VOXELS = 512**3
-MAX_FILES = 4096
-MAX_ARCHIVE_BYTES = 2 * 2**30
-"""Of the unpacked files; 512 cubed voxels of 16 bits are 256 MiB."""
-
-MIN_SLICES = 16
-SPACING_TOLERANCE_MM = 0.05
-ORIENTATION_TOLERANCE = 1e-3
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _NIFTI_NAMES = (".nii", ".nii.gz", ".mgz", ".mgh")
-_T1_NAMES = re.compile(r"t1|mp-?rage|bravo|fspgr|spgr|tfl|tfe", re.IGNORECASE)
-_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory: a DICOMDIR lists, it shows nothing
-_ENHANCED = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR
-        "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR
-    }
-)
 
 
 def read_series(archive: bytes) -> Image:
@@ -56,9 +44,29 @@ def read_series(archive: bytes) -> Image:
     Rejected
         When it is not one regular volume of an MR scanner.
     """
-    if not archive:
-        raise Rejected("empty_input", "There is nothing in it.")
-    return _from_instances(_zip_members(io.BytesIO(archive)))
+    return image_of(stored_series([archive]))
+
+
+def image_of(stored: Stored) -> Image:
+    """Scale stored voxels (PS3.3 C.11.1.1.2), white being high.
+
+    Raises
+    ------
+    Rejected
+        When it is no volume of numbers.
+    """
+    voxels = np.empty(stored.planes.shape, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        for plane, source in zip(voxels, stored.order, strict=True):
+            values = stored.planes[source]
+            slope, intercept, white_is_low = stored.scaling[source]
+            if slope is not None:
+                values = values.astype(np.float64) * slope
+                values += intercept
+            plane[...] = values
+            if white_is_low:
+                np.negative(plane, out=plane)
+    return _checked(voxels, RAS_FROM_LPS @ stored.lps_from_ijk)
 
 
 def read_path(path: Path) -> Image:
@@ -71,7 +79,7 @@ def read_path(path: Path) -> Image:
     """
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return _from_instances(_bytes(p) for p in files)
+        return image_of(stored_files(_bytes(p) for p in files))
     if not path.is_file():
         raise Rejected("empty_input", "There is no such file or folder.", "Check the path.")
     if path.stat().st_size == 0:
@@ -80,7 +88,7 @@ def read_path(path: Path) -> Image:
         return _from_nifti(path)
     if zipfile.is_zipfile(path):
         return read_series(_bytes(path))
-    return _from_instances([_bytes(path)])
+    return image_of(stored_files([_bytes(path)]))
 
 
 def _bytes(path: Path) -> bytes:
@@ -90,234 +98,13 @@ def _bytes(path: Path) -> bytes:
         raise Rejected("not_readable", "A file cannot be opened.", "Check its rights.") from error
 
 
-# --- DICOM ---------------------------------------------------------------------------------
-
-
-def _zip_members(stream: io.BytesIO) -> Iterator[bytes]:
-    """Unpack, within limits on what comes out."""
-    try:
-        with zipfile.ZipFile(stream) as packed:
-            members = [m for m in packed.infolist() if not m.is_dir()]
-            if sum(m.file_size for m in members) > MAX_ARCHIVE_BYTES:
-                raise Rejected("too_large", "The archive unpacks to more than 2 GiB.")
-            for member in members:
-                yield packed.read(member)
-    except Rejected:
-        raise
-    except Exception as error:
-        raise Rejected("truncated_file", "The zip cannot be unpacked.") from error
-
-
-def _from_instances(files: Iterable[bytes]) -> Image:
-    parsed: list[Any | None] = []
-    for content in files:
-        if len(parsed) == MAX_FILES:
-            raise Rejected("too_large", "There are more than 4096 files.")
-        parsed.append(_parse(content))
-    if not parsed:
-        raise Rejected("empty_input", "There is nothing in it.")
-    instances = [instance for instance in parsed if instance is not None]
-    if not instances:
-        raise Rejected("not_dicom", "No file in it is DICOM.", "Send DICOM files, or a zip.")
-    with _fence():
-        series = _choose(instances)
-        _check_pixels(series)
-        voxels, lps_from_ijk = _decode(series)
-    return _checked(voxels, RAS_FROM_LPS @ lps_from_ijk)
-
-
-@contextmanager
-def _fence() -> Generator[None]:
-    """Turn whatever a parser says about a broken file into a refusal; keep its warnings quiet."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (Rejected, MemoryError):
-        raise
-    except Exception as error:
-        raise Rejected("not_an_image", "The image in it cannot be read.") from error
-
-
-def _parse(content: bytes) -> Any | None:
-    """Return the data set, or None for what is not DICOM or only lists other files."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    if content[128:132] != b"DICM":
-        return None
-    with _fence():
-        try:
-            instance = dcmread(io.BytesIO(content))
-        except InvalidDicomError:
-            return None
-        except (EOFError, OSError) as error:
-            raise Rejected("truncated_file", "A file ends too early.") from error
-        listing = instance.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY
-        return None if listing else instance
-
-
-def _choose(instances: list[Any]) -> list[Any]:
-    """Return the one series to measure, each instance once."""
-    groups: dict[str, dict[str, Any]] = {}
-    for instance in instances:
-        if _text(instance, "Modality") != "MR":
-            continue
-        series = groups.setdefault(_text(instance, "SeriesInstanceUID"), {})
-        series[_text(instance, "SOPInstanceUID")] = instance
-    if not groups:
-        raise Rejected(
-            "unsupported_modality", "This is not an MR scan.", "Send a T1-weighted MR series."
-        )
-    series = [list(group.values()) for group in groups.values()]
-    if len(series) > 1:
-        series = [s for s in series if _looks_t1(s)]
-    if len(series) != 1:
-        raise Rejected(
-            "several_series",
-            "There are several series in it, and not exactly one is called T1-weighted.",
-            "Send the T1-weighted series alone.",
-        )
-    return series[0]
-
-
-def _looks_t1(series: list[Any]) -> bool:
-    """Tell by the names that a scanner's protocol gives, and by the number of slices."""
-    first = series[0]
-    frames = len(series) * int(first.get("NumberOfFrames") or 1)
-    names = f"{_text(first, 'SeriesDescription')} {_text(first, 'ProtocolName')}"
-    return frames >= MIN_SLICES and bool(_T1_NAMES.search(names))
-
-
-def _text(instance: Any, keyword: str) -> str:
-    return str(instance.get(keyword) or "").strip()
-
-
-def _check_pixels(series: list[Any]) -> None:
-    """Refuse before anything is decoded: what is no picture, in colour, too large or cut off."""
-    first = series[0]
-    if any("PixelData" not in i for i in series):
-        raise Rejected("not_an_image", "A file in it holds no image, or ends before it.")
-    if any(int(i.SamplesPerPixel) != 1 for i in series):
-        raise Rejected("colour_image", "The images are in colour.", "Send the original series.")
-    shapes = {(int(i.Rows), int(i.Columns)) for i in series}
-    if len(shapes) > 1:
-        raise Rejected("irregular_slices", "The slices differ in size.")
-    frames = len(series) * int(first.get("NumberOfFrames") or 1)
-    rows, columns = shapes.pop()
-    _check_size((frames, rows, columns))
-    if frames < MIN_SLICES:
-        raise Rejected("incomplete_series", "There are fewer than 16 slices.")
-    for instance in series:
-        if instance.file_meta.TransferSyntaxUID.is_encapsulated:
-            continue
-        size = rows * columns * int(instance.get("NumberOfFrames") or 1)
-        if len(instance.PixelData) < size * int(instance.BitsAllocated) // 8:
-            raise Rejected("truncated_file", "A file ends before its last pixel.")
-
-
-def _decode(series: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return voxels, rescaled, and lps_from_ijk."""
-    if _text(series[0], "SOPClassUID") in _ENHANCED:
-        return _decode_enhanced(series)
-    if "NumberOfFrames" in series[0] and int(series[0].NumberOfFrames) > 1:
-        raise Rejected("not_an_image", "This multi-frame object is not an MR volume.")
-    ordered, lps_from_ijk = _placed(series)
-    rows, columns = int(series[0].Rows), int(series[0].Columns)
-    voxels = np.empty((len(series), rows, columns), np.float32)
-    for plane, instance in zip(voxels, ordered, strict=True):
-        plane[...] = _pixels(instance)
-    return voxels, lps_from_ijk
-
-
-def _pixels(instance: Any) -> NDArray[np.float32]:
-    """Return one slice (rows, columns) after its modality transform, white being high.
-
-    highdicom does the same, but spends most of a scan's reading on checking each slice against
-    its information object definition.
-    """
-    from pydicom.pixels.processing import apply_modality_lut
-
-    try:
-        values = np.asarray(apply_modality_lut(instance.pixel_array, instance), np.float32)
-    except (NotImplementedError, RuntimeError) as error:
-        raise _compression() from error
-    shape = _text(instance, "PresentationLUTShape")
-    white_is_low = _text(instance, "PhotometricInterpretation") == "MONOCHROME1"
-    return -values if shape == "INVERSE" or (white_is_low and not shape) else values
-
-
-def _decode_enhanced(series: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    import highdicom
-
-    if len(series) > 1:
-        raise Rejected("several_volumes", "There are several multi-frame files in the series.")
-    image = highdicom.Image.from_dataset(series[0], copy=False)
-    try:
-        volume = image.get_volume(
-            dtype=np.float32, apply_real_world_transform=False, atol=SPACING_TOLERANCE_MM
-        )
-    except NotImplementedError as error:
-        raise _compression() from error
-    except (RuntimeError, ValueError) as error:
-        raise Rejected("irregular_slices", "The frames do not make one even volume.") from error
-    return np.asarray(volume.array, np.float32), np.asarray(volume.affine, np.float64)
-
-
-def _compression() -> Rejected:
-    return Rejected(
-        "unsupported_compression", "The pixels are compressed in a way we do not read.",
-        "Send it uncompressed, or as JPEG 2000, JPEG-LS or RLE.",
-    )  # fmt: skip
-
-
-def _placed(series: list[Any]) -> tuple[list[Any], NDArray[np.float64]]:
-    """Return the slices in the order of their places and lps_from_ijk (slice, row, column).
-
-    Says what is wrong with their places, where something is. The distance along the slices'
-    normal and the place of a pixel: PS3.3 C.7.6.2.1.1.
-    """
-    if any("ImagePositionPatient" not in i or "ImageOrientationPatient" not in i for i in series):
-        raise Rejected("unknown_orientation", "The slices do not say where they lie.")
-    cosines = np.array([i.ImageOrientationPatient for i in series], np.float64)
-    spacings = np.array([i.PixelSpacing for i in series], np.float64)
-    if np.ptp(cosines, axis=0).max() > ORIENTATION_TOLERANCE:
-        raise Rejected("irregular_slices", "The slices are not parallel: a localizer?")
-    if np.ptp(spacings, axis=0).max() > ORIENTATION_TOLERANCE:
-        raise Rejected("irregular_slices", "The slices differ in the size of their pixels.")
-    along_row, along_column = cosines[0, :3], cosines[0, 3:]
-    normal = np.cross(along_row, along_column)
-    places = np.array([i.ImagePositionPatient for i in series], np.float64)
-    order = np.argsort(places @ normal, kind="stable")
-    _check_steps(np.diff((places @ normal)[order]))
-    first, last = places[order[0]], places[order[-1]]
-    step = (last - first) / (len(series) - 1)
-    if step @ normal < (1 - ORIENTATION_TOLERANCE) * np.linalg.norm(step):
-        raise Rejected("irregular_slices", "The slices are not stacked at right angles.")
-    between_rows, between_columns = spacings[0]
-    columns = (step, along_column * between_rows, along_row * between_columns, first)
-    lps_from_ijk = np.eye(4)
-    lps_from_ijk[:3] = np.transpose(columns)
-    return [series[n] for n in order], lps_from_ijk
-
-
-def _check_steps(steps_mm: NDArray[np.float64]) -> None:
-    usual = float(np.median(steps_mm))
-    if steps_mm.min() < SPACING_TOLERANCE_MM:
-        raise Rejected("several_volumes", "Several slices lie at the same place.")
-    if steps_mm.max() > 1.5 * usual:
-        raise Rejected("incomplete_series", "Slices are missing.", "Send the whole series.")
-    if np.abs(steps_mm - usual).max() > SPACING_TOLERANCE_MM:
-        raise Rejected("irregular_slices", "The slices are not evenly spaced.")
-
-
 # --- NIfTI ---------------------------------------------------------------------------------
 
 
 def _from_nifti(path: Path) -> Image:
     import nibabel
 
-    with _fence():
+    with fence():
         try:
             loaded: Any = nibabel.load(path)
             shape = tuple(int(n) for n in loaded.shape)
@@ -333,7 +120,7 @@ def _check_nifti(loaded: Any, shape: tuple[int, ...]) -> None:
         raise Rejected("colour_image", "The voxels are not plain numbers.")
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise Rejected("several_volumes", "This is not one three-dimensional volume.")
-    _check_size(shape)
+    check_size(shape)
     header = loaded.header
     coded = "sform_code" not in header or int(header["sform_code"]) or int(header["qform_code"])
     placed = "goodRASFlag" not in header or int(header["goodRASFlag"])
@@ -347,16 +134,11 @@ def _check_nifti(loaded: Any, shape: tuple[int, ...]) -> None:
 # --- both ----------------------------------------------------------------------------------
 
 
-def _check_size(shape: tuple[int, ...]) -> None:
-    if int(np.prod(shape, dtype=np.int64)) > MAX_VOXELS:
-        raise Rejected("too_large", "The volume has more than 512 x 512 x 512 voxels.")
-
-
 def _checked(voxels: NDArray[np.float32], ras_from_ijk: NDArray[np.float64]) -> Image:
     if voxels.size == 0:
         raise Rejected("empty_input", "The volume has no voxels.")
     if not np.isfinite(voxels).all():
         raise Rejected("not_an_image", "Some voxels are not numbers.")
     if not np.isfinite(ras_from_ijk).all() or abs(np.linalg.det(ras_from_ijk[:3, :3])) < 1e-6:
-        raise Rejected("unknown_orientation", "The volume's axes are degenerate.")
+        raise degenerate()
     return Image(voxels=voxels, ras_from_ijk=ras_from_ijk)

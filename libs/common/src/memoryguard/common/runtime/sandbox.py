@@ -1,31 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of their own for the bytes of strangers: limited, without secrets, replaced on failure.
 
-A parser that is tricked can see nothing but the files it was given and one person's key of UIDs;
-it cannot allocate or write more than its limits, nor take longer than its time. What it answers is
-JSON and bytes, never objects.
-
-A message on its standard input or output is the length of a JSON document (4 bytes, big endian),
-the document, and the blobs whose lengths stand in the document under ``blobs``.
+A parser that is tricked holds nothing but the files it is given from then on, and the keys of UIDs
+that come with them. It cannot open a file or a socket, start or look into a process, allocate more
+than its limit, nor take longer than its time (`confined`, `seccomp`; where that is not available,
+another process of the same user is in its reach). What it answers is JSON and bytes, never objects,
+and no more than it could hold. That it is replaced after every file would cost a tenth of a second
+each, and is not done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
-import resource
-import struct
+import logging
+import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any, TypeAlias
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
-from memoryguard.common.errors import Rejected
+from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.runtime import confined
 
-Message: TypeAlias = tuple[dict[str, Any], list[bytes]]
-_LENGTH = struct.Struct(">I")
+MAX_DOCUMENT_BYTES = 16 << 20
+"""Of one answer's JSON; a header with 4,096 frames has one."""
+START_S = 60.0
+"""What a parser may take to import its module."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +53,71 @@ class Sandbox:
         Where the functions are: its ``CALLS`` gives them their names. Each takes a list of files
         and plain arguments, and gives plain data and a list of files.
     parsers
-        Processes side by side.
+        Processes side by side; each is started when it is first needed.
     limits
         Of each.
     """
 
-    def __init__(
-        self,
-        module: str,
-        parsers: int = 2,
-        limits: Limits = Limits(),
-    ) -> None:
-        self._module = module
-        self._limits = limits
-        self._idle: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
-        for _ in range(parsers):
-            self._idle.put_nowait(None)  # started when it is needed
-        self._parsers = parsers
+    def __init__(self, module: str, parsers: int = 2, limits: Limits = Limits()) -> None:
+        self._parsers = [Parser(module, limits) for _ in range(parsers)]
+        self._threads = ThreadPoolExecutor(parsers, "parser")
+        self._idle: asyncio.LifoQueue[Parser] = asyncio.LifoQueue()
+        for parser in self._parsers:
+            self._idle.put_nowait(parser)
+        self._closed = False
 
     async def close(self) -> None:
-        """End every parser, after its call."""
-        for _ in range(self._parsers):
-            if (parser := await self._idle.get()) is not None:
-                await _end(parser)
+        """End every parser, after its call; later calls are refused."""
+        self._closed = True
+        for _ in self._parsers:
+            (await self._idle.get()).close()
+        self._threads.shutdown(wait=False)
 
     async def call(
+        self, name: str, files: Sequence[bytes], **arguments: object
+    ) -> tuple[Any, list[bytes]]:
+        """Call a function as `Parser.call` does, without holding up the event loop.
+
+        Raises
+        ------
+        Rejected, Unavailable
+            As `Parser.call`; ``no_parser`` also when the sandbox is closed.
+        """
+        if self._closed:
+            _no_parser()
+        parser = await self._idle.get()
+        called = asyncio.get_running_loop().run_in_executor(
+            self._threads, partial(parser.call, name, files, **arguments)
+        )
+        called.add_done_callback(partial(self._free, parser))
+        try:
+            return await asyncio.shield(called)
+        except asyncio.CancelledError:
+            parser.kill()  # the thread ends with it
+            raise
+
+    def _free(self, parser: Parser, called: asyncio.Future[tuple[Any, list[bytes]]]) -> None:
+        if not called.cancelled():
+            called.exception()  # nobody may be waiting for it any more
+        self._idle.put_nowait(parser)
+
+
+class Parser:
+    """One process, for one caller at a time; started when it is needed, kept while it is sound.
+
+    Parameters
+    ----------
+    module, limits
+        As of `Sandbox`.
+    """
+
+    def __init__(self, module: str, limits: Limits = Limits()) -> None:
+        self._module = module
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
+
+    def call(
         self, name: str, files: Sequence[bytes], **arguments: object
     ) -> tuple[Any, list[bytes]]:
         """Call a function of the module on files; its answer and the files it wrote.
@@ -77,116 +125,181 @@ class Sandbox:
         Raises
         ------
         Rejected
-            What the function refused; ``parsing_too_slow``; ``parser_failed`` when the process
-            died of it (as when its memory was not enough).
+            What the function refused; ``parsing_too_slow``; ``too_large`` when its memory was not
+            enough; ``parser_failed`` when the process broke or died of it.
+        Unavailable
+            ``no_parser``: the process cannot be started.
         """
-        parser, healthy = await self._idle.get(), False
+        process = self._running()
+        sound = False
         try:
-            parser = parser or await self._start()
-            async with asyncio.timeout(self._limits.seconds):
-                answer, blobs = await _ask(parser, {"call": name, "with": arguments}, files)
-            healthy = True
-        except TimeoutError:
-            raise Rejected(
-                "parsing_too_slow", "a file takes too long to read", "is it damaged?"
-            ) from None
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise Rejected(
-                "parser_failed", "a file cannot be read within the limits", "is it damaged?"
-            ) from None
+            answer, blobs = self._asked(process, {"call": name, "with": arguments}, files)
+            sound = "failed" not in answer
         finally:
-            if parser is not None and not healthy:
-                await _end(parser)
-            self._idle.put_nowait(parser if healthy else None)
+            if not sound:
+                self.close()
         if refused := answer.get("refused"):
             raise Rejected(*refused)
+        if not sound:
+            self._failed(answer)
         return answer["answer"], blobs
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-m", __name__, self._module, str(self._limits.memory_bytes),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    def start(self) -> None:
+        """Start the process before it is needed.
+
+        Raises
+        ------
+        Unavailable
+            ``no_parser``.
+        """
+        self._running()
+
+    def peak_bytes(self) -> int:
+        """Give the largest resident memory of its process so far (Linux); 0 without one."""
+        if self._process is None or self._process.poll() is not None:
+            return 0
+        status = Path(f"/proc/{self._process.pid}/status").read_text("utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+    def kill(self) -> None:
+        """End the process, whatever it does; a call in another thread fails."""
+        self._killed = True  # it may live a moment longer
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process, and forget it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):  # of what it did not read
+                    stream.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """Give a process that runs: one that was killed while idle is nobody's fault."""
+        if self._process is not None and not self._killed and self._process.poll() is None:
+            return self._process
+        self.close()
+        self._killed = False
+        process = self._process = subprocess.Popen(  # noqa: S603
+            [
+                *(sys.executable, "-I", "-m", confined.__name__, self._module),
+                *(str(self._limits.memory_bytes), str(self._limits.seconds)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={"OPENBLAS_NUM_THREADS": "1"},  # each thread would reserve memory that is limited
             start_new_session=True,
-        )  # fmt: skip
+        )
+        try:
+            with _deadline(self.kill, START_S):
+                _receive(process.stdout, 0)
+        except (EOFError, _Nonsense):
+            self.close()
+            _no_parser()
+        return process
+
+    def _asked(
+        self, process: subprocess.Popen[bytes], document: dict[str, Any], files: Sequence[bytes]
+    ) -> confined.Message:
+        with _deadline(self.kill, self._limits.seconds) as late:
+            try:
+                with suppress(BrokenPipeError):  # it may have said why
+                    _send(process.stdin, document, files)
+                return _receive(process.stdout, self._limits.memory_bytes)
+            except (EOFError, _Nonsense):
+                if late.is_set():
+                    raise Rejected(
+                        "parsing_too_slow", "a file takes too long to read", "is it damaged?"
+                    ) from None
+                self._failed({})
+
+    def _failed(self, answer: dict[str, Any]) -> NoReturn:
+        if answer.get("failed") == "too_large":
+            raise Rejected("too_large", "a file needs more memory than is given to its reading")
+        why = answer.get("why", "it died")
+        logger.error("a parser failed", extra={"parser": self._module, "why": why})
+        raise Rejected(
+            "parser_failed", "a file cannot be read within the limits", "is it damaged?"
+        ) from None
 
 
-async def _ask(
-    parser: asyncio.subprocess.Process, document: dict[str, Any], files: Sequence[bytes]
-) -> Message:
-    assert parser.stdin is not None  # noqa: S101  # started with pipes
-    assert parser.stdout is not None  # noqa: S101
-
-    async def send(stdin: asyncio.StreamWriter) -> None:
-        for piece in _pieces(document, files):
-            stdin.write(piece)
-            await stdin.drain()
-
-    async def receive(stdout: asyncio.StreamReader) -> Message:
-        (length,) = _LENGTH.unpack(await stdout.readexactly(_LENGTH.size))
-        answer = json.loads(await stdout.readexactly(length))
-        return answer, [await stdout.readexactly(size) for size in answer["blobs"]]
-
-    _, answer = await asyncio.gather(send(parser.stdin), receive(parser.stdout))
-    return answer
+class _Nonsense(Exception):
+    """The answer is none that our own code gives: the parser is somebody else's by now."""
 
 
-async def _end(parser: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        parser.kill()
-    await parser.wait()
+@contextmanager
+def _deadline(kill: Callable[[], None], seconds: float) -> Generator[threading.Event]:
+    """Kill after some time, and say so."""
+    late = threading.Event()
 
+    def expire() -> None:
+        late.set()
+        kill()
 
-def _pieces(document: dict[str, Any], blobs: Sequence[bytes]) -> list[bytes]:
-    body = json.dumps(document | {"blobs": [len(blob) for blob in blobs]}).encode()
-    return [_LENGTH.pack(len(body)), body, *blobs]
-
-
-# --- inside the parser ----------------------------------------------------------------------------
-
-
-def _answered(calls: Any, document: dict[str, Any], files: list[bytes]) -> Message:
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
     try:
-        answer, blobs = calls[document["call"]](files, **document["with"])
-    except Rejected as error:
-        return {"refused": [error.code, error.message, error.hint]}, []
-    except MemoryError:
-        return {"refused": ["too_large", "a file needs more memory than is given to it", ""]}, []
-    return {"answer": answer}, blobs
+        yield late
+    finally:
+        timer.cancel()
 
 
-def _received(stream: IO[bytes]) -> Message | None:
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    document = json.loads(stream.read(_LENGTH.unpack(head)[0]))
-    return document, [stream.read(size) for size in document["blobs"]]
+def _send(stream: IO[bytes] | None, document: dict[str, Any], files: Sequence[bytes]) -> None:
+    assert stream is not None  # noqa: S101  # started with pipes
+    for piece in confined.pieces(document, files):
+        stream.write(piece)
+    stream.flush()
 
 
-def _confine(memory_bytes: int) -> None:
-    """Take from this process what it does not need, before it sees a file."""
-    for kind, most in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 16),
-    ):
-        resource.setrlimit(kind, (most, most))
+def _receive(stream: IO[bytes] | None, most_bytes: int) -> confined.Message:
+    assert stream is not None  # noqa: S101
+    (length,) = confined.LENGTH.unpack(_exactly(stream, confined.LENGTH.size))
+    if length > MAX_DOCUMENT_BYTES:
+        raise _Nonsense
+    document = _document(_exactly(stream, length))
+    sizes = document["blobs"]
+    if sum(sizes) > most_bytes:
+        raise _Nonsense
+    return document, [_exactly(stream, size) for size in sizes]
 
 
-def main() -> None:
-    """Answer calls to the functions of the module that is named, until the input ends."""
-    _confine(int(sys.argv[2]))
-    calls = importlib.import_module(sys.argv[1]).CALLS
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    while (message := _received(stdin)) is not None:
-        document, files = message
-        del message
-        for piece in _pieces(*_answered(calls, document, files)):
-            stdout.write(piece)
-        stdout.flush()
-        del document, files
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    found = stream.read(size)
+    if len(found) < size:
+        raise EOFError
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body, parse_constant=_not_a_number)
+    except (ValueError, RecursionError):
+        raise _Nonsense from None
+    match document:
+        case {"blobs": list(sizes)} if all(type(size) is int and size >= 0 for size in sizes):
+            pass
+        case _:
+            raise _Nonsense
+    match document:
+        case {"answer": _} | {"failed": str()}:
+            return document
+        case {"refused": [str(code), str(message), str(hint)]} if (
+            code.isidentifier() and (code + message + hint).isprintable()
+        ):
+            return document
+        case _:
+            raise _Nonsense
+
+
+def _not_a_number(_: str) -> NoReturn:
+    raise _Nonsense
+
+
+def _no_parser() -> NoReturn:
+    raise Unavailable("no_parser", "the process that reads files does not start", "see the log")

@@ -32,6 +32,7 @@ _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
+_OPAQUE = frozenset(b"AT OB OD OF OL OV OW SQ SV UV".split())
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PREAMBLE_BYTES = 128
@@ -196,6 +197,9 @@ class _Walk:
             raise truncated()
         if vr not in _VRS:
             raise malformed("an attribute has an unknown value representation")
+        known = tags.VR_OF.get(tag)
+        if vr in _OPAQUE and known is not None and known.encode() not in _OPAQUE:
+            raise malformed("text or a number is said to be something else")
         if vr in _LONG_VRS:
             return tag, vr.decode(), self._unpack("<I", at + 8, end)[0], at + 12
         return tag, vr.decode(), self._unpack("<H", at + 6, end)[0], at + 8

@@ -6,6 +6,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Part: TypeAlias = bytes | memoryview
 
 IMPLEMENTATION_UID = "2.25.114895211432270113957316843237406519823"
 IMPLEMENTATION_NAME = "MEMORYGUARD"
@@ -38,34 +41,34 @@ def file_bytes(
         0x00020012: Written("UI", IMPLEMENTATION_UID.encode()),
         0x00020013: Written("SH", IMPLEMENTATION_NAME.encode()),
     }
-    body = _elements(meta)
+    body = b"".join(_elements(meta))
     length = _element(0x00020000, Written("UL", struct.pack("<I", len(body))))
-    return b"".join((bytes(128), b"DICM", length, body, _elements(dataset)))
+    return b"".join((bytes(128), b"DICM", *length, body, *_elements(dataset)))
 
 
-def _elements(dataset: Mapping[int, Written]) -> bytes:
-    return b"".join(_element(tag, dataset[tag]) for tag in sorted(dataset))
+def _elements(dataset: Mapping[int, Written]) -> list[Part]:
+    """Write elements as parts to be joined once: pixels are too large to be copied twice."""
+    return [part for tag in sorted(dataset) for part in _element(tag, dataset[tag])]
 
 
-def _element(tag: int, written: Written) -> bytes:
+def _element(tag: int, written: Written) -> list[Part]:
     if written.fragments is not None:
-        return _header(tag, written.vr, 0xFFFFFFFF) + _fragments(written.fragments)
+        return [_header(tag, written.vr, 0xFFFFFFFF), *_fragments(written.fragments)]
+    value = written.value
     if written.vr == "SQ":
-        value = b"".join(_item(_elements(item)) for item in written.items)
-    else:
-        value = bytes(written.value)
-        if len(value) % 2:
-            value += b"\0" if written.vr in _ZERO_PADDED else b" "
-    return _header(tag, written.vr, len(value)) + value
+        value = b"".join(part for item in written.items for part in _item(_elements(item)))
+    padding = b"\0" if written.vr in _ZERO_PADDED else b" "
+    odd = len(value) % 2
+    return [_header(tag, written.vr, len(value) + odd), value, padding * odd]
 
 
-def _fragments(fragments: Sequence[bytes]) -> bytes:
-    padded = (part + b"\0" * (len(part) % 2) for part in fragments)
-    return b"".join(map(_item, padded)) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+def _fragments(fragments: Sequence[bytes]) -> list[Part]:
+    items = [part for code in fragments for part in _item([code, b"\0" * (len(code) % 2)])]
+    return [*items, struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)]
 
 
-def _item(value: bytes) -> bytes:
-    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+def _item(parts: list[Part]) -> list[Part]:
+    return [struct.pack("<HHI", 0xFFFE, 0xE000, sum(map(len, parts))), *parts]
 
 
 def _header(tag: int, vr: str, length: int) -> bytes:
