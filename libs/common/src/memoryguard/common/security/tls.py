@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from memoryguard.common.errors import Misconfigured
@@ -22,20 +23,38 @@ def server_context(settings: PlatformSettings) -> ssl.SSLContext | None:
     Misconfigured
         ``bad_tls_files``.
     """
-    if settings.tls_cert_file is None and settings.tls_key_file is None:
+    return context_of(settings.tls_cert_file, settings.tls_key_file, "MEMORYGUARD_TLS")
+
+
+def context_of(cert_file: Path | None, key_file: Path | None, name: str) -> ssl.SSLContext | None:
+    """Build a server's context of a certificate and its key; None without.
+
+    Parameters
+    ----------
+    cert_file, key_file
+        PEM.
+    name
+        What the settings' names begin with, for the error.
+
+    Raises
+    ------
+    Misconfigured
+        ``bad_tls_files``.
+    """
+    if cert_file is None and key_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     try:
-        if settings.tls_cert_file is None:
+        if cert_file is None:
             raise FileNotFoundError
-        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file, password=_nobody)
+        context.load_cert_chain(cert_file, key_file, password=_nobody)
     except (OSError, ssl.SSLError, ValueError) as error:
         raise Misconfigured(
             "bad_tls_files",
             "certificate and key are not there, or do not belong together",
-            "set MEMORYGUARD_TLS_CERT_FILE and MEMORYGUARD_TLS_KEY_FILE",
+            f"set {name}_CERT_FILE and {name}_KEY_FILE",
         ) from error
     return context
 
@@ -56,7 +75,7 @@ def check_transport(settings: PlatformSettings) -> None:
     if settings.profile != "production":
         return
     encrypted = settings.tls_cert_file is not None or settings.behind_proxy
-    if not encrypted and not _on_this_machine(settings.host):
+    if not encrypted and not on_this_machine(settings.host):
         raise Misconfigured(
             "plaintext_http",
             "the production profile does not serve plain HTTP to a network",
@@ -64,7 +83,7 @@ def check_transport(settings: PlatformSettings) -> None:
         )
     brokers = [server.strip() for server in settings.kafka.servers.split(",") if server.strip()]
     if not settings.kafka.security.endswith("SSL") and not all(
-        _on_this_machine(urlsplit(f"//{broker}").hostname or "") for broker in brokers
+        on_this_machine(urlsplit(f"//{broker}").hostname or "") for broker in brokers
     ):
         raise Misconfigured(
             "plaintext_kafka",
@@ -72,7 +91,7 @@ def check_transport(settings: PlatformSettings) -> None:
             "set MEMORYGUARD_KAFKA_SECURITY to SSL or SASL_SSL",
         )
     for url in filter(None, (settings.oidc.issuer, settings.oidc.jwks_url)):
-        if urlsplit(url).scheme != "https" and not _on_this_machine(urlsplit(url).hostname or ""):
+        if urlsplit(url).scheme != "https" and not on_this_machine(urlsplit(url).hostname or ""):
             raise Misconfigured(
                 "plaintext_identity_provider",
                 "the production profile does not take keys over plain HTTP",
@@ -80,7 +99,8 @@ def check_transport(settings: PlatformSettings) -> None:
             )
 
 
-def _on_this_machine(host: str) -> bool:
+def on_this_machine(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
     if host == "localhost":
         return True
     try:
