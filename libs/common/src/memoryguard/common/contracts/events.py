@@ -71,10 +71,7 @@ class Quantity(Part):
     value: float | None
     error_sd: float | None = Field(default=None, description="One standard deviation, same unit.")
     reason: str | None = Field(default=None, description="Code; set when value is null.")
-    confidence: float | None = Field(
-        default=None,
-        description="0..1: how sure the engine is of the structure; null where it says nothing.",
-    )
+    confidence: float | None = Field(default=None, description="0..1: how sure the engine is.")
 
 
 class Engine(Part):
@@ -106,9 +103,7 @@ class RegionScore(Part):
     severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None = None
     severity_probabilities: dict[str, float] | None = None
     severity_reason: str | None = Field(default=None, description="Why it is uncertain.")
-    direction: Literal["low", "high"] | None = Field(
-        default=None, description="Which side is abnormal for this region."
-    )
+    direction: Literal["low", "high"] | None = Field(default=None, description="Abnormal side.")
     pack: str | None = Field(default=None, description="Norm that it is compared with.")
     reason: str | None = Field(default=None, description="Why there is no z.")
 
@@ -365,12 +360,8 @@ class AccessDenied(Fact):
     code: str
     scan_id: str | None = None
     user_id: str | None = None
-    times: int = Field(
-        default=1, ge=1, description="How many refusals alike this event stands for; see since."
-    )
-    since: datetime | None = Field(
-        default=None, description="Set where times counts: the first of them; time is the last."
-    )
+    times: int = Field(default=1, ge=1, description="Refusals alike that this event stands for.")
+    since: datetime | None = Field(default=None, description="The first of them, if several.")
 
 
 # --- deliveries ----------------------------------------------------------------------------
