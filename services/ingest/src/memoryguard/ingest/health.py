@@ -76,6 +76,6 @@ def routes(platform: Platform) -> list[Route]:
             "PUT",
             "/api/v1/users/{user_id}/health-metrics",
             put,
-            Policy("health.record", roles=frozenset({"patient", "clinician"}), audited=False),
+            Policy("health.record", roles=frozenset({"patient", "clinician"})),
         )
     ]

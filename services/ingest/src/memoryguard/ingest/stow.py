@@ -50,7 +50,7 @@ class Stow:
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
-        policy = Policy("scan.store", roles=frozenset({"clinician", "integration"}), audited=False)
+        policy = Policy("scan.store", roles=frozenset({"clinician", "integration"}))
         path = "/dicom-web/studies"
         return (
             Route("POST", path, self.store, policy),

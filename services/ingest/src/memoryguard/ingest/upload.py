@@ -49,7 +49,7 @@ class Uploads:
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
-        policy = Policy("scan.upload", roles=frozenset({"patient", "clinician"}), audited=False)
+        policy = Policy("scan.upload", roles=frozenset({"patient", "clinician"}))
         path = "/api/v1/imaging/upload"
         return (
             Route("POST", path, self.upload, policy),

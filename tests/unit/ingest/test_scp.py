@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C-STORE receiver alone, with pynetdicom as the sender and a stand-in for what keeps files."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gc
+import io
+import ssl
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from ingest_samples import ROOT, slice_dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
+
+from memoryguard.common.errors import Misconfigured, Unavailable
+from memoryguard.common.testing.settings import folder_settings
+from memoryguard.ingest.parsing import describe
+from memoryguard.ingest.peers import DimseSettings, Peers, tls_context
+from memoryguard.ingest.scp import Inlet, Scp, listening
+from memoryguard.ingest.staging import Receipt, Sender
+from memoryguard.ingest.statuses import status_of
+
+
+class Keeping:
+    """Says of each file what a parser says; keeps none."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.senders: set[Sender] = set()
+        self.away = False
+
+    async def take(self, files: Sequence[bytes], sender: Sender) -> list[Receipt]:
+        if self.away:
+            raise Unavailable("object_store_unavailable", "away")
+        self.batches.append(len(files))
+        self.senders.add(sender)
+        return [
+            Receipt("refused", found["refused"][0]) if "refused" in found else Receipt("kept")
+            for found in describe(files)[0]
+        ]
+
+
+@asynccontextmanager
+async def receiving(
+    keeping: Keeping, tls: ssl.SSLContext | None = None, **settings: object
+) -> AsyncGenerator[int]:
+    inlet = Inlet(keeping)  # type: ignore[arg-type]
+    running = asyncio.create_task(inlet.run())
+    peers = Peers("SCANNER,FAR@192.0.2.1")
+    try:
+        async with listening(
+            Scp(inlet, peers),
+            DimseSettings(port=0, **settings),
+            tls,  # type: ignore[arg-type]
+        ) as port:
+            yield port
+    finally:
+        running.cancel()
+
+
+def send(
+    port: int,
+    datasets: Sequence[Dataset],
+    title: str = "SCANNER",
+    tls: ssl.SSLContext | None = None,
+) -> list[int] | None:
+    """Send data sets over one association; their statuses, None when it was refused."""
+    entity = AE(ae_title=title)
+    entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+    arguments = {"tls_args": (tls, "localhost")} if tls else {}
+    association = entity.associate("127.0.0.1", port, ae_title="MEMORYGUARD", **arguments)
+    if not association.is_established:
+        return None
+    try:
+        return [association.send_c_store(ds).Status for ds in datasets]
+    finally:
+        association.release()
+
+
+def dataset(number: int = 0) -> Dataset:
+    ds = slice_dataset(number)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ds
+
+
+async def test_each_instance_is_answered_when_it_is_kept() -> None:
+    keeping = Keeping()
+    async with receiving(keeping) as port:
+        assert await asyncio.to_thread(send, port, [dataset(n) for n in range(5)]) == [0] * 5
+    assert keeping.senders == {Sender("dimse:SCANNER", ends="quiet")}
+    assert sum(keeping.batches) == 5
+
+
+async def test_associations_side_by_side_share_batches() -> None:
+    keeping = Keeping()
+    async with receiving(keeping) as port:
+        sets = [[dataset(n) for n in range(10)] for _ in range(6)]
+        told = await asyncio.gather(*(asyncio.to_thread(send, port, each) for each in sets))
+    assert told == [[0] * 10] * 6
+    assert sum(keeping.batches) == 60
+
+
+def send_under_another_name(port: int) -> int:
+    """Send an instance under a UID that is not its own; the status."""
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+    association = entity.associate("127.0.0.1", port, ae_title="MEMORYGUARD")
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID = MRImageStorage
+    request.AffectedSOPInstanceUID = f"{ROOT}.9.9"
+    request.DataSet = io.BytesIO(encode(slice_dataset(0), False, True) or b"")
+    try:
+        association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+        _, answer = association.dimse.get_msg(block=True)
+        return answer.Status
+    finally:
+        association.release()
+
+
+async def test_another_object_than_was_named_is_a_mismatch() -> None:
+    async with receiving(Keeping()) as port:
+        assert await asyncio.to_thread(send_under_another_name, port) == 0xA900
+
+
+async def test_what_is_away_is_told_as_out_of_resources() -> None:
+    keeping = Keeping()
+    keeping.away = True
+    async with receiving(keeping) as port:
+        assert await asyncio.to_thread(send, port, [dataset()]) == [0xA700]
+        keeping.away = False
+        assert await asyncio.to_thread(send, port, [dataset()]) == [0]
+
+
+@pytest.mark.parametrize("title", ["STRANGER", "FAR", ""])
+async def test_who_is_not_listed_is_not_let_in(title: str) -> None:
+    keeping = Keeping()
+    async with receiving(keeping) as port:
+        assert await asyncio.to_thread(send, port, [dataset()], title or "X") is None
+    assert keeping.batches == []
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_file, key_file
+
+
+# pynetdicom leaves sockets to the garbage collector when a handshake fails.
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+async def test_tls_where_a_certificate_is_set(tmp_path: Path) -> None:
+    cert_file, key_file = certificate(tmp_path)
+    platform, _ = folder_settings(tmp_path, "postgresql://nobody/")
+    files = {"tls_cert_file": cert_file, "tls_key_file": key_file}
+    context = tls_context(DimseSettings(port=1, **files), platform)
+    client = ssl.create_default_context(cafile=str(cert_file))
+    async with receiving(Keeping(), context) as port:
+        assert await asyncio.to_thread(send, port, [dataset()], "SCANNER", client) == [0]
+        assert await asyncio.to_thread(send, port, [dataset()], "SCANNER") is None
+    both = tls_context(DimseSettings(port=1, **files, tls_ca_file=cert_file), platform)
+    async with receiving(Keeping(), both) as port:
+        assert await asyncio.to_thread(send, port, [dataset()], "SCANNER", client) is None
+        client.load_cert_chain(cert_file, key_file)
+        assert await asyncio.to_thread(send, port, [dataset()], "SCANNER", client) == [0]
+    gc.collect()
+
+
+def test_production_does_not_receive_in_the_clear(tmp_path: Path) -> None:
+    platform, _ = folder_settings(tmp_path, "postgresql://nobody/")
+    production = platform.model_copy(update={"profile": "production"})
+    everywhere = DimseSettings(port=1, host="0.0.0.0")
+    assert tls_context(everywhere, platform) is None
+    assert tls_context(DimseSettings(port=1), production) is None
+    with pytest.raises(Misconfigured, match="plaintext_dimse"):
+        tls_context(everywhere, production)
+    with pytest.raises(Misconfigured, match="bad_tls_files"):
+        tls_context(DimseSettings(port=1, tls_cert_file=tmp_path / "none"), platform)
+
+
+def test_nobody_is_let_in_by_default() -> None:
+    with pytest.raises(Misconfigured, match="no_dimse_peers"):
+        Peers(" , ")
+    peers = Peers("A@10.0.0.1, A@10.0.0.2,B")
+    allowed = [("A", "10.0.0.2"), ("B", "x"), ("B ", "y")]
+    assert all(peers.may_send(*each) for each in allowed)
+    assert not any(peers.may_send(*each) for each in [("A", "10.0.0.3"), ("C", "x"), ("", "")])
+
+
+def test_every_refusal_has_a_status_of_the_standard() -> None:
+    assert status_of(Receipt("duplicate")) == 0
+    assert status_of(Receipt("left_out", "unsupported_modality")) == 0x0122
+    assert status_of(Receipt("refused", "something new")) == 0xC000
