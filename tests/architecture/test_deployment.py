@@ -29,10 +29,12 @@ from deployment import (
 
 from memoryguard.cli.__main__ import app
 from memoryguard.common.contracts.flow import SERVICES
+from memoryguard.common.errors import Misconfigured
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.run import DRAIN_S
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.security.policy import Policy
+from memoryguard.common.security.tls import check_transport
 
 sys.path.insert(0, str(ROOT / "tools"))
 import documents
@@ -373,6 +375,11 @@ def test_prod_sets_what_services_read_and_nothing_else(
         url = settings.database_url.get_secret_value()
         assert url.startswith(f"postgresql://memoryguard_{name}:")
         assert settings.kafka.servers and settings.storage.startswith("s3://")
+        # It is the production profile, and holds: TLS ends at the ingress, Kafka speaks it.
+        served = settings.model_copy(update={"host": "0.0.0.0"})
+        check_transport(served)
+        with pytest.raises(Misconfigured, match="plaintext_http"):
+            check_transport(served.model_copy(update={"behind_proxy": False}))
 
 
 def test_every_service_of_the_flow_is_in_every_table() -> None:

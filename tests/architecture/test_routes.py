@@ -26,10 +26,9 @@ PUBLIC = {
     "/api/v1/audit/key",    # verifies, opens nothing
     "/s/{code}",            # the code in the link is the secret
     "/static/{name}",       # what pages are drawn with
-    "/", "/imaging/{imaging_id}",  # pages ask for the session themselves: see below
 }  # fmt: skip
 """Routes without a token. A new one is written here only with a reason like these."""
-PAGES = {"/", "/imaging/{imaging_id}"}
+PAGES = {"/", "/imaging/{imaging_id}", "/sign-out"}  # answer a refusal with a page
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,14 +31,15 @@ CLOCK = {
     "tombstone": {"erased_at"},
     "alias": {"linked_at"},
     "scan": {"received_at"},  # ingest's; it names the object, see PATH_TIME
-    "access_grant": {"at"},  # the time of the api's own event
+    "access_grant": {"at", "expires_at"},  # the time of the api's own event, and a year later
+    "access_invitation": {"invitation_id", "grant_expires_at", "expires_at"},  # the id is random
     "entry": {"sequence", "hash", "logged_at"},  # the verifier looks at them
     "head": {"frontier"},  # the verifier again: order over people is nobody's promise
 }  # fmt: skip
 # Looked at by the verifier; how many checkpoints there are is timing.
 ELSEWHERE = {"node", "checkpoint", "sent"}
 ENVELOPE_CLOCK = {"time", "traceparent", "producerepoch", "producercounter"}
-DATA_CLOCK = {"seconds", "received_at", "attempts"}  # attempts: a crash is one more
+DATA_CLOCK = {"seconds", "received_at", "expires_at", "attempts"}  # attempts: a crash is one more
 PATH_TIME = re.compile(r"/\d{8}T\d{6}Z-")
 RANDOM = "random"
 """In place of an id that nothing caused (UUIDv4); derived ids (UUIDv5) are compared as they are."""

@@ -86,15 +86,17 @@ def intake(folder: Path, home: Home) -> Script:
 
 
 async def grants(run: Run) -> None:
-    """Anna lets two people see her results, takes one grant back, and looks at what is left."""
+    """Two people may see Anna's results, she takes it back from one, and looks at what is left."""
     path = "/api/v1/access/grants"
     for grantee in (CARER, BERT):
-        body = {"grantee_id": grantee}
-        await ask(run, ANNA, "patient", lambda c, body=body: c.send("POST", path, body))
+        offer, taken = {"grantee_id": grantee}, {"user_id": ANNA}
+        invitations = "/api/v1/access/invitations"
+        await ask(run, ANNA, "patient", lambda c, o=offer, p=invitations: c.send("POST", p, o))
+        await ask(run, grantee, "caregiver", lambda c, t=taken: c.send("POST", path, t))
     await ask(run, ANNA, "patient", lambda c: c.send("DELETE", f"{path}/{BERT}", {}))
     await ask(run, ANNA, "patient", lambda c: c.get(path))
-    await ask(run, CARER, "clinician", lambda c: c.get(path))
-    assert run.answered == ["ok"] * 4 + ["not_allowed"]
+    await ask(run, CARER, "compliance", lambda c: c.get(path))
+    assert run.answered == ["ok"] * 6 + ["not_allowed"]
 
 
 def health_first(scored: Sequence[Record]) -> Script:

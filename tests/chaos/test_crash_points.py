@@ -30,7 +30,13 @@ SAYS = {
     "atrophy": {"atrophy.scored.v1", "delivery.conflicted.v1", "delivery.failed.v1"},
     "ml": {"risk.predicted.v1"},
     "audit": {"checkpoint.signed.v1", "delivery.conflicted.v1"},
-    "api": {"access.granted.v1", "access.revoked.v1", "access.read.v1", "access.denied.v1"},
+    "api": {
+        "access.invited.v1",
+        "access.granted.v1",
+        "access.revoked.v1",
+        "access.read.v1",
+        "access.denied.v1",
+    },
 }
 EFFECTS = {
     "ingest": {"migration", "inbox", "outbox", "producer", "alias", "scan", "put keys",
@@ -40,7 +46,8 @@ EFFECTS = {
     "ml": {"migration", "inbox", "outbox", "producer", "metric"},
     "audit": {"migration", "outbox", "producer", "entry+node+head", "checkpoint",
               "put checkpoints"},
-    "api": {"migration", "inbox", "outbox", "producer", "scan_fact", "health", "access_grant"},
+    "api": {"migration", "inbox", "outbox", "producer", "scan_fact", "health",
+            "access_invitation", "access_grant"},
 }  # fmt: skip
 BUS_EFFECTS = {
     "postgres": {"bus.topic+bus.record", "bus.cursor"},

@@ -18,7 +18,10 @@ EARLIER_SCAN = derived_id("golden", "earlier scan")
 ARCHIVE = f"scans/{SUBJECT}/20260301T090000Z-{'ef' * 8}"
 USER = "user-synthetic-1"
 CAREGIVER = "user-synthetic-2"
+CLINICIAN = "user-synthetic-3"
 START = datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC)
+SINCE = datetime(2026, 3, 1, 8, 59, 0, tzinfo=UTC)
+EXPIRES = datetime(2027, 3, 1, 9, 0, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EPOCH = "00000000-0000-4000-8000-000000000001"
 
@@ -186,7 +189,14 @@ MEASUREMENT: tuple[Fact, ...] = (
 )
 
 ACCESS: tuple[Fact, ...] = (
-    e.AccessGranted(subject_id=SUBJECT, user_id=USER, grantee_id=CAREGIVER, actor_id=USER),
+    e.AccessGranted(
+        subject_id=SUBJECT,
+        user_id=USER,
+        grantee_id=CAREGIVER,
+        actor_id=CAREGIVER,
+        scopes=("status",),
+        expires_at=EXPIRES,
+    ),
     e.AccessRevoked(subject_id=SUBJECT, user_id=USER, grantee_id=CAREGIVER, actor_id=USER),
     e.AccessRead(
         subject_id=SUBJECT,
@@ -204,6 +214,8 @@ ACCESS: tuple[Fact, ...] = (
         code="not_allowed",
         scan_id=SCAN,
         user_id=USER,
+        times=40,
+        since=SINCE,
     ),
 )
 
@@ -233,6 +245,26 @@ DELIVERIES: tuple[Fact, ...] = (
     ),
 )
 
+LATER: tuple[Fact, ...] = (
+    e.AccessInvited(
+        subject_id=SUBJECT,
+        user_id=USER,
+        grantee_id=CAREGIVER,
+        scopes=("status",),
+        expires_at=EXPIRES,
+        actor_id=USER,
+    ),
+    e.AccessOverridden(
+        subject_id=SUBJECT,
+        user_id=USER,
+        actor_id=CLINICIAN,
+        reason="emergency_treatment",
+        expires_at=EXPIRES,
+    ),
+    e.PatientLinked(subject_id=SUBJECT, user_id=USER, patient="7a" * 16, actor_id=CLINICIAN),
+)
+"""Came later: times and numbers go by the place, and what is committed never changes."""
+
 SOURCES = {
     e.ScanAvailable: "/synthetic/pacs",
     e.VolumesExtracted: "/memoryguard/processor",
@@ -240,7 +272,9 @@ SOURCES = {
     e.AtrophyScored: "/memoryguard/atrophy",
     e.RiskPredicted: "/memoryguard/ml",
     e.RiskWithheld: "/memoryguard/ml",
+    e.AccessInvited: "/memoryguard/api",
     e.AccessGranted: "/memoryguard/api",
+    e.AccessOverridden: "/memoryguard/api",
     e.AccessRevoked: "/memoryguard/api",
     e.AccessRead: "/memoryguard/api",
     e.AccessDenied: "/memoryguard/api",
@@ -252,7 +286,7 @@ SOURCES = {
 
 def golden_events() -> dict[str, Event]:
     """Give every golden event, by type: ids, times and trace are fixed."""
-    facts = (*INTAKE, *MEASUREMENT, *ACCESS, *DELIVERIES)
+    facts = (*INTAKE, *MEASUREMENT, *ACCESS, *DELIVERIES, *LATER)
     return {fact.type: _event(fact, place) for place, fact in enumerate(facts)}
 
 

@@ -41,7 +41,7 @@ ORDERS = 25
 F = TypeVar("F", bound=Fact)
 
 SERVICES: Mapping[str, tuple[Mapping[type[Fact], Handler], Sequence[str]]] = {
-    "api": (projection.handlers(), API_TABLES),
+    "api": (projection.handlers(), (*API_TABLES, "access_grant")),
     "atrophy": (
         {e.VolumesExtracted: Handler(record=score), e.ScanErased: Handler(record=forget_scans)},
         ATROPHY_TABLES,

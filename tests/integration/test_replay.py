@@ -127,8 +127,10 @@ class Site:
             yield running
 
     @asynccontextmanager
-    async def person(self, running: Running, user: str) -> AsyncGenerator[Client]:
-        async with client(running.url, self.home.issuer().issue(user, ["patient"])) as person:
+    async def person(
+        self, running: Running, user: str, role: str = "patient"
+    ) -> AsyncGenerator[Client]:
+        async with client(running.url, self.home.issuer().issue(user, [role])) as person:
             yield person
 
     async def upload(self, person: Client, user: str, year: int = 2022) -> str:
@@ -149,7 +151,9 @@ class Site:
             )
             scans = [await self.upload(person, user, year) for year in years]
             for grantee in ("carl", "dora"):
-                await person.send("POST", "/api/v1/access/grants", {"grantee_id": grantee})
+                await person.send("POST", "/api/v1/access/invitations", {"grantee_id": grantee})
+                async with self.person(running, grantee, "caregiver") as carer:
+                    await carer.send("POST", "/api/v1/access/grants", {"user_id": user})
             await person.get("/api/v1/access/grants")
         return scans
 

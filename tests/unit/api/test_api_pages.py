@@ -180,7 +180,7 @@ async def test_home_of_a_caregiver_follows_the_grant(api: Api, client: Client) -
     granted = e.AccessGranted(
         subject_id=say.SUBJECT, user_id=say.ANNA, grantee_id="carl", actor_id=say.ANNA
     )
-    revoked = e.AccessRevoked(**granted.model_dump())
+    revoked = e.AccessRevoked(**granted.model_dump(exclude={"scopes", "expires_at"}))
     await api.hear(say.at(granted, 20))
     assert say.SCAN in (await read(client, "/", api.bearer("carl", "caregiver"))).text
     assert say.SCAN not in (await read(client, "/", api.bearer("carl", "patient"))).text
@@ -236,6 +236,16 @@ async def test_a_link_opens_a_session_once(api: Api, client: Client) -> None:
     assert second.status == 404
     assert "Set-Cookie" not in second.headers
     assert "does not work any more" in await second.text()
+    told = [
+        (fact.type.split(".")[2], fact.model_dump().get("actor_id")) for fact in await api.said()
+    ]
+    assert told == [
+        ("read", say.ANNA),  # made the link, and
+        ("read", say.ANNA),  # followed it
+        ("read", say.ANNA),
+        ("read", say.ANNA),
+        ("denied", "anonymous"),
+    ]
 
 
 async def test_a_session_reads_and_changes_nothing(api: Api, client: Client) -> None:
@@ -244,6 +254,58 @@ async def test_a_session_reads_and_changes_nothing(api: Api, client: Client) -> 
     client.session.cookie_jar.clear()
     grant = await client.post("/api/v1/access/grants", json={"grantee_id": "carl"}, headers=session)
     assert grant.status == 401
+
+
+async def signed_in(api: Api, client: Client) -> dict[str, str]:
+    response = await client.get(await link(api, client, "/"), allow_redirects=False)
+    client.session.cookie_jar.clear()
+    return {"Cookie": response.headers["Set-Cookie"].split(";")[0]}
+
+
+async def test_a_session_ends_when_it_is_not_used(api: Api, client: Client) -> None:
+    session = await signed_in(api, client)
+    for _ in range(3):  # each use begins the half hour anew
+        await api.platform.pool.execute("update session set used_at = now() - interval '29 min'")
+        assert (await client.get("/", headers=session)).status == 200
+    await api.platform.pool.execute("update session set used_at = now() - interval '30 min'")
+    refused = await client.get("/", headers=session)
+    assert refused.status == 401
+    assert "Please sign in" in await refused.text()
+    assert (await api.said())[-1].model_dump()["code"] == "invalid_token"
+
+
+async def test_signing_out_ends_the_session_and_not_only_the_cookie(
+    api: Api, client: Client
+) -> None:
+    session, other = [await signed_in(api, client) for _ in range(2)]
+    page = await client.get("/sign-out", headers=session)
+    assert page.status == 200
+    assert 'memoryguard_session=""' in page.headers["Set-Cookie"]
+    assert (await client.get("/", headers=session)).status == 401
+    assert (await client.get("/", headers=other)).status == 200
+
+
+async def test_an_account_ends_all_its_sessions_and_links(api: Api, client: Client) -> None:
+    sessions = [await signed_in(api, client) for _ in range(2)]
+    unused = await link(api, client, "/")
+    for who, ended in (("berta", 0), (say.ANNA, 2), (say.ANNA, 0)):
+        response = await client.delete("/api/v1/sessions", headers=api.bearer(who))
+        assert (await response.json()) == {"ended": ended}
+    assert [(await client.get("/", headers=each)).status for each in sessions] == [401, 401]
+    assert (await client.get(unused, allow_redirects=False)).status == 404
+
+
+async def test_the_cookie_is_no_token_and_the_table_of_sessions_opens_nothing(
+    api: Api, client: Client
+) -> None:
+    session = await signed_in(api, client)
+    code = session["Cookie"].split("=", 1)[1]
+    bearer = {"Authorization": f"Bearer {code}"}
+    assert (await client.get("/", headers=bearer)).status == 401
+    (row,) = await api.platform.pool.fetch("select * from session")
+    stored = repr(tuple(row.values())).encode() + row["sealed"]
+    assert code.encode() not in stored
+    assert b"eyJ" not in stored, "no token"
 
 
 async def test_a_link_runs_out(api: Api, client: Client) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status, analysis, lists, pictures and grants over HTTP, and who may see them."""
+"""Status, analysis, lists and pictures over HTTP, and who may see them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import api_facts as say
 import pytest
 
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import new_event
 from memoryguard.common.vocabulary import VOLUMES
 
 if TYPE_CHECKING:
@@ -96,81 +95,6 @@ async def test_a_scan_of_nobody_is_for_clinicians(api: Api, client: Client) -> N
     await api.hear(say.at(say.received(user_id=None), 0))
     assert (await client.get(SCAN_PATHS[0], headers=api.bearer(say.ANNA))).status == 404
     assert (await client.get(SCAN_PATHS[0], headers=api.bearer("dora", "clinician"))).status == 200
-
-
-async def test_a_caregiver_sees_it_between_grant_and_revocation(api: Api, client: Client) -> None:
-    await hear_all(api)
-    seen: list[int] = []
-
-    async def look() -> None:
-        for path in SCAN_PATHS:
-            response = await client.get(path, headers=api.bearer("carl", "caregiver"))
-            seen.append(response.status)
-            await response.read()
-
-    await look()
-    granted = await client.post(
-        "/api/v1/access/grants", json={"grantee_id": "carl"}, headers=api.bearer(say.ANNA)
-    )
-    assert granted.status == 202
-    await api.hear(new_event((await api.said())[-2], source="/memoryguard/api"))
-    await look()
-    listed = await client.get("/api/v1/access/grants", headers=api.bearer(say.ANNA))
-    assert await listed.json() == {"items": [{"grantee_id": "carl"}]}
-    # a grant is for caregivers: the same account as a patient sees only its own
-    assert (await client.get(SCAN_PATHS[0], headers=api.bearer("carl"))).status == 404
-    revoked = await client.delete("/api/v1/access/grants/carl", headers=api.bearer(say.ANNA))
-    assert revoked.status == 202
-    await api.hear(new_event((await api.said())[-2], source="/memoryguard/api"))
-    await look()
-    assert seen == [404] * 5 + [200] * 5 + [404] * 5
-
-
-async def test_grants_are_said_under_the_persons_pseudonym(api: Api, client: Client) -> None:
-    await client.post(
-        "/api/v1/access/grants", json={"grantee_id": "carl"}, headers=api.bearer(say.ANNA)
-    )
-    subject = api.platform.vault.user_subject_id(say.ANNA)
-    assert await api.said() == [
-        e.AccessGranted(subject_id=subject, user_id=say.ANNA, grantee_id="carl", actor_id=say.ANNA),
-        e.AccessRead(
-            subject_id=subject,
-            actor_id=say.ANNA,
-            action="access.grant",
-            service="api",
-            user_id=say.ANNA,
-        ),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"", "bad_json"),
-        (b"[1]", "bad_json"),
-        (b"\xff", "bad_json"),
-        (b"{}", "bad_grantee"),
-        (b'{"grantee_id": ""}', "bad_grantee"),
-        (b'{"grantee_id": 7}', "bad_grantee"),
-        (b'{"grantee_id": "a\\u0000b"}', "bad_grantee"),
-        (b'{"grantee_id": "\\ud800"}', "bad_grantee"),
-        (b'{"grantee_id": "anna"}', "own_account"),
-    ],
-)
-async def test_bad_grants_are_refused(api: Api, client: Client, body: bytes, code: str) -> None:
-    response = await client.post("/api/v1/access/grants", data=body, headers=api.bearer(say.ANNA))
-    assert response.status == 422
-    assert (await response.json())["code"] == code
-    assert await api.said() == []
-
-
-async def test_only_a_patient_gives_access(api: Api, client: Client) -> None:
-    response = await client.post(
-        "/api/v1/access/grants",
-        json={"grantee_id": "carl"},
-        headers=api.bearer("dora", "clinician"),
-    )
-    assert response.status == 403
 
 
 async def test_status_tells_stage_and_seconds(api: Api, client: Client) -> None:

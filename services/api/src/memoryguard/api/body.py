@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
 from memoryguard.common.errors import Rejected
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -25,3 +28,19 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Rejected("bad_json", "the body is not a JSON object")
     return cast("dict[str, Any]", body)
+
+
+async def read_model(request: web.Request, model: type[Model], code: str) -> Model:
+    """Read a JSON object of a known form.
+
+    Raises
+    ------
+    Rejected
+        ``bad_json``, or the given code, with the names of the fields that are wrong.
+    """
+    try:
+        return model.model_validate(await read_object(request))
+    except ValidationError as error:
+        wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
+        known = sorted(wrong & model.model_fields.keys())
+        raise Rejected(code, f"wrong: {', '.join(known) or 'a field that is not known'}") from None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from memoryguard.api import scans
-from memoryguard.api.access import hidden, is_id, may_see, visible_scan
+from memoryguard.api.access import Access, hidden, is_id
 from memoryguard.api.analysis import (
     analysis_document,
     picture_of,
@@ -33,25 +33,25 @@ class NotReady(Rejected):
     http_status = 409
 
 
-def routes(platform: Platform) -> list[Route]:
+def routes(platform: Platform, access: Access) -> list[Route]:
     """Everything that reads a scan."""
 
     async def status(request: web.Request) -> web.Response:
-        scan = await visible_scan(platform, request)
+        scan = await access.scan(request, "status")
         return web.json_response(status_document(scan), headers=PRIVATE)
 
     async def analysis(request: web.Request) -> web.Response:
-        scan = await visible_scan(platform, request)
+        scan = await access.scan(request, "results")
         if not scan.standing.final:
             raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
         health = await scans.latest_health(platform.pool, scan.user_id)
         return web.json_response(analysis_document(scan, health), headers=PRIVATE)
 
     async def listed(request: web.Request) -> web.Response:
-        return await _list(platform, request)
+        return await _list(platform, access, request)
 
     async def picture(request: web.Request) -> web.Response:
-        return await _picture(platform, request)
+        return await _picture(platform, access, request)
 
     return [
         Route("GET", PATH + "/user/{user_id}", listed, Policy("imaging.list", PEOPLE)),
@@ -61,19 +61,21 @@ def routes(platform: Platform) -> list[Route]:
     ]
 
 
-async def _list(platform: Platform, request: web.Request) -> web.Response:
+async def _list(platform: Platform, access: Access, request: web.Request) -> web.Response:
     user_id = request.match_info["user_id"]
     if not is_id(user_id):
         raise hidden()
     concerns(request, subject_id=platform.vault.user_subject_id(user_id), user_id=user_id)
-    if not await may_see(platform, principal_of(request), user_id):
+    principal = principal_of(request)
+    if not await access.may_see(principal, user_id, "status"):
         raise hidden()
+    measured = await access.may_see(principal, user_id, "results")
     cursor = request.query.get("cursor")
     found, following = await scans.page_of_user(
         platform.pool, user_id, _limit(request), Cursor.from_text(cursor) if cursor else None
     )
     document = {
-        "items": [summary_document(scan) for scan in found],
+        "items": [summary_document(s) if measured else status_document(s) for s in found],
         "next_cursor": following.to_text() if following else None,
     }
     return web.json_response(document, headers=PRIVATE)
@@ -86,8 +88,8 @@ def _limit(request: web.Request) -> int:
     return int(text)
 
 
-async def _picture(platform: Platform, request: web.Request) -> web.Response:
-    scan = await visible_scan(platform, request)
+async def _picture(platform: Platform, access: Access, request: web.Request) -> web.Response:
+    scan = await access.scan(request, "results")
     reference = picture_of(scan)
     if reference is None:
         raise hidden()

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from memoryguard.api.access import Hidden, visible_scan
+from memoryguard.api.access import Access, Hidden
 from memoryguard.api.analysis import status_document
 from memoryguard.api.changes import Changes
 from memoryguard.common.http.app import record_read, stopping_of
@@ -30,18 +30,18 @@ HEADERS = {
 }
 
 
-def routes(platform: Platform, changes: Changes) -> list[Route]:
+def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
     """One ``status`` event whenever the scan's status document changes, until it is final."""
     policy = Policy("imaging.watch", PEOPLE)
 
     async def watch(request: web.Request) -> web.StreamResponse:
         with changes.watching(request.match_info["imaging_id"]) as changed:
-            await _awaited(platform, request, changed)
+            await _awaited(access, request, changed)
             await record_read(platform, policy, request)
             response = web.StreamResponse(headers=HEADERS)
             await response.prepare(request)
             try:
-                await _send_until_final(platform, request, response, changed)
+                await _send_until_final(access, request, response, changed)
             except (ConnectionError, Hidden, *AWAY):
                 # The reader left, may no longer look, or the database is away: readers of
                 # server-sent events connect again by themselves.
@@ -51,7 +51,7 @@ def routes(platform: Platform, changes: Changes) -> list[Route]:
     return [Route("GET", "/api/v1/imaging/{imaging_id}/events", watch, policy)]
 
 
-async def _awaited(platform: Platform, request: web.Request, changed: asyncio.Event) -> None:
+async def _awaited(access: Access, request: web.Request, changed: asyncio.Event) -> None:
     """Wait a little for a scan that was uploaded a moment ago; its event may be on its way.
 
     What is not there and what is not yours take the same time.
@@ -60,7 +60,7 @@ async def _awaited(platform: Platform, request: web.Request, changed: asyncio.Ev
     while True:
         changed.clear()
         try:
-            await visible_scan(platform, request)
+            await access.scan(request, "status")
         except Hidden:
             if time.monotonic() >= deadline or stopping_of(request).is_set():
                 raise
@@ -70,7 +70,7 @@ async def _awaited(platform: Platform, request: web.Request, changed: asyncio.Ev
 
 
 async def _send_until_final(
-    platform: Platform,
+    access: Access,
     request: web.Request,
     response: web.StreamResponse,
     changed: asyncio.Event,
@@ -79,7 +79,7 @@ async def _send_until_final(
     last_write = time.monotonic()
     while not stopping_of(request).is_set():
         changed.clear()  # before reading: a change during the reading wakes us again
-        scan = await visible_scan(platform, request)
+        scan = await access.scan(request, "status")
         document = status_document(scan)
         if document != sent:
             await response.write(f"event: status\ndata: {json.dumps(document)}\n\n".encode())

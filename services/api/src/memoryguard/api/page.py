@@ -7,6 +7,7 @@ from aiohttp import web
 
 from memoryguard.api.analysis import DISCLAIMER
 from memoryguard.api.markup import Child, el
+from memoryguard.common.errors import Denied
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -47,6 +48,7 @@ def page(title: str, *body: Child, status: int = 200, script: str | None = None)
         "header",
         el("a", "MemoryGuard Imaging", href="/", class_="home"),
         el("p", DISCLAIMER + " Not for diagnosis.", class_="disclaimer"),
+        el("a", "Sign out", href="/sign-out") if status == 200 else None,
     )
     content = el(
         "body",
@@ -68,6 +70,17 @@ def error_page(status: int, title: str, message: str) -> web.Response:
     return page(title, el("p", message), status=status)
 
 
+def refused_page(error: Denied) -> web.Response:
+    """Answer a refusal with a page."""
+    if error.code == "invalid_token":
+        return sign_in_page()
+    if error.http_status == 404:
+        return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
+    if error.http_status == 429:
+        return error_page(429, "One moment", "Too many requests came at once. Try again soon.")
+    return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
+
+
 def sign_in_page() -> web.Response:
     """Tell how to get in: there is no password here."""
     return page(
@@ -83,7 +96,10 @@ def sign_in_page() -> web.Response:
                 ".",
             ),
         ),
-        el("p", "A link opens once, within ten minutes. A session ends with its token."),
+        el(
+            "p",
+            "A link opens once, within ten minutes. A session ends when nobody uses it.",
+        ),
         status=401,
     )
 

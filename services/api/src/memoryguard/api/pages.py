@@ -1,42 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plain pages for people in a browser: their scans, and one scan.
 
-A page answers problems with a page, so it asks who is there by itself. The rules are those of
-every route: no session, no page; what may not be seen is not there; what is shown is recorded
-before it leaves, and what is refused is recorded too.
+The rules are those of every route, but a refusal is answered with a page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 
 from aiohttp import web
 
 from memoryguard.api import scans, words
-from memoryguard.api.access import visible_scan
+from memoryguard.api.access import Access
 from memoryguard.api.analysis import analysis_document, status_document, summary_document
 from memoryguard.api.markup import Html, el
-from memoryguard.api.page import error_page, page, sign_in_page
+from memoryguard.api.page import page, refused_page
 from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
 from memoryguard.common.contracts.events import AccessRead
-from memoryguard.common.errors import Denied, Rejected
-from memoryguard.common.http.app import (
-    authorize,
-    principal_of,
-    record_denied,
-    record_read,
-)
+from memoryguard.common.errors import Rejected
+from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy, Principal
 
 SHOWN_SCANS = 50
-WHY_PUBLIC = "asks for the session itself, to answer with a page that says how to get one"
 STATIC = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
-
-Show = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class NoSuchFile(Rejected):
@@ -45,26 +35,22 @@ class NoSuchFile(Rejected):
     http_status = 404
 
 
-def routes(platform: Platform) -> list[Route]:
+def routes(platform: Platform, access: Access) -> list[Route]:
     """Pages, and what they are drawn with."""
 
     async def home(request: web.Request) -> web.Response:
-        return await _home(platform, request)
+        return await _home(platform, access, request)
 
     async def scan_page(request: web.Request) -> web.Response:
-        scan = await visible_scan(platform, request)
+        scan = await access.scan(request, "results")
         if not scan.standing.final:
             return progress_page(status_document(scan))
         health = await scans.latest_health(platform.pool, scan.user_id)
         return result_page(analysis_document(scan, health))
 
-    def signed_in(path: str, action: str, show: Show) -> Route:
-        guarded = _guarded(platform, Policy(action, PEOPLE), show)
-        return Route("GET", path, guarded, Policy(action, public=WHY_PUBLIC))
-
     return [
-        signed_in("/", "page.home", home),
-        signed_in("/imaging/{imaging_id}", "page.scan", scan_page),
+        Route("GET", "/", home, Policy("page.home", PEOPLE), refused_page),
+        Route("GET", "/imaging/{imaging_id}", scan_page, Policy("page.scan", PEOPLE), refused_page),
         Route(
             "GET",
             "/static/{name}",
@@ -74,31 +60,9 @@ def routes(platform: Platform) -> list[Route]:
     ]
 
 
-def _guarded(platform: Platform, policy: Policy, show: Show) -> HttpHandler:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        try:
-            authorize(platform, policy, request)
-            response = await show(request)
-            await record_read(platform, policy, request)
-        except Denied as error:
-            await record_denied(platform, policy, request, error)
-            return _refusal(error)
-        return response
-
-    return serve
-
-
-def _refusal(error: Denied) -> web.Response:
-    if error.code == "invalid_token":
-        return sign_in_page()
-    if error.http_status == 404:
-        return error_page(404, "Nothing here", "There is nothing at this address for you to see.")
-    return error_page(error.http_status, "Not for this account", f"{error.message}. {error.hint}")
-
-
-async def _home(platform: Platform, request: web.Request) -> web.Response:
+async def _home(platform: Platform, access: Access, request: web.Request) -> web.Response:
     principal = principal_of(request)
-    found = await scans.visible_to(platform.pool, principal.user_id, principal.roles, SHOWN_SCANS)
+    found = await access.shown_to(principal, SHOWN_SCANS)
     await _record_shown(platform, principal, found)
     if not found:
         return page(

@@ -63,10 +63,11 @@ on conflict (user_id, metric) do update set
 where (health.recorded_on, health.at) < (excluded.recorded_on, excluded.at)
 """
 _GRANT = """
-insert into access_grant (user_id, grantee_id, subject_id, granted, at)
-values ($1, $2, $3, $4, $5)
+insert into access_grant (user_id, grantee_id, subject_id, granted, at, scopes, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (user_id, grantee_id) do update set
-    subject_id = excluded.subject_id, granted = excluded.granted, at = excluded.at
+    subject_id = excluded.subject_id, granted = excluded.granted, at = excluded.at,
+    scopes = excluded.scopes, expires_at = excluded.expires_at
 where access_grant.at < excluded.at
 """
 
@@ -136,10 +137,18 @@ async def _record_health(event: Event, transaction: Connection) -> Sequence[Fact
 
 
 async def _record_grant(event: Event, transaction: Connection) -> Sequence[Fact]:
+    """Record what ``consent.py`` has written already, in case this database does not know it."""
     fact = cast("e.AccessGranted | e.AccessRevoked", event.data)
-    granted = isinstance(fact, e.AccessGranted)
+    granted = fact if isinstance(fact, e.AccessGranted) else None
     await transaction.execute(
-        _GRANT, fact.user_id, fact.grantee_id, fact.subject_id, granted, event.time
+        _GRANT,
+        fact.user_id,
+        fact.grantee_id,
+        fact.subject_id,
+        granted is not None,
+        event.time,
+        list(granted.scopes) if granted else [],
+        granted.expires_at if granted else None,
     )
     return ()
 
@@ -150,8 +159,8 @@ async def _erase(event: Event, transaction: Connection) -> Sequence[Fact]:
     scans = await transaction.fetch(
         "delete from scan where subject_id = $1 returning scan_id", subject_id
     )
-    await transaction.execute("delete from health where subject_id = $1", subject_id)
-    await transaction.execute("delete from access_grant where subject_id = $1", subject_id)
+    for table in ("health", "access_invitation", "access_grant", "access_override"):
+        await transaction.execute(f"delete from {table} where subject_id = $1", subject_id)  # noqa: S608
     for row in scans:
         await _notify(transaction, row["scan_id"])
     return ()

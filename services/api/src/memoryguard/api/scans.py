@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ import asyncpg
 from memoryguard.api.status import Arrived, Standing, standing
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Pool
+from memoryguard.common.security.policy import Principal
 
 _SELECT = """
 select s.scan_id, s.subject_id, s.user_id, s.created_at, s.updated_at, (
@@ -34,10 +35,13 @@ _OF_USER = (
 )
 _VISIBLE = (
     _SELECT  # noqa: S608  # constants only
-    + "where $2 or s.user_id = $1 and $3 or $4 and s.user_id in"
-    + " (select user_id from access_grant where grantee_id = $1 and granted)"
+    + "where $2 or s.user_id = $1 and $3 or $4 and s.user_id is null"
+    + " or ($4 or $5) and s.user_id in (select user_id from access_grant where grantee_id = $1"
+    + " and granted and 'results' = any(scopes) and (expires_at is null or expires_at > now()))"
+    + " or $4 and s.user_id in (select user_id from access_override where actor_id = $1"
+    + " and expires_at > now())"
     + _ORDER
-    + "$5"
+    + "$6"
 )
 
 
@@ -108,11 +112,19 @@ async def page_of_user(
     return scans, Cursor(scans[-1].created_at, scans[-1].scan_id)
 
 
-async def visible_to(pool: Pool, user_id: str, roles: Iterable[str], limit: int) -> list[Scan]:
-    """Give the newest scans that an account may see in its roles (as ``Principal.may_see``)."""
-    held = frozenset(roles)
+async def visible_to(
+    pool: Pool, principal: Principal, limit: int, *, everybody: bool
+) -> list[Scan]:
+    """Give the newest scans whose results a caller may see (as ``Access.may_see``)."""
+    clinician = "clinician" in principal.roles
     rows = await pool.fetch(
-        _VISIBLE, user_id, "clinician" in held, "patient" in held, "caregiver" in held, limit
+        _VISIBLE,
+        principal.user_id,
+        clinician and everybody,
+        "patient" in principal.roles,
+        clinician,
+        "caregiver" in principal.roles,
+        limit,
     )
     return _scans(rows)
 
@@ -123,26 +135,6 @@ async def latest_health(pool: Pool, user_id: str | None) -> dict[str, dict[str, 
         "select metric, value, provenance from health where user_id = $1 order by metric", user_id
     )
     return {r["metric"]: {"value": r["value"], "provenance": r["provenance"]} for r in rows}
-
-
-async def is_granted(pool: Pool, user_id: str | None, grantee_id: str) -> bool:
-    """Whether an account lets another one see its results."""
-    return bool(
-        await pool.fetchval(
-            "select granted from access_grant where user_id = $1 and grantee_id = $2",
-            user_id,
-            grantee_id,
-        )
-    )
-
-
-async def grants_of(pool: Pool, user_id: str) -> list[str]:
-    """Whom an account lets see its results."""
-    rows = await pool.fetch(
-        "select grantee_id from access_grant where user_id = $1 and granted order by grantee_id",
-        user_id,
-    )
-    return [row["grantee_id"] for row in rows]
 
 
 def _scans(rows: Sequence[asyncpg.Record]) -> list[Scan]:

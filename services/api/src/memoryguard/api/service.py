@@ -4,32 +4,42 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
-from memoryguard.api import access, imaging, live, pages, projection, sessions
+from memoryguard.api import imaging, live, pages, projection
+from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
+from memoryguard.api.grants import Consent
+from memoryguard.api.sessions import Sessions
+from memoryguard.api.settings import ApiSettings
+from memoryguard.api.sign_in import SignIn
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.settings import read
 
-PROJECTION = ("scan", "scan_fact", "health", "access_grant")
-"""Derived from events, the service's own grants among them. Not so: ``session_link``."""
+PROJECTION = ("scan", "scan_fact", "health")
+"""Derived from events alone. Not so: sessions, and ``access_*`` (see 0002_consent.sql)."""
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join the parts; nothing has to be closed."""
-    changes = Changes(platform.pool)
+    changes, settings = Changes(platform.pool), read(ApiSettings)
+    access = Access(platform, settings)
+    sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
     return Service(
         name="api",
         handlers=projection.handlers(),
         routes=[
-            *imaging.routes(platform),
-            *live.routes(platform, changes),
-            *access.routes(platform),
-            *sessions.routes(platform),
-            *pages.routes(platform),
+            *imaging.routes(platform, access),
+            *live.routes(platform, access, changes),
+            *Consent(platform, access, settings).routes(),
+            *SignIn(platform, sessions).routes(),
+            *pages.routes(platform, access),
         ],
         background=[changes.listen],
         projection=PROJECTION,
+        session=sessions.token_of,
     )
 
 

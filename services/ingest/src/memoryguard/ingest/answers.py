@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from memoryguard.common.errors import Rejected
-from memoryguard.ingest.settling import Outcome
+from memoryguard.ingest.arrived import Outcome
 from memoryguard.ingest.staging import Receipt
 
 Document: TypeAlias = dict[str, Any]

@@ -10,6 +10,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memoryguard.common.errors import Misconfigured
+from memoryguard.common.runtime.settings import PlatformSettings
+from memoryguard.common.security.tls import context_of, on_this_machine
 
 
 class DimseSettings(BaseSettings):
@@ -67,25 +69,29 @@ class Peers:
         return "" in allowed or address in allowed
 
 
-def tls_context(settings: DimseSettings) -> ssl.SSLContext | None:
+def tls_context(settings: DimseSettings, platform: PlatformSettings) -> ssl.SSLContext | None:
     """Make the context that PS3.15 B.12 (BCP 195) asks for; None without a certificate.
 
     Raises
     ------
     Misconfigured
-        ``bad_dimse_tls``.
+        ``bad_tls_files``, ``bad_dimse_ca``; ``plaintext_dimse`` in the production profile.
     """
-    if settings.tls_cert_file is None:
+    context = context_of(settings.tls_cert_file, settings.tls_key_file, "MEMORYGUARD_DIMSE_TLS")
+    if context is None:
+        if platform.profile == "production" and not on_this_machine(settings.host):
+            raise Misconfigured(
+                "plaintext_dimse",
+                "the production profile does not receive over DIMSE without TLS",
+                "set MEMORYGUARD_DIMSE_TLS_CERT_FILE and MEMORYGUARD_DIMSE_TLS_KEY_FILE",
+            )
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
-        if settings.tls_ca_file is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
+    if settings.tls_ca_file is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
             context.load_verify_locations(settings.tls_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(
-            "bad_dimse_tls", "the certificate or key of DIMSE cannot be read", "are they PEM?"
-        ) from error
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(
+                "bad_dimse_ca", "the certificates of DIMSE peers cannot be read", "are they PEM?"
+            ) from error
     return context

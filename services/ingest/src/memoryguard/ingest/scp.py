@@ -12,6 +12,7 @@ import concurrent.futures
 import logging
 import resource
 import signal
+import ssl
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -132,7 +133,9 @@ class Scp:
 
 
 @asynccontextmanager
-async def listening(scp: Scp, settings: DimseSettings) -> AsyncGenerator[int]:
+async def listening(
+    scp: Scp, settings: DimseSettings, tls: ssl.SSLContext | None
+) -> AsyncGenerator[int]:
     """Serve associations.
 
     Yields
@@ -152,7 +155,7 @@ async def listening(scp: Scp, settings: DimseSettings) -> AsyncGenerator[int]:
         server = entity.start_server(
             (settings.host, settings.port),
             block=False,
-            ssl_context=tls_context(settings),
+            ssl_context=tls,
             evt_handlers=[(evt.EVT_REQUESTED, scp.requested), (evt.EVT_C_STORE, scp.store)],
         )
     except OSError as error:
@@ -171,18 +174,19 @@ async def serve(settings: DimseSettings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    peers = Peers(settings.peers)
+    peers, shared = Peers(settings.peers), read_settings()
+    tls = tls_context(settings, shared)
     processes = Processes(1)  # none is started before there is work, and here is none
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(
-            open_platform("ingest", read_settings(), "memoryguard.ingest.migrations", processes)
+            open_platform("ingest", shared, "memoryguard.ingest.migrations", processes)
         )
         sandbox = Sandbox("memoryguard.ingest.parsing", IngestSettings().parsers)
         stack.push_async_callback(sandbox.close)
         inlet = Inlet(Staging(platform, sandbox))
         running = asyncio.create_task(inlet.run())
         stack.callback(running.cancel)
-        port = await stack.enter_async_context(listening(Scp(inlet, peers), settings))
+        port = await stack.enter_async_context(listening(Scp(inlet, peers), settings, tls))
         logger.info("serving DIMSE", extra={"port": port})
         await stopping.wait()
 

@@ -8,79 +8,41 @@ and perhaps an object that nobody names; the next try gives the same scan.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Any
-
-import asyncpg
 
 from memoryguard.common.contracts.event import Event, derived_id, new_event
 from memoryguard.common.contracts.events import (
-    Acquisition,
     ObjectRef,
-    Person,
     Reason,
     ScanReceived,
     ScanRejected,
 )
 from memoryguard.common.errors import Rejected, Unavailable
-from memoryguard.common.runtime.database import AWAY, Connection, Pool, session_lock
+from memoryguard.common.runtime.database import AWAY, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.waiting import pause
-from memoryguard.ingest.archive import Packer
-from memoryguard.ingest.domain.header import Header
+from memoryguard.ingest.arrived import (
+    Outcome,
+    Series,
+    announced_before,
+    arriving_series,
+    hold,
+)
+from memoryguard.ingest.assembly import Assembly
 from memoryguard.ingest.domain.series import Verdict, judge
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.links import Link, links_of, make_link
 from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.spool import Spool
-from memoryguard.ingest.staging import BATCH_BYTES, BATCH_FILES
 
 logger = logging.getLogger(__name__)
 
 SIDE_BY_SIDE = 4
 LOOK_S = 0.5
 RETRY_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a series.
-
-    ``arriving``: slices are missing so far. ``unassigned``: whole, but nobody knows whose it is.
-    ``announced``: it is the scan ``scan_id``.
-    """
-
-    state: str
-    code: str = ""
-    message: str = ""
-    hint: str = ""
-    images: int = 0
-    scan_id: str | None = None
-    received_at: datetime | None = None
-    notes: tuple[Reason, ...] = ()
-    new: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """A series with its images, in no order."""
-
-    key: str
-    holder_id: str
-    alias: str | None
-    user_id: str | None
-    actor_id: str
-    confirms: bool
-    arrived_at: datetime
-    headers: tuple[Header, ...]
-    objects: tuple[ObjectRef, ...]
 
 
 class Settling:
@@ -106,7 +68,7 @@ class Settling:
         settings: IngestSettings,
     ) -> None:
         self._platform = platform
-        self._sandbox = sandbox
+        self._assembly = Assembly(platform, sandbox)
         self._identities = identities
         self._settings = settings
         # Each holds a connection and needs a second one: without a limit all would wait for that.
@@ -141,7 +103,7 @@ class Settling:
             self._platform.pool.acquire() as connection,
             session_lock(connection, "study", study_key),
         ):
-            study = await _arriving(connection, series_keys)
+            study = await arriving_series(connection, series_keys)
             verdicts = judge({key: series.headers for key, series in study.items()})
             outcomes = {
                 key: await self._settled(study[key], verdict, ended, cause)
@@ -168,7 +130,7 @@ class Settling:
                 row["study_key"], row["series_keys"], ended=True, cause=cause
             )
         # Asked last: another sender of the same series may have been served in between.
-        return await _announced_before(self._platform.pool, series_keys) | outcomes
+        return await announced_before(self._platform.pool, series_keys) | outcomes
 
     async def resume(self, holder_id: str) -> list[Outcome]:
         """Settle what waited because nobody knew whose it is."""
@@ -216,12 +178,12 @@ class Settling:
             "refused", "upload_abandoned", "the upload was never completed", "send it again"
         )
         async with self._platform.pool.acquire() as connection:
-            study = await _arriving(connection, series_keys)
+            study = await arriving_series(connection, series_keys)
         for series in study.values():
             await self._drop(series, outcome, None)
 
     async def _settled(
-        self, series: _Series, verdict: Verdict, ended: bool, cause: Event | None
+        self, series: Series, verdict: Verdict, ended: bool, cause: Event | None
     ) -> Outcome:
         images = len(series.objects)
         if verdict.state == "waiting" and not ended:
@@ -233,7 +195,7 @@ class Settling:
             return outcome
         owner = await self._owner(series)
         try:
-            portrait = await self._portrait(series, verdict, owner)
+            portrait = await self._assembly.portrait(series, verdict, owner)
             if owner is None:
                 return await self._unassigned(series, portrait)
             return await self._announced(series, verdict, owner, portrait, cause)
@@ -242,7 +204,7 @@ class Settling:
             await self._drop(series, outcome, cause)
             return outcome
 
-    async def _owner(self, series: _Series) -> Link | None:
+    async def _owner(self, series: Series) -> Link | None:
         """Whose it is: as the sender said, or as somebody linked the patient's number."""
         if series.user_id is not None:
             subject_id = self._platform.vault.user_subject_id(series.user_id)
@@ -250,23 +212,7 @@ class Settling:
         link = (await links_of(self._platform.pool, [series.holder_id])).get(series.holder_id)
         return link if link and link.confirmed else None
 
-    async def _portrait(
-        self, series: _Series, verdict: Verdict, owner: Link | None
-    ) -> dict[str, Any]:
-        """Tell what is kept of the person and the scan; see `parsing.portray`."""
-        assert verdict.stack is not None  # noqa: S101  # it is whole
-        subject_id = owner.subject_id if owner else series.holder_id
-        first = _in_order(series, verdict)[0]
-        portrait, _ = await self._sandbox.call(
-            "portray",
-            [await self._platform.objects.get(first, series.holder_id)],
-            spacing_mm=verdict.stack.spacing_mm,
-            series=verdict.word,
-            shift_days=self._platform.vault.date_shift_days(subject_id),
-        )
-        return portrait
-
-    async def _unassigned(self, series: _Series, portrait: Mapping[str, Any]) -> Outcome:
+    async def _unassigned(self, series: Series, portrait: Mapping[str, Any]) -> Outcome:
         """Let it wait for a clinician, who must see whose it is."""
         await self._identities.put(series.holder_id, series.key, portrait["identity"])
         outcome = Outcome(
@@ -283,17 +229,14 @@ class Settling:
 
     async def _announced(
         self,
-        series: _Series,
+        series: Series,
         verdict: Verdict,
         owner: Link,
         portrait: Mapping[str, Any],
         cause: Event | None,
     ) -> Outcome:
         """Disguise, pack and store the series; then say so and forget what was staged, at once."""
-        objects = _in_order(series, verdict)
-        with closing(Spool()) as spool:
-            await self._packed(series, objects, verdict, owner, portrait, spool)
-            scan = await self._stored(series, objects, owner, portrait, spool)
+        scan = await self._assembly.scan(series, verdict, owner, portrait)
         await self._identities.put(owner.subject_id, scan.scan_id, portrait["identity"])
         new = await self._say(series, scan, owner, cause)
         await self._platform.objects.delete([ref.uri for ref in series.objects])
@@ -301,75 +244,19 @@ class Settling:
         notes = (*verdict.notes, *map(tuple, portrait["notes"]))
         return Outcome(
             "announced",
-            images=len(objects),
+            images=scan.instances,
             scan_id=scan.scan_id,
             received_at=scan.received_at,
             notes=tuple(Reason(code=code, message=message) for code, message in notes),
             new=new,
         )
 
-    async def _packed(
-        self,
-        series: _Series,
-        objects: Sequence[ObjectRef],
-        verdict: Verdict,
-        owner: Link,
-        portrait: Mapping[str, Any],
-        spool: Spool,
-    ) -> None:
-        """Write the archive of disguised images into the spool, some at a time."""
-        vault = self._platform.vault
-        packer = Packer(spool.append)
-        number = 1
-        for batch in _batches(objects):
-            plain = await asyncio.gather(
-                *(self._platform.objects.get(ref, series.holder_id) for ref in batch)
-            )
-            _, disguised = await self._sandbox.call(
-                "disguise",
-                plain,
-                numbers=list(range(number, number + len(batch))),
-                subject_id=owner.subject_id,
-                uid_key=vault.uid_key(owner.subject_id).hex(),
-                shift_days=vault.date_shift_days(owner.subject_id),
-                series=verdict.word,
-                age_years=portrait["person"]["age_years"],
-            )
-            number += len(batch)
-            await asyncio.to_thread(_add_all, packer, disguised)
-        packer.finish()
-
-    async def _stored(
-        self,
-        series: _Series,
-        objects: Sequence[ObjectRef],
-        owner: Link,
-        portrait: Mapping[str, Any],
-        spool: Spool,
-    ) -> ScanReceived:
-        scan_id = derived_id("scan", owner.subject_id, spool.sha256)
-        known: datetime | None = await self._platform.pool.fetchval(
-            "select received_at from scan where scan_id = $1", scan_id
-        )  # pyright: ignore[reportAssignmentType]
-        received_at = known or series.arrived_at
-        path = f"scans/{owner.subject_id}/{received_at:%Y%m%dT%H%M%SZ}-{spool.sha256[:16]}"
-        return ScanReceived(
-            subject_id=owner.subject_id,
-            scan_id=scan_id,
-            user_id=owner.user_id,
-            archive=await self._platform.objects.put(path, owner.subject_id, spool.chunks()),
-            instances=len(objects),
-            person=Person(**portrait["person"]),
-            acquisition=Acquisition(**portrait["acquisition"]),
-            received_at=received_at,
-        )
-
     async def _say(
-        self, series: _Series, scan: ScanReceived, owner: Link, cause: Event | None
+        self, series: Series, scan: ScanReceived, owner: Link, cause: Event | None
     ) -> bool:
         """Announce the scan, unless more images came meanwhile; whether it is new."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            await _check_unchanged(connection, series)
+            await hold(connection, series)
             if series.alias and series.user_id:
                 await make_link(connection, series.alias, owner, series.actor_id)
             await connection.execute(
@@ -390,10 +277,10 @@ class Settling:
         self._platform.outbox.wake()
         return bool(new)
 
-    async def _drop(self, series: _Series, outcome: Outcome, cause: Event | None) -> None:
+    async def _drop(self, series: Series, outcome: Outcome, cause: Event | None) -> None:
         """Forget the images of a series that will not be a scan; they can be sent again."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            await _check_unchanged(connection, series)
+            await hold(connection, series)
             await connection.execute("delete from image where series_key = $1", series.key)
             await connection.execute(
                 _MARK, series.key, outcome.state, outcome.code, outcome.message
@@ -404,7 +291,7 @@ class Settling:
         self._platform.outbox.wake()
         await self._platform.objects.delete([ref.uri for ref in series.objects])
 
-    def _rejection(self, series: _Series, outcome: Outcome, cause: Event | None) -> Event:
+    def _rejection(self, series: Series, outcome: Outcome, cause: Event | None) -> Event:
         owner = series.user_id and self._platform.vault.user_subject_id(series.user_id)
         fact = ScanRejected(
             subject_id=owner or series.holder_id,
@@ -447,92 +334,6 @@ where state = 'arriving' and ends = 'word' and changed_at < now() - make_interva
 """
 
 
-async def _announced_before(pool: Pool, series_keys: Collection[str]) -> dict[str, Outcome]:
-    rows = await pool.fetch(
-        "select s.series_key, s.scan_id, scan.received_at, count(*) as images"
-        " from series s join scan using (scan_id) join image using (series_key)"
-        " where s.series_key = any($1) and s.state = 'announced'"
-        " group by s.series_key, s.scan_id, scan.received_at",
-        list(series_keys),
-    )
-    return {
-        row["series_key"]: Outcome(
-            "announced",
-            images=row["images"],
-            scan_id=row["scan_id"],
-            received_at=row["received_at"],
-        )
-        for row in rows
-    }
-
-
-async def _arriving(connection: Connection, series_keys: Collection[str]) -> dict[str, _Series]:
-    rows = await connection.fetch(
-        "select s.series_key, s.subject_id, s.alias, s.user_id, s.actor_id, s.confirms,"
-        " s.arrived_at,"
-        " array_agg(i.header order by i.image_key) as headers,"
-        " array_agg(i.object order by i.image_key) as objects"
-        " from series s join image i using (series_key)"
-        " where s.series_key = any($1) and s.state in ('arriving', 'unassigned')"
-        " group by s.series_key order by s.series_key",
-        list(series_keys),
-    )
-    return {row["series_key"]: _series(row) for row in rows}
-
-
-def _series(row: asyncpg.Record) -> _Series:
-    return _Series(
-        key=row["series_key"],
-        holder_id=row["subject_id"],
-        alias=row["alias"],
-        user_id=row["user_id"],
-        actor_id=row["actor_id"],
-        confirms=row["confirms"],
-        arrived_at=row["arrived_at"],
-        headers=tuple(Header.from_document(json.loads(header)) for header in row["headers"]),
-        objects=tuple(ObjectRef.model_validate_json(ref) for ref in row["objects"]),
-    )
-
-
-async def _check_unchanged(connection: Connection, series: _Series) -> None:
-    """Hold the series, and see that no image was added since it was judged."""
-    await connection.execute("select from series where series_key = $1 for update", series.key)
-    count = await connection.fetchval(
-        "select count(*) from image where series_key = $1 and object is not null", series.key
-    )
-    if count != len(series.objects):
-        raise Unavailable("series_changed", "more images arrived meanwhile", "try again")
-
-
 def _worth_most_first(verdicts: Mapping[str, Verdict]) -> list[tuple[str, Verdict]]:
     """Scans first: a refusal that comes after them is one of other series."""
     return sorted(verdicts.items(), key=lambda pair: pair[1].state != "whole")
-
-
-def _in_order(series: _Series, verdict: Verdict) -> list[ObjectRef]:
-    """Give the images that are measured, by place; an enhanced object holds all of its own."""
-    kept = [
-        ref
-        for header, ref in zip(series.headers, series.objects, strict=True)
-        if not header.localizer
-    ]
-    if len(kept) == 1 or verdict.stack is None:
-        return kept
-    return [kept[place] for place in verdict.stack.order]
-
-
-def _batches(objects: Sequence[ObjectRef]) -> list[list[ObjectRef]]:
-    batches: list[list[ObjectRef]] = []
-    size = BATCH_BYTES
-    for ref in objects:
-        if size + ref.bytes > BATCH_BYTES or len(batches[-1]) == BATCH_FILES:
-            batches.append([])
-            size = 0
-        batches[-1].append(ref)
-        size += ref.bytes
-    return batches
-
-
-def _add_all(packer: Packer, contents: Sequence[bytes]) -> None:
-    for content in contents:
-        packer.add(content)

@@ -12,12 +12,10 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from typing_extensions import Buffer
 
 BLOCK_BYTES = 1 << 20
 _TAG_BYTES = 16
@@ -78,7 +76,7 @@ class Spool(io.RawIOBase):
         self._at = max(0, start + offset)
         return self._at
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Read up to the end of a block."""
         if self._at >= self.size:
             return 0

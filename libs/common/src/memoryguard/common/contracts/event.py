@@ -92,6 +92,7 @@ def new_event(
     event_id: str | None = None,
     cause: Event | None = None,
     traceparent: str | None = None,
+    time: datetime | None = None,
 ) -> Event:
     """Wrap a fact.
 
@@ -107,6 +108,8 @@ def new_event(
         The event it answers; its correlation id is carried on.
     traceparent
         W3C trace context.
+    time
+        When it happened; now, when nobody says.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def new_event(
         id=identity,
         source=source,
         type=fact.type,
-        time=datetime.now(UTC),
+        time=time or datetime.now(UTC),
         partitionkey=fact.subject_id,
         correlationid=cause.correlationid if cause else identity,
         causationid=cause.id if cause else None,

@@ -8,11 +8,17 @@ never identity. Fields are only ever added within v1. Who says and hears what is
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from memoryguard.common.contracts.event import Fact
+
+Scope: TypeAlias = Literal["status", "results"]
+"""What a grant lets somebody see: where scans stand, or what was measured."""
+
+OverrideReason: TypeAlias = Literal["emergency_treatment", "patient_cannot_consent", "safety"]
+"""Why somebody broke the glass. A closed vocabulary: free text would hold identities for ever."""
 
 
 class Part(BaseModel):
@@ -65,10 +71,7 @@ class Quantity(Part):
     value: float | None
     error_sd: float | None = Field(default=None, description="One standard deviation, same unit.")
     reason: str | None = Field(default=None, description="Code; set when value is null.")
-    confidence: float | None = Field(
-        default=None,
-        description="0..1: how sure the engine is of the structure; null where it says nothing.",
-    )
+    confidence: float | None = Field(default=None, description="0..1: how sure the engine is.")
 
 
 class Engine(Part):
@@ -100,9 +103,7 @@ class RegionScore(Part):
     severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None = None
     severity_probabilities: dict[str, float] | None = None
     severity_reason: str | None = Field(default=None, description="Why it is uncertain.")
-    direction: Literal["low", "high"] | None = Field(
-        default=None, description="Which side is abnormal for this region."
-    )
+    direction: Literal["low", "high"] | None = Field(default=None, description="Abnormal side.")
     pack: str | None = Field(default=None, description="Norm that it is compared with.")
     reason: str | None = Field(default=None, description="Why there is no z.")
 
@@ -297,13 +298,26 @@ class RiskWithheld(Fact):
 # --- access --------------------------------------------------------------------------------
 
 
+class AccessInvited(Fact):
+    """A person invites somebody to see their data; nothing is granted before it is accepted."""
+
+    type: ClassVar[str] = "memoryguard.access.invited.v1"
+    user_id: str
+    grantee_id: str | None = None
+    scopes: tuple[Scope, ...]
+    expires_at: datetime
+    actor_id: str
+
+
 class AccessGranted(Fact):
-    """A person lets somebody see their results."""
+    """Somebody has accepted a person's invitation, and may see their data."""
 
     type: ClassVar[str] = "memoryguard.access.granted.v1"
     user_id: str
     grantee_id: str
     actor_id: str
+    scopes: tuple[Scope, ...] = ("status", "results")
+    expires_at: datetime | None = None
 
 
 class AccessRevoked(Fact):
@@ -313,6 +327,16 @@ class AccessRevoked(Fact):
     user_id: str
     grantee_id: str
     actor_id: str
+
+
+class AccessOverridden(Fact):
+    """A clinician has broken the glass: sees a person's data in an emergency, without a grant."""
+
+    type: ClassVar[str] = "memoryguard.access.overridden.v1"
+    user_id: str
+    actor_id: str
+    reason: OverrideReason = Field(description="Why; from a closed vocabulary, never free text.")
+    expires_at: datetime
 
 
 class AccessRead(Fact):
@@ -336,6 +360,8 @@ class AccessDenied(Fact):
     code: str
     scan_id: str | None = None
     user_id: str | None = None
+    times: int = Field(default=1, ge=1, description="Refusals alike that this event stands for.")
+    since: datetime | None = Field(default=None, description="The first of them, if several.")
 
 
 # --- deliveries ----------------------------------------------------------------------------

@@ -41,8 +41,8 @@ STREAMS: tuple[Stream, ...] = (
     Stream("memoryguard.volumes.v1",     "processor",    {e.VolumesExtracted: "atrophy api", e.VolumesRefused: "api"}),
     Stream("memoryguard.atrophy.v1",     "atrophy",      {e.AtrophyScored: "ml api"}),
     Stream("memoryguard.risk.v1",        "ml",           {e.RiskPredicted: "api", e.RiskWithheld: "api"}),
-    Stream("memoryguard.access.v1",      EVERY_SERVICE,  {e.AccessGranted: "api", e.AccessRevoked: "api",
-                                                          e.AccessRead: "", e.AccessDenied: ""}),
+    Stream("memoryguard.access.v1",      EVERY_SERVICE,  {e.AccessInvited: "", e.AccessGranted: "api", e.AccessRevoked: "api",
+                                                          e.AccessOverridden: "", e.AccessRead: "", e.AccessDenied: ""}),
     Stream("memoryguard.deliveries.v1",  EVERY_SERVICE,  {e.DeliveryFailed: "api", e.DeliveryConflicted: ""}),
     Stream("memoryguard.checkpoints.v1", "audit",        {e.CheckpointSigned: ""}, partitions=1),
 )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One aiohttp application for the routes of one or of all services.
 
-Every request: who is it (bearer token, or the session cookie for reading), may they do this at all
-(the route's policy), the handler, then an access event. A read is recorded before its answer
-leaves: when the record cannot be written, nothing is served.
+Every request: who is it (bearer token, or the session cookie for reading), do they ask too often,
+may they do this at all (the route's policy), the handler, then an access event. A read is recorded
+before its answer leaves: when the record cannot be written, nothing is served.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -19,6 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
+from memoryguard.common.http.denials import ANONYMOUS, Denials
+from memoryguard.common.http.limits import RateLimits, TooManyRequests
 from memoryguard.common.http.problem import problem
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import AWAY
@@ -30,10 +33,22 @@ from memoryguard.common.security.policy import Policy, Principal
 logger = logging.getLogger(__name__)
 
 SESSION_COOKIE = "memoryguard_session"
-ANONYMOUS = "anonymous"
+HSTS = "max-age=31536000"
 PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
 STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
 CONCERNS = web.RequestKey("memoryguard.concerns", dict[str, str | None])
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What every request to one service passes."""
+
+    platform: Platform
+    session: Callable[[str], Awaitable[str | None]] | None
+    denials: Denials
+    limits: RateLimits
+    stopping: asyncio.Event
+
 
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,17 +78,36 @@ def build_app(
     running: Sequence[tuple[Platform, Service]], stopping: asyncio.Event
 ) -> web.Application:
     """Mount every service's routes, and health and metrics."""
-    first = running[0][0]
     app = web.Application(client_max_size=2**20)
-    for platform, service in running:
+    settings = running[0][0].settings
+    limits = RateLimits(settings)
+    gates = [
+        Gate(platform, service.session, Denials(platform), limits, stopping)
+        for platform, service in running
+    ]
+    for gate, (_, service) in zip(gates, running, strict=True):
         for route in service.routes:
-            app.router.add_route(
-                route.method, route.path, _endpoint(platform, service.name, route, stopping)
-            )
+            app.router.add_route(route.method, route.path, _endpoint(gate, service.name, route))
+        app.cleanup_ctx.append(_flushing(gate.denials))
     for route in _own_routes([platform for platform, _ in running], stopping):
-        app.router.add_route(route.method, route.path, _endpoint(first, "http", route, stopping))
+        app.router.add_route(route.method, route.path, _endpoint(gates[0], "http", route))
     app.middlewares.append(_not_found)
+    if settings.tls_cert_file:
+        app.on_response_prepare.append(_only_encrypted)
     return app
+
+
+def _flushing(denials: Denials) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def flushing(_: web.Application) -> AsyncIterator[None]:
+        async with denials.flushing():
+            yield
+
+    return flushing
+
+
+async def _only_encrypted(_: web.Request, response: web.StreamResponse) -> None:
+    """Tell browsers to come back over TLS alone (RFC 6797)."""
+    response.headers["Strict-Transport-Security"] = HSTS
 
 
 def _own_routes(platforms: Sequence[Platform], stopping: asyncio.Event) -> list[Route]:
@@ -100,14 +134,14 @@ def _own_routes(platforms: Sequence[Platform], stopping: asyncio.Event) -> list[
     ]
 
 
-def _endpoint(platform: Platform, service: str, route: Route, stopping: asyncio.Event) -> Endpoint:
+def _endpoint(gate: Gate, service: str, route: Route) -> Endpoint:
     async def serve(request: web.Request) -> web.StreamResponse:
-        request[STOPPING] = stopping
+        request[STOPPING] = gate.stopping
         started = time.perf_counter()
         with span(
             f"{route.method} {route.path}", request.headers.get("traceparent"), service=service
         ):
-            response = await _answer(platform, route, request)
+            response = await _answer(gate, route, request)
         HTTP_SECONDS.labels(service, route.path, str(response.status)).observe(
             time.perf_counter() - started
         )
@@ -116,20 +150,15 @@ def _endpoint(platform: Platform, service: str, route: Route, stopping: asyncio.
     return serve
 
 
-async def _answer(platform: Platform, route: Route, request: web.Request) -> web.StreamResponse:
+async def _answer(gate: Gate, route: Route, request: web.Request) -> web.StreamResponse:
     try:
-        if not route.policy.public:
-            authorize(platform, route.policy, request)
+        await _admit(gate, route.policy, request)
         response = await route.handler(request)
         if response.status < 400 and not response.prepared:
-            await record_read(platform, route.policy, request)
+            await record_read(gate.platform, route.policy, request)
         return response
     except Denied as error:
-        try:
-            await record_denied(platform, route.policy, request, error)
-        except AWAY:
-            logger.error("denial not recorded", extra={"action": route.policy.action})
-        return problem(error, 401 if error.code == "invalid_token" else error.http_status)
+        return await _refuse(gate, route, request, error)
     except MemoryGuardError as error:
         return problem(error)
     except web.HTTPException as error:
@@ -141,22 +170,65 @@ async def _answer(platform: Platform, route: Route, request: web.Request) -> web
         return problem(MemoryGuardError("bug", "something went wrong on our side"))
 
 
-def authorize(platform: Platform, policy: Policy, request: web.Request) -> None:
-    """Find out who asks, and whether their role may do this at all.
+async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
+    """Find out who asks, whether they ask too often, and whether their role may do this at all.
 
     Raises
     ------
     Denied
-        ``invalid_token``, ``not_allowed``.
+        ``invalid_token``, ``too_many_requests``, ``not_allowed``.
     """
-    header = request.headers.get("Authorization", "")
-    token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else ""
-    if not token and request.method == "GET":  # a cookie may read, never change anything
-        token = request.cookies.get(SESSION_COOKIE, "")
-    principal = platform.tokens.verify(token)
+    if policy.public:
+        if policy.audited:  # what is not tells nothing about anybody, and probes need it
+            gate.limits.count_address(request)
+        return
+    try:
+        principal = await gate.platform.tokens.verify(await _token(gate, request))
+    except Denied:
+        gate.limits.count_address(request)
+        raise
     request[PRINCIPAL] = principal
+    gate.limits.count_account(principal)
     if not policy.allows(principal):
         raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
+
+
+async def _token(gate: Gate, request: web.Request) -> str:
+    header = request.headers.get("Authorization", "")
+    if header.startswith("Bearer "):
+        return header.removeprefix("Bearer ")
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie and gate.session and request.method == "GET":  # it may read, never change anything
+        return await gate.session(cookie) or ""
+    return ""
+
+
+async def _refuse(gate: Gate, route: Route, request: web.Request, error: Denied) -> web.Response:
+    """Record a refusal, and answer it."""
+    principal: Principal | None = request.get(PRINCIPAL)
+    about = request.get(CONCERNS, {})
+    fact = AccessDenied(
+        subject_id=about.get("subject_id") or NOBODY,
+        actor_id=principal.user_id if principal else ANONYMOUS,
+        action=route.policy.action,
+        service=gate.platform.name,
+        code=error.code,
+        scan_id=about.get("scan_id"),
+        user_id=about.get("user_id"),
+    )
+    try:
+        await gate.denials.record(fact)
+    except AWAY:
+        logger.error("denial not recorded", extra={"action": route.policy.action})
+    answer = route.refused or _refusal
+    response = answer(error)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _refusal(error: Denied) -> web.Response:
+    return problem(error, 401 if error.code == "invalid_token" else error.http_status)
 
 
 async def record_read(platform: Platform, policy: Policy, request: web.Request) -> None:
@@ -169,24 +241,6 @@ async def record_read(platform: Platform, policy: Policy, request: web.Request) 
         actor_id=principal_of(request).user_id,
         action=policy.action,
         service=platform.name,
-        scan_id=about.get("scan_id"),
-        user_id=about.get("user_id"),
-    )
-    await platform.say(fact)
-
-
-async def record_denied(
-    platform: Platform, policy: Policy, request: web.Request, error: Denied
-) -> None:
-    """Write the access event of a request that is refused."""
-    principal: Principal | None = request.get(PRINCIPAL)
-    about = request.get(CONCERNS, {})
-    fact = AccessDenied(
-        subject_id=about.get("subject_id") or NOBODY,
-        actor_id=principal.user_id if principal else ANONYMOUS,
-        action=policy.action,
-        service=platform.name,
-        code=error.code,
         scan_id=about.get("scan_id"),
         user_id=about.get("user_id"),
     )

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from memoryguard.common.errors import Denied
 from memoryguard.common.security.policy import Policy
 
 HttpHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -16,9 +17,10 @@ HttpHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One HTTP route."""
+    """One HTTP route. ``refused`` answers a refusal where a problem document would not do."""
 
     method: str
     path: str
     handler: HttpHandler
     policy: Policy
+    refused: Callable[[Denied], web.Response] | None = None

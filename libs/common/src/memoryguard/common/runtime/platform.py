@@ -18,7 +18,7 @@ from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.keyring import KeyRing, VaultKey
-from memoryguard.common.security.tokens import TokenVerifier
+from memoryguard.common.security.oidc import Authority, open_authority
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -36,7 +36,7 @@ class Platform:
     store: Store
     objects: ObjectStore
     vault: VaultKey
-    tokens: TokenVerifier
+    tokens: Authority
     processes: Processes
 
     async def say(self, *facts: Fact) -> list[Event]:
@@ -88,6 +88,7 @@ async def open_platform(
     async with (
         await database.open_pool(url, name, size=14) as pool,
         open_bus(settings, pool) as bus,
+        open_authority(settings) as tokens,
     ):
         packages = [database.RUNTIME_MIGRATIONS, *([migrations] if migrations else [])]
         await database.migrate(pool, name, packages)
@@ -100,6 +101,6 @@ async def open_platform(
             store=store,
             objects=ObjectStore(store, keyring),
             vault=vault,
-            tokens=TokenVerifier(settings.token_public_key, settings.token_issuer),
+            tokens=tokens,
             processes=processes,
         )

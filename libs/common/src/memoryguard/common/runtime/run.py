@@ -28,6 +28,7 @@ from memoryguard.common.runtime.settings import PlatformSettings, read_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
 from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.runtime.worker import Worker
+from memoryguard.common.security.tls import check_transport, server_context
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ async def serving(
     tuple
         The base URL, and an event: set it to stop.
     """
+    check_transport(settings)
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         processes = Processes(settings.cpu_workers)
@@ -117,10 +119,11 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(app: web.Application, settings: PlatformSettings) -> AsyncGenerator[str]:
+    tls = server_context(settings)
     runner = web.AppRunner(app, shutdown_timeout=3.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
@@ -128,7 +131,7 @@ async def _listening(app: web.Application, settings: PlatformSettings) -> AsyncG
                 "port_taken", f"port {settings.port} is taken", "choose another with --port"
             ) from error
         port: int = runner.addresses[0][1]
-        yield f"http://{settings.host}:{port}"
+        yield f"{'https' if tls else 'http'}://{settings.host}:{port}"
     finally:
         await runner.cleanup()
 

@@ -41,7 +41,8 @@ class Service:
     """One service. ``concurrency`` people are worked on side by side.
 
     ``projection`` names the tables that are derived from events alone, in the order in which
-    handlers write to them: a rebuild empties them.
+    handlers write to them: a rebuild empties them. ``session`` gives the bearer token that a
+    session's cookie stands for; without it the service's routes know no cookies.
     """
 
     name: str
@@ -50,3 +51,4 @@ class Service:
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     concurrency: int = 8
     projection: Sequence[str] = ()
+    session: Callable[[str], Awaitable[str | None]] | None = None

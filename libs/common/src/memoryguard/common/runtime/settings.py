@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +55,31 @@ class KafkaSettings(BaseSettings):
     )
 
 
+class OidcSettings(BaseSettings):
+    """An OpenID provider whose bearer tokens are taken beside the local issuer's."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_OIDC_", frozen=True, extra="ignore")
+
+    issuer: str = Field(
+        default="", description="Its issuer (iss), a URL. Empty: only the local issuer's tokens."
+    )
+    audience: str = Field(default="memoryguard", description="Audience (aud) of tokens for us.")
+    jwks_url: str = Field(
+        default="", description="Where its keys are; empty: its discovery document says it."
+    )
+    jwks_file: Path | None = Field(
+        default=None, description="A file with its keys instead, read again when they change."
+    )
+    roles_claim: str = Field(
+        default="roles",
+        min_length=1,
+        description="Claim with the roles; dots lead into objects, as in realm_access.roles.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates that it is checked with; the system's else."
+    )
+
+
 class PlatformSettings(BaseSettings):
     """What a process needs to join the platform. Names are upper-cased with ``MEMORYGUARD_``."""
 
@@ -78,6 +103,25 @@ class PlatformSettings(BaseSettings):
         default=None, description="Folder that scan.available events may name files in."
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
+    profile: Literal["development", "production"] = Field(
+        default="development",
+        description="production: what would cross the network unencrypted is refused at start.",
+    )
+    behind_proxy: bool = Field(
+        default=False,
+        description="A proxy in front ends TLS, and names the caller last in X-Forwarded-For.",
+    )
+    tls_cert_file: Path | None = Field(
+        default=None, description="Certificate chain (PEM) to serve with; 1.2 is the oldest TLS."
+    )
+    tls_key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+    rate_per_second: float = Field(
+        default=500.0, gt=0, description="Requests of one account; ten seconds' worth at once."
+    )
+    anonymous_rate_per_second: float = Field(
+        default=20.0, gt=0, description="Refused or public requests of one address; likewise."
+    )
     host: str = Field(default="127.0.0.1", description="Address to serve HTTP on.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port; 0 takes a free one.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
@@ -86,9 +130,17 @@ class PlatformSettings(BaseSettings):
 
 
 def read_settings() -> PlatformSettings:
-    """Read the environment; Misconfigured names what is missing, never a value."""
+    """Read the platform's settings from the environment; see ``read``."""
+    return read(PlatformSettings)
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def read(settings: type[Settings]) -> Settings:
+    """Read the environment; Misconfigured names what is missing or wrong, never a value."""
     try:
-        return PlatformSettings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+        return settings()
     except ValidationError as error:
         names = sorted({str(part["loc"][0]) for part in error.errors()})
         raise Misconfigured(

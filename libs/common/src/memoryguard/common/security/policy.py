@@ -9,10 +9,10 @@ that knows whose data it is).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Role: TypeAlias = Literal["patient", "caregiver", "clinician", "compliance", "integration", "admin"]
-
+ROLES: frozenset[Role] = frozenset(get_args(Role))
 PEOPLE: frozenset[Role] = frozenset({"patient", "caregiver", "clinician"})
 
 
@@ -23,12 +23,21 @@ class Principal:
     user_id: str
     roles: frozenset[str]
 
-    def may_see(self, user_id: str | None, granted: bool = False) -> bool:
+    def may_see(
+        self, user_id: str | None, granted: bool = False, *, everybody: bool = True
+    ) -> bool:
         """Whether this caller may see the data of an account.
 
-        A patient sees their own, a clinician everybody's, a caregiver those who granted it.
+        Parameters
+        ----------
+        user_id
+            The account; None for data of nobody known, which clinicians find an owner for.
+        granted
+            Whether the account lets this caller, or glass is broken for it.
+        everybody
+            Whether clinicians see everybody's data without being let.
         """
-        if "clinician" in self.roles:
+        if "clinician" in self.roles and (everybody or granted or user_id is None):
             return True
         if user_id is None:
             return False

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -64,15 +65,28 @@ class TokenVerifier:
         try:
             decoded = jwt.decode(token, self._key, algorithms=ALGORITHMS)
             self._claims.validate(decoded.claims)
-            user_id, roles = decoded.claims["sub"], decoded.claims.get("roles", [])
+            roles = frozenset(str(role) for role in decoded.claims.get("roles", []))
         except (JoseError, ValueError, KeyError, TypeError) as error:
-            raise _invalid() from error
-        if not isinstance(user_id, str) or not 0 < len(user_id) <= 100:
-            raise _invalid()
-        return Principal(user_id, frozenset(str(role) for role in roles))
+            raise invalid_token() from error
+        return principal_from(decoded.claims, roles)
 
 
-def _invalid() -> Denied:
+def principal_from(claims: Mapping[str, Any], roles: frozenset[str]) -> Principal:
+    """Make the principal of checked claims: every caller is a named account, nobody shares one.
+
+    Raises
+    ------
+    Denied
+        ``invalid_token``: the subject is no account's name.
+    """
+    user_id = claims.get("sub")
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= 100 or not user_id.isprintable():
+        raise invalid_token()
+    return Principal(user_id, roles)
+
+
+def invalid_token() -> Denied:
+    """Make the one answer to a token that is not taken; it does not tell why."""
     return Denied(
         "invalid_token", "the bearer token is missing, wrong or has run out", "memoryguard token"
     )

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes that open and end a browser's session."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from memoryguard.api.body import read_object
+from memoryguard.api.markup import el
+from memoryguard.api.page import error_page, page, refused_page
+from memoryguard.api.sessions import Sessions, create_link, redeem
+from memoryguard.common.contracts.event import NOBODY
+from memoryguard.common.contracts.events import AccessRead
+from memoryguard.common.errors import Denied, Rejected
+from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
+from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.security.policy import ROLES, Policy
+
+LINK_PATH = "/s/{code:[A-Za-z0-9_-]{20,100}}"
+PAGE_PATH = re.compile(r"/(?!/)[A-Za-z0-9/._-]{0,300}")
+"""A page of ours: one slash in front, never two, which would name another host."""
+
+
+class DeadLink(Denied):
+    """A link that was used, has run out, or was never made."""
+
+    http_status = 404
+
+
+class SignIn:
+    """Make a link, follow it, and sign out again."""
+
+    def __init__(self, platform: Platform, sessions: Sessions) -> None:
+        self._platform = platform
+        self._sessions = sessions
+
+    def routes(self) -> list[Route]:
+        """Every route, with its policy."""
+        path, secret = "/api/v1/sessions", Policy("session.follow", public="the code is a secret")
+        return [
+            Route("POST", path, self.create, Policy("session.create", ROLES)),
+            Route("DELETE", path, self.end_all, Policy("session.end", ROLES)),
+            Route("GET", LINK_PATH, self.follow, secret, _refused_link),
+            Route(
+                "GET", "/sign-out", self.sign_out, Policy("session.sign-out", ROLES), refused_page
+            ),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Make a link to a page."""
+        user_id = principal_of(request).user_id
+        concerns(request, user_id=user_id)
+        path = (await read_object(request)).get("path", "/")
+        if not isinstance(path, str) or not PAGE_PATH.fullmatch(path):
+            raise Rejected(
+                "bad_path", "path is not a page of this server", 'for instance "/imaging/<id>"'
+            )
+        token = request.headers["Authorization"].removeprefix("Bearer ")  # a cookie cannot POST
+        code, expires_at = await create_link(self._platform.pool, token, user_id, path)
+        document = {"url_path": f"/s/{code}", "expires_at": expires_at.isoformat()}
+        return web.json_response(document, status=201, headers={"Cache-Control": "no-store"})
+
+    async def follow(self, request: web.Request) -> web.Response:
+        """Use a link up, and begin the session that it opens."""
+        redeemed = await redeem(self._platform.pool, request.match_info["code"])
+        if redeemed is None:
+            raise DeadLink("dead_link", "this link does not work any more", "make a new one")
+        token, user_id, path = redeemed
+        cookie = await self._sessions.begin(token, user_id)
+        # The route is public, so nobody else says who came in by it.
+        fact = AccessRead(
+            subject_id=NOBODY,
+            actor_id=user_id,
+            action="session.follow",
+            service=self._platform.name,
+            user_id=user_id,
+        )
+        await self._platform.say(fact)
+        return _signed_in(request, cookie, path)
+
+    async def end_all(self, request: web.Request) -> web.Response:
+        """End every session of one's own."""
+        user_id = principal_of(request).user_id
+        concerns(request, user_id=user_id)
+        return web.json_response({"ended": await self._sessions.end_all(user_id)})
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        """End this session."""
+        concerns(request, user_id=principal_of(request).user_id)
+        await self._sessions.end(request.cookies.get(SESSION_COOKIE, ""))
+        response = page(
+            "Signed out", el("p", "The session has ended; its cookie opens nothing any more.")
+        )
+        response.del_cookie(SESSION_COOKIE, path="/")
+        return response
+
+
+def _refused_link(error: Denied) -> web.Response:
+    if error.code != "dead_link":
+        return refused_page(error)
+    return error_page(
+        404,
+        "This link does not work any more",
+        "A link opens once, within ten minutes. Make a new one where this one came from.",
+    )
+
+
+def _signed_in(request: web.Request, cookie: str, path: str) -> web.Response:
+    response = web.Response(
+        status=303,
+        headers={"Location": path, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+    )
+    # Lax, not Strict: the click comes from a terminal or a mail. A cookie may only read anyway.
+    encrypted = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+    response.set_cookie(
+        SESSION_COOKIE, cookie, path="/", httponly=True, samesite="Lax", secure=encrypted
+    )
+    return response
