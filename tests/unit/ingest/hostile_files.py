@@ -99,6 +99,7 @@ def _contradictions() -> Files:
         ("an unknown VR", element(PRIVATE, b"ZZ", b"xx")),
         ("a VR of control characters", element(PRIVATE, b"\x00\x01", b"xx")),
         ("a slope said to be pointers", element(0x00281053, b"AT", b"1.50")),
+        ("a UID said to be numbers", element(0x00209164, b"US", b"1.2.34")),
         ("a slope said to be bytes", element(0x00281053, b"OB", b"1.50")),
         ("an attribute twice", element(0x00280010, b"US", b"\x20\0")),
         ("file meta in the data set", element(0x00020010, b"UI", b"1.2\0")),

@@ -32,6 +32,8 @@ _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
+_BINARY = frozenset(b"FD FL SL SS UL US".split())
+_NUMERIC = _BINARY | {b"DS", b"IS"}
 _OPAQUE = frozenset(b"AT OB OD OF OL OV OW SQ SV UV".split())
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -134,6 +136,13 @@ def _check_start(data: bytes) -> None:
         raise Rejected("hostile_preamble", "the file is a program or document as well as DICOM")
 
 
+def _agree(vr: bytes, known: bytes) -> bool:
+    """Whether a value that is known as one kind may be stated as another, and mean the same."""
+    if known in _OPAQUE or known == b"UN":
+        return True
+    return vr not in _OPAQUE and (vr not in _BINARY or known in _NUMERIC)
+
+
 class _Walk:
     """Walks one file; counts what it sees."""
 
@@ -197,8 +206,7 @@ class _Walk:
             raise truncated()
         if vr not in _VRS:
             raise malformed("an attribute has an unknown value representation")
-        known = tags.VR_OF.get(tag)
-        if vr in _OPAQUE and known is not None and known.encode() not in _OPAQUE:
+        if not _agree(vr, tags.VR_OF.get(tag, "UN").encode()):
             raise malformed("text or a number is said to be something else")
         if vr in _LONG_VRS:
             return tag, vr.decode(), self._unpack("<I", at + 8, end)[0], at + 12
