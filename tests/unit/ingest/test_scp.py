@@ -5,24 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import io
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pynetdicom
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from ingest_samples import ROOT, slice_dataset
+from ingest_samples import ROOT, element, file_of, slice_dataset
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom import AE
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode
 
 from memoryguard.common.errors import Misconfigured, Unavailable
 from memoryguard.common.testing.settings import folder_settings
@@ -72,7 +70,7 @@ async def receiving(
 
 def send(
     port: int,
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset | Path],
     title: str = "SCANNER",
     tls: ssl.SSLContext | None = None,
 ) -> list[int] | None:
@@ -113,27 +111,24 @@ async def test_associations_side_by_side_share_batches() -> None:
     assert sum(keeping.batches) == 60
 
 
-def send_under_another_name(port: int) -> int:
-    """Send an instance under a UID that is not its own; the status."""
-    entity = AE(ae_title="SCANNER")
-    entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port, ae_title="MEMORYGUARD")
-    request = C_STORE()
-    request.MessageID, request.Priority = 1, 2
-    request.AffectedSOPClassUID = MRImageStorage
-    request.AffectedSOPInstanceUID = f"{ROOT}.9.9"
-    request.DataSet = io.BytesIO(encode(slice_dataset(0), False, True) or b"")
-    try:
-        association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
-        _, answer = association.dimse.get_msg(block=True)
-        return answer.Status
-    finally:
-        association.release()
-
-
-async def test_another_object_than_was_named_is_a_mismatch() -> None:
+async def test_another_object_than_was_named_is_a_mismatch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = slice_dataset(0)
+    named = f"{ROOT}.9.9"
+    inside = element(0x00080018, b"UI", ds.SOPInstanceUID.encode())
+    content = file_of(ds)
+    assert content.count(inside) == 1
+    ds.SOPInstanceUID = named
+    outside = file_of(ds)
+    start = outside.index(element(0x00080018, b"UI", named.encode() + b"\0" * (len(named) % 2)))
+    at = content.index(inside)
+    path = tmp_path / "renamed.dcm"
+    path.write_bytes(outside[:start] + content[at:])
+    # The sender then names what stands in the file's meta information.
+    monkeypatch.setattr(pynetdicom._config, "STORE_SEND_CHUNKED_DATASET", True)
     async with receiving(Keeping()) as port:
-        assert await asyncio.to_thread(send_under_another_name, port) == 0xA900
+        assert await asyncio.to_thread(send, port, [path]) == [0xA900]
 
 
 async def test_what_is_away_is_told_as_out_of_resources() -> None:
