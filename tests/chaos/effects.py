@@ -53,9 +53,13 @@ class Effects:
         self._run = run
         self._kill_at = kill_at
         self._count = 0
+        self._last = ""
 
-    def happened(self, name: str) -> None:
-        """Count one effect."""
+    def happened(self, name: str, alike: str = "") -> None:
+        """Count one effect; of those called ``alike`` only the first in a row, as of a batch."""
+        if name == self._last == alike:
+            return
+        self._last = name
         self._count += 1
         tell(self._run, effect=name)
         if self._kill_at in (self._count, name):
@@ -148,7 +152,7 @@ class CountingStore:
 
     async def put_async(self, path: str, *arguments: Any, **options: Any) -> Any:
         answer = await self._store.put_async(path, *arguments, **options)
-        self._effects.happened(f"put {path.split('/', 1)[0]}")
+        self._effects.happened(f"put {path.split('/', 1)[0]}", alike="put staging")
         return answer
 
     def list(self, folder: str) -> Any:

@@ -241,9 +241,12 @@ class Run:
     async def outcome(self) -> outcome.Outcome:
         """Read the final state."""
         records = await self.records()
-        keyring = KeyRing.from_setting(self.environment["IMAGING_ENCRYPTION_KEY"])
+        rings = [
+            KeyRing.from_setting(self.environment[name])
+            for name in ("IMAGING_ENCRYPTION_KEY", "MEMORYGUARD_IDENTITY_KEY")
+        ]
         store = open_store(str(self.objects))
-        found, notes = await outcome.objects(store, keyring)
+        found, notes = await outcome.objects(store, *rings)
         paths = [str(m["path"]) for m in await store.list().collect_async()]
         state = await outcome.tables(self.admin, self.service)
         state["objects"] = found

@@ -25,7 +25,13 @@ SIDE_BY_SIDE = {"postgres": 4, "kafka": 8}  # on Kafka most of the time goes by 
 # What the undisturbed run must say, and words that must be in the names of its effects: else the
 # work, or the counting of it, has become empty without anybody noticing.
 SAYS = {
-    "ingest": {"scan.available.v1", "scan.received.v1", "scan.rejected.v1", "health.recorded.v1"},
+    "ingest": {
+        "scan.available.v1",
+        "scan.received.v1",
+        "scan.rejected.v1",
+        "health.recorded.v1",
+        "access.read.v1",
+    },
     "processor": {"volumes.extracted.v1", "volumes.refused.v1"},
     "atrophy": {"atrophy.scored.v1", "delivery.conflicted.v1", "delivery.failed.v1"},
     "ml": {"risk.predicted.v1"},
@@ -39,8 +45,8 @@ SAYS = {
     },
 }
 EFFECTS = {
-    "ingest": {"migration", "inbox", "outbox", "producer", "alias", "scan", "put keys",
-               "put scans"},
+    "ingest": {"migration", "inbox", "outbox", "producer", "alias", "scan", "series", "image",
+               "put keys", "put staging", "put identity", "put scans", "delete"},
     "processor": {"migration", "inbox", "outbox", "producer", "put derived"},
     "atrophy": {"migration", "inbox", "outbox", "producer", "measurement"},
     "ml": {"migration", "inbox", "outbox", "producer", "metric"},
