@@ -158,6 +158,44 @@ def series_files(
     return found
 
 
+CANARY = "SECRETNAME"
+
+
+def planted(ds: Dataset) -> None:
+    """Plant a name wherever somebody might."""
+    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = f"{CANARY}^A", CANARY, CANARY
+    ds.OtherPatientIDs = ds.PatientComments = ds.PatientAddress = CANARY
+    ds.ReferringPhysicianName = ds.OperatorsName = CANARY
+    ds.InstitutionName = ds.StationName = ds.AccessionNumber = ds.StudyID = CANARY
+    ds.StudyDescription = ds.ImageComments = ds.RequestedProcedureDescription = CANARY
+    ds.SeriesDescription, ds.ProtocolName = f"t1_mprage {CANARY}", CANARY
+    ds.Manufacturer, ds.ManufacturerModelName = f"SIEMENS {CANARY}", f"Prisma {CANARY}"
+    ds.SoftwareVersions = ds.DeviceSerialNumber = ds.SequenceName = CANARY
+    ds.ImageType = ["ORIGINAL", "PRIMARY", CANARY]
+    ds.ScanOptions = CANARY
+    ds.ScanningSequence, ds.SequenceVariant = ["GR", CANARY], CANARY
+    ds.PatientPosition = CANARY
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.AcquisitionTime = CANARY
+    ds.RescaleType = CANARY
+    nested, deeper = Dataset(), Dataset()
+    deeper.PersonName = deeper.TextValue = CANARY
+    nested.ContentSequence = Sequence([deeper])
+    ds.RequestAttributesSequence = Sequence([nested])
+    ds.OriginalAttributesSequence = Sequence([nested])
+    block = ds.private_block(0x0019, f"{CANARY} CREATOR", create=True)
+    block.add_new(0x01, "LO", CANARY)
+    block.add_new(0x02, "SQ", [deeper])
+    block.add_new(0x03, "UN", CANARY.encode())
+    ds.add_new(0x00091001, "UN", CANARY.encode())
+    ds.add_new(0x60000010, "US", 8)
+    ds.add_new(0x60000022, "LO", CANARY)
+    ds.add_new(0x60003000, "OW", CANARY.encode())
+    ds.add_new(0x50003000, "OW", CANARY.encode())
+    ds.add_new(0x00282000, "OB", CANARY.encode())
+    ds.add_new(0xFFFCFFFC, "OB", CANARY.encode())
+
+
 def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
     """One element in explicit VR, with any length written in front of it."""
     size = len(value) if length is None else length

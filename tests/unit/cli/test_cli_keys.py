@@ -253,6 +253,7 @@ async def test_an_old_key_stays_as_long_as_it_is_needed(place: Place, tmp_path: 
 async def test_a_deployments_rings_are_those_of_the_environment(
     place: Place, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("MEMORYGUARD_IDENTITY_KEY", raising=False)
     monkeypatch.setenv("IMAGING_STORAGE_PATH", str(tmp_path / "objects"))
     monkeypatch.setenv("IMAGING_ENCRYPTION_KEY", f"{NEW},{OLD}")
     deployment = keys.Place(make_home(tmp_path / "home"), database_url)

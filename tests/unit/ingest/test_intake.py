@@ -12,6 +12,7 @@ from datetime import date, timedelta
 import pydicom
 import pytest
 from ingest_samples import (
+    CANARY,
     ROOT,
     SLICES,
     VAULT,
@@ -20,13 +21,13 @@ from ingest_samples import (
     enhanced_dataset,
     file_of,
     pixels,
+    planted,
     series_files,
     slice_dataset,
     slice_file,
     taken,
 )
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 
 from memoryguard.ingest.archive import pack
@@ -201,44 +202,6 @@ def test_age(birth: str, scan: str, age: str, expected: float | None) -> None:
     codes_of_notes = {code for code, _ in result.notes}
     assert ("age_unknown" in codes_of_notes) == (expected is None)
     assert ("age_capped" in codes_of_notes) == (expected == 90.0)
-
-
-CANARY = "SECRETNAME"
-
-
-def planted(ds: Dataset) -> None:
-    """Plant a name wherever somebody might."""
-    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = f"{CANARY}^A", CANARY, CANARY
-    ds.OtherPatientIDs = ds.PatientComments = ds.PatientAddress = CANARY
-    ds.ReferringPhysicianName = ds.OperatorsName = CANARY
-    ds.InstitutionName = ds.StationName = ds.AccessionNumber = ds.StudyID = CANARY
-    ds.StudyDescription = ds.ImageComments = ds.RequestedProcedureDescription = CANARY
-    ds.SeriesDescription, ds.ProtocolName = f"t1_mprage {CANARY}", CANARY
-    ds.Manufacturer, ds.ManufacturerModelName = f"SIEMENS {CANARY}", f"Prisma {CANARY}"
-    ds.SoftwareVersions = ds.DeviceSerialNumber = ds.SequenceName = CANARY
-    ds.ImageType = ["ORIGINAL", "PRIMARY", CANARY]
-    ds.ScanOptions = CANARY
-    ds.ScanningSequence, ds.SequenceVariant = ["GR", CANARY], CANARY
-    ds.PatientPosition = CANARY
-    ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.AcquisitionTime = CANARY
-    ds.RescaleType = CANARY
-    nested, deeper = Dataset(), Dataset()
-    deeper.PersonName = deeper.TextValue = CANARY
-    nested.ContentSequence = Sequence([deeper])
-    ds.RequestAttributesSequence = Sequence([nested])
-    ds.OriginalAttributesSequence = Sequence([nested])
-    block = ds.private_block(0x0019, f"{CANARY} CREATOR", create=True)
-    block.add_new(0x01, "LO", CANARY)
-    block.add_new(0x02, "SQ", [deeper])
-    block.add_new(0x03, "UN", CANARY.encode())
-    ds.add_new(0x00091001, "UN", CANARY.encode())
-    ds.add_new(0x60000010, "US", 8)
-    ds.add_new(0x60000022, "LO", CANARY)
-    ds.add_new(0x60003000, "OW", CANARY.encode())
-    ds.add_new(0x50003000, "OW", CANARY.encode())
-    ds.add_new(0x00282000, "OB", CANARY.encode())
-    ds.add_new(0xFFFCFFFC, "OB", CANARY.encode())
 
 
 @pytest.mark.parametrize("implicit", [False, True])

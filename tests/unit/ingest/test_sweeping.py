@@ -65,7 +65,7 @@ async def test_only_what_is_old_and_named_by_no_row_goes(ingest: Platform) -> No
 
 async def test_old_answers_are_forgotten(ingest: Platform) -> None:
     await ingest.pool.execute(
-        "insert into answer (answer_key, document, given_at) values"
+        "insert into answer (answer_key, sealed, given_at) values"
         " ('old', '{}', now() - interval '25 hours'), ('new', '{}', now())"
     )
     await Sweeper(ingest).sweep()

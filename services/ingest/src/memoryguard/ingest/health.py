@@ -41,6 +41,18 @@ class HealthMetrics(BaseModel):
     metrics: Metrics
 
 
+def _wrong(error: ValidationError) -> list[str]:
+    """Which fields are wrong; a name that is not ours is not repeated."""
+    return sorted(
+        {
+            "an unknown field"
+            if part["type"] == "extra_forbidden"
+            else ".".join(map(str, part["loc"])) or "the body"
+            for part in error.errors()
+        }
+    )
+
+
 def routes(platform: Platform) -> list[Route]:
     """Record health metrics of an account."""
 
@@ -50,10 +62,7 @@ def routes(platform: Platform) -> list[Route]:
         try:
             body = HealthMetrics.model_validate_json(await request.read())
         except ValidationError as error:
-            fields = sorted({".".join(map(str, part["loc"])) for part in error.errors()})
-            raise Rejected(
-                "bad_health_metrics", f"wrong or unknown: {', '.join(fields)[:300]}"
-            ) from None
+            raise Rejected("bad_health_metrics", f"wrong: {', '.join(_wrong(error))}") from None
         metrics = {k: float(v) for k, v in body.metrics.model_dump(exclude_none=True).items()}
         if not metrics:
             raise Rejected("bad_health_metrics", "no metric is given")

@@ -144,12 +144,14 @@ class Settling:
         rows = await self._platform.pool.fetch(
             "with gone as ("
             " delete from series where series_key = any($1) and state <> 'announced'"
-            " returning series_key)"
-            " select image.object from image join gone using (series_key)",
+            " returning series_key, subject_id)"
+            " select series_key, subject_id, image.object from image join gone using (series_key)",
             list(series_keys),
         )
         paths = [ObjectRef.model_validate_json(row["object"]).uri for row in rows]
         await self._platform.objects.delete(paths)
+        for holder_id, series_key in {(row["subject_id"], row["series_key"]) for row in rows}:
+            await self._identities.forget(holder_id, series_key)
 
     async def run(self) -> None:
         """Settle what has become quiet, for ever."""
@@ -290,6 +292,7 @@ class Settling:
                 await self._platform.outbox.write(connection, [rejection])
         self._platform.outbox.wake()
         await self._platform.objects.delete([ref.uri for ref in series.objects])
+        await self._identities.forget(series.holder_id, series.key)
 
     def _rejection(self, series: Series, outcome: Outcome, cause: Event | None) -> Event:
         owner = series.user_id and self._platform.vault.user_subject_id(series.user_id)

@@ -16,15 +16,14 @@ from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.ingest.answers import Answer, Document, Refused
+from memoryguard.ingest.answers import Answer, Refused
 from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.given import GivenAnswers
 from memoryguard.ingest.parts import Parts
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Sender, Staging
 from memoryguard.ingest.whose import account
-
-MAX_KEY = 200
 
 
 class Digests(BaseModel):
@@ -46,6 +45,7 @@ class Uploads:
         self._staging = staging
         self._settling = settling
         self._settings = settings
+        self._given = GivenAnswers(platform.pool, platform.vault)
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
@@ -63,14 +63,14 @@ class Uploads:
         of the same series follow in another upload. With the header ``Idempotency-Key`` a repeat
         gets the first answer.
         """
-        answer_key = self._answer_key(request)
-        if (given := await self._given(answer_key)) is not None:
-            return given
+        actor_id, key = principal_of(request).user_id, request.headers.get("Idempotency-Key")
+        if key is not None and (given := await self._given.find(actor_id, key)) is not None:
+            return web.json_response(text=given)  # a repeat makes nothing new
         answer = await self._answered(request)
-        document = answer.document()
-        if answer_key is not None:
-            await self._give(answer_key, document)
-        return web.json_response(document, status=201 if answer.new else 200)
+        text = json.dumps(answer.document())
+        if key is not None:
+            await self._given.keep(actor_id, key, text)
+        return web.json_response(text=text, status=201 if answer.new else 200)
 
     async def missing(self, request: web.Request) -> web.Response:
         """Tell which of the named files are not here yet, so that an upload can be resumed."""
@@ -122,27 +122,3 @@ class Uploads:
             reason=Reason(code=error.code, message=error.message),
         )
         await self._platform.say(fact)
-
-    def _answer_key(self, request: web.Request) -> str | None:
-        key = request.headers.get("Idempotency-Key")
-        if key is None:
-            return None
-        if not 0 < len(key) <= MAX_KEY or not key.isprintable():
-            raise Rejected("bad_idempotency_key", "Idempotency-Key is empty or too long")
-        actor = principal_of(request).user_id
-        return self._platform.vault.arrival_key("answer", actor, key)
-
-    async def _given(self, answer_key: str | None) -> web.Response | None:
-        """Give the answer of the first time; a repeat makes nothing new, whatever that one did."""
-        if answer_key is None:
-            return None
-        given: str | None = await self._platform.pool.fetchval(
-            "select document from answer where answer_key = $1", answer_key
-        )  # pyright: ignore[reportAssignmentType]
-        return web.json_response(text=given) if given is not None else None
-
-    async def _give(self, answer_key: str, document: Document) -> None:
-        await self._platform.pool.execute(
-            "insert into answer (answer_key, document) values ($1, $2) on conflict do nothing",
-            *(answer_key, json.dumps(document)),
-        )

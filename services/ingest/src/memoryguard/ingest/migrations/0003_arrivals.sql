@@ -47,7 +47,7 @@ create index image_digest on image (digest);
 -- Answers that were given under an idempotency key.
 create table answer (
     answer_key text primary key,               -- HMAC of caller and key
-    document   jsonb not null,
+    sealed     bytea not null,                 -- it names the sender's files
     given_at   timestamptz not null default now()
 );
 
