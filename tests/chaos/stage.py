@@ -18,6 +18,7 @@ from outcome import Outcome
 from runs import Script, World, Zygote, fresh, perform, zygote
 
 from memoryguard.cli.home import Home, make_home
+from memoryguard.common.contracts.events import VolumesExtracted
 from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.runtime.bus import Record
 from memoryguard.common.runtime.bus_postgres import PostgresBus
@@ -103,7 +104,9 @@ class _Builder:
                 return scenarios.nothing, list(self._said)
 
     def _with_disturbance(self, *, poison: bool) -> list[Record]:
-        at = next(i for i, r in enumerate(self._said) if r.topic == "memoryguard.volumes.v1")
+        # Of what can be scored: whose scan is measured first is nobody's promise.
+        kind = VolumesExtracted.type.encode()
+        at = next(i for i, r in enumerate(self._said) if kind in r.body)
         extra = scenarios.disturbed(self._said[at], poison=poison)
         return [*self._said[:at], *extra, *self._said[at + 1 :]]
 
