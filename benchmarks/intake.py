@@ -25,6 +25,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +38,7 @@ QUIET_S = 3.0
 BATCH = 16
 UPLOAD = "/api/v1/imaging/upload"
 DRAIN_S = 120.0
+SHOWN = (("instances_per_s", 0), ("mb_per_s", 1), ("series_per_s", 2), ("cpu_ms", 1))
 
 Series: TypeAlias = list[bytes]
 Request: TypeAlias = tuple[str, bytes, dict[str, str]]
@@ -54,7 +56,8 @@ def http_way(name: str, port: int, requests: Callable[[Series], list[Request]]) 
         connection.close()
 
     def works(series: Sequence[Series]) -> list[Callable[[], object]]:
-        return [lambda made=requests(files): send(made) for files in series]
+        made = [requests(files) for files in series]
+        return [partial(send, each) for each in made]
 
     return name, works
 
@@ -73,7 +76,7 @@ def store_way(name: str, port: int, called: str, folder: Path) -> Way:
             (place / str(number)).mkdir()
             for n, content in enumerate(files):
                 (place / str(number) / f"{n:04d}").write_bytes(content)
-        return [lambda at=place / str(number): send(at) for number in range(len(series))]
+        return [partial(send, place / str(number)) for number in range(len(series))]
 
     return name, works
 
@@ -106,9 +109,12 @@ def their_ways(theirs: Orthanc, folder: Path) -> list[Way]:
         body, kind = multipart(files, "related")
         return ("/dicom-web/studies", body, {"Content-Type": kind})
 
+    def post(body: bytes) -> Request:
+        return ("/instances", body, {})
+
     return [
-        http_way("POST /instances, each", theirs.port, lambda f: [("/instances", x, {}) for x in f]),
-        http_way("POST /instances, one zip", theirs.port, lambda f: [("/instances", zipped(f), {})]),
+        http_way("POST /instances, each", theirs.port, lambda files: [post(x) for x in files]),
+        http_way("POST /instances, one zip", theirs.port, lambda files: [post(zipped(files))]),
         http_way("STOW-RS, one request", theirs.port, lambda files: [stow(files)]),
         http_way("STOW-RS, 16 a request", theirs.port, lambda f: [stow(b) for b in batches(f)]),
         store_way("C-STORE", theirs.dimse_port, "ORTHANC", folder),
@@ -216,8 +222,8 @@ def show(result: Result) -> None:
         for clients in CLIENTS:
             runs = [r for r in result["runs"]
                     if (r["server"], r["way"], r["clients"]) == (server, way, clients)]  # fmt: skip
-            rows.append((server, way, str(clients), *(_of(runs, name, digits) for name, digits in (
-                ("instances_per_s", 0), ("mb_per_s", 1), ("series_per_s", 2), ("cpu_ms", 1)))))  # fmt: skip
+            shown = [_of(runs, name, digits) for name, digits in SHOWN]
+            rows.append((server, way, str(clients), *shown))
     header = ("server", "way", "clients", "instances/s", "MB/s", "series/s", "CPU ms an instance")
     table(header, sorted(rows, key=lambda row: row[0], reverse=True))
     settling = [[r for r in result["settling"] if r["clients"] == clients] for clients in CLIENTS]

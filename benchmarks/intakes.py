@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What benchmarks of intake need: our ingest and a real Orthanc as processes, and series to send."""
+"""What benchmarks of intake need: our ingest, a real Orthanc, and series to send."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ async def ingest(folder: Path, **settings: str) -> AsyncGenerator[Ingest]:
             "MEMORYGUARD_DIMSE_PEERS": "BENCH@127.0.0.1",
             **settings,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "memoryguard.ingest"], env=os.environ | environment
-        )
+        process = _started(environment)
         try:
             await asyncio.to_thread(_until_ready, process, port, dimse_port)
             yield Ingest(home, port, dimse_port, process.pid, url)
@@ -117,6 +115,11 @@ def orthanc(folder: Path) -> Generator[Orthanc]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "memoryguard.ingest"]
+    return subprocess.Popen(command, env=os.environ | environment)
 
 
 def _until_ready(process: subprocess.Popen[bytes], port: int, dimse_port: int) -> None:
