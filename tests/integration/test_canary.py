@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -44,6 +43,7 @@ from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.security.keyring import KeyRing
+from memoryguard.common.testing.broker import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -182,12 +182,6 @@ class Witness:
         async with asyncio.timeout(60):
             while await self.count(kind) < count:
                 await asyncio.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def until_running(home: Home, process: subprocess.Popen[bytes], port: int) -> dict[str, Any]:

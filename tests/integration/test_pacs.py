@@ -37,6 +37,7 @@ from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.security.keyring import VaultKey
+from memoryguard.common.testing.broker import free_port
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
 
@@ -50,12 +51,6 @@ def needed(tool: str) -> str:
         why = f"REAL DICOM PEERS ARE NOT TESTED HERE: {tool} is missing (Debian: dcmtk, orthanc)"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from memoryguard.common.errors import Corrupt, Misconfigured
-from memoryguard.common.security.keyring import KeyRing, VaultKey
+from memoryguard.common.security.keyring import KeyRing, VaultKey, mapped_uid
 
 OLD, NEW = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 SUBJECT_KEY = bytes(range(32))
@@ -86,7 +86,10 @@ def test_pseudonyms_are_frozen() -> None:
     assert VAULT.subject_id("HOSPITAL", "123") == "afab01d4ba5aa38b2a462a9c936085f5"
     assert VAULT.user_subject_id("u-1") == "e8c9fc31670cad170b4f557224609f22"
     assert VAULT.date_shift_days("0" * 32) == 338
-    assert VAULT.dicom_uid("0" * 32, "1.2.3") == "2.25.35017434690516802581376705960023581977"
+    assert (
+        mapped_uid(VAULT.uid_key("0" * 32), "1.2.3")
+        == "2.25.35017434690516802581376705960023581977"
+    )
 
 
 def test_parts_cannot_slide_into_each_other() -> None:
@@ -103,10 +106,10 @@ def test_shifts_are_spread_over_both_sides_and_never_small() -> None:
 
 
 def test_uids_are_valid_and_differ_by_person() -> None:
-    uid = VAULT.dicom_uid("0" * 32, "1.2.3")
+    uid = mapped_uid(VAULT.uid_key("0" * 32), "1.2.3")
     assert uid.startswith("2.25.")
     assert len(uid) <= 64
-    assert uid != VAULT.dicom_uid("1" * 32, "1.2.3")
+    assert uid != mapped_uid(VAULT.uid_key("1" * 32), "1.2.3")
 
 
 def test_it_travels_to_a_worker_process() -> None:

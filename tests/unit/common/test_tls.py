@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import os
 import ssl
 import subprocess
@@ -16,10 +14,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
+from cryptography.hazmat.primitives import serialization
 
 from memoryguard.api.service import RECIPE
 from memoryguard.common.errors import EX_CONFIG, Misconfigured
@@ -30,35 +26,6 @@ from memoryguard.common.testing.settings import folder_settings
 
 HOST = "127.0.0.1"
 WORLD = "0.0.0.0"
-
-
-def certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:
-    """Make a certificate that signs itself; the paths of it and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    address = x509.IPAddress(ipaddress.ip_address(HOST))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(names)
-        .issuer_name(names)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
-    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return cert_file, key_file
 
 
 def settings_in(folder: Path, **changes: Any) -> PlatformSettings:

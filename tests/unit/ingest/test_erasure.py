@@ -6,14 +6,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from series import small_series
 
 from memoryguard.common.contracts.event import decode, new_event
@@ -24,15 +22,12 @@ from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.runtime.outbox import source_of
-from memoryguard.common.runtime.platform import Platform, open_platform
-from memoryguard.common.runtime.processes import Processes
+from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.security.keyring import KeyRing
-from memoryguard.common.testing.settings import folder_settings
-from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
 from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.service import RECIPE
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Sender, Staging
@@ -117,17 +112,10 @@ class Place:
         return {"rows": [], "objects": [], "said": said, "keys": [True, True], "finished": True}
 
 
-@pytest_asyncio.fixture
-async def place(database_url: str, tmp_path: Path) -> AsyncGenerator[Place]:
-    settings, _ = folder_settings(tmp_path, database_url)
-    async with AsyncExitStack() as stack:
-        processes = Processes(1)
-        stack.callback(processes.close)
-        platform = await stack.enter_async_context(
-            open_platform("ingest", settings, RECIPE.migrations, processes)
-        )
-        ring = KeyRing.from_setting(settings.encryption_keys.get_secret_value())
-        yield Place(platform, IdentityVault(platform.store, IDENTITIES), ring)
+@pytest.fixture
+def place(ingest: Platform) -> Place:
+    ring = KeyRing.from_setting(ingest.settings.encryption_keys.get_secret_value())
+    return Place(ingest, IdentityVault(ingest.store, IDENTITIES), ring)
 
 
 async def test_everything_of_one_person_goes_and_nothing_of_another(place: Place) -> None:
@@ -257,18 +245,14 @@ async def deliver(place: Place, objects: ObjectStore, folder: Path) -> None:
     platform = replace(place.platform, objects=objects)
     sandbox = Sandbox("memoryguard.ingest.parsing", 1)
     settings = IngestSettings()
-    delivery = Delivery(
-        Staging(platform, sandbox),
-        Settling(platform, sandbox, place.vault, settings),
-        Sender("somebody", USER),
-        settings,
-    )
+    staging = Staging(platform, sandbox)
+    intake = Intake(staging, Settling(platform, sandbox, place.vault, settings), settings)
     try:
-        for path in sorted(small_series(folder).iterdir()):
-            await delivery.add(path.name, path.read_bytes())
-        await delivery.finish()
+        async with intake.delivery(Sender("somebody", USER)) as delivery:
+            for path in sorted(small_series(folder).iterdir()):
+                await delivery.add(path.name, path.read_bytes())
+            await delivery.finish()
     finally:
-        await delivery.stop()
         await sandbox.close()
 
 

@@ -3,32 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 
-import pytest_asyncio
-
-from memoryguard.common.runtime.platform import Platform, open_platform
-from memoryguard.common.runtime.processes import Processes
-from memoryguard.common.testing.settings import folder_settings
-from memoryguard.ingest.service import RECIPE
+from memoryguard.common.runtime.platform import Platform
 from memoryguard.ingest.sweeping import Sweeper
 
 SUBJECT = "5e" * 16
 NOW = timedelta(0)
-
-
-@pytest_asyncio.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncGenerator[Platform]:
-    settings, _ = folder_settings(tmp_path, database_url)
-    async with AsyncExitStack() as stack:
-        processes = Processes(1)
-        stack.callback(processes.close)
-        yield await stack.enter_async_context(
-            open_platform("ingest", settings, RECIPE.migrations, processes)
-        )
 
 
 async def paths(platform: Platform) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 import asyncpg
 
 from memoryguard.common.contracts.events import ObjectRef, Reason
-from memoryguard.common.errors import Unavailable
+from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.ingest.domain.header import Header
 from memoryguard.ingest.domain.series import Verdict
@@ -34,6 +34,11 @@ class Outcome:
     received_at: datetime | None = None
     notes: tuple[Reason, ...] = ()
     new: bool = False
+
+    @classmethod
+    def because(cls, state: str, reason: MemoryGuardError, images: int = 0) -> Outcome:
+        """Give the outcome of a series that is no scan, and why."""
+        return cls(state, reason.code, reason.message, reason.hint, images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +125,9 @@ async def hold(connection: Connection, series: Series) -> None:
         "select count(*) from image where series_key = $1 and object is not null", series.key
     )
     if count != len(series.objects):
-        raise Unavailable("series_changed", "more images arrived meanwhile", "try again")
+        raise changed()
+
+
+def changed() -> Unavailable:
+    """Say that others sent images of the same series at this moment."""
+    return Unavailable("series_changed", "more images arrived meanwhile", "try again")

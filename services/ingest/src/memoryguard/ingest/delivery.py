@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -47,9 +48,6 @@ class Delivery:
     _batch_bytes: int = 0
     _bytes: int = 0
     _busy: asyncio.Task[list[Receipt]] | None = None
-
-    def __post_init__(self) -> None:
-        self.staging.deliveries += 1
 
     async def add(self, name: str, file: bytes | Spool) -> None:
         """Take one file, or all files of a zip that waits in a spool, which is closed.
@@ -114,8 +112,7 @@ class Delivery:
         await self.settling.discard(kept)
 
     async def stop(self) -> None:
-        """Wait for what is being done; the last call. The files can be sent again."""
-        self.staging.deliveries -= 1
+        """Wait for what is being done. The files can be sent again."""
         if self._busy is not None:
             with suppress(MemoryGuardError, *AWAY):
                 await self._busy
@@ -147,3 +144,37 @@ class Delivery:
             if receipt.state == "refused" and receipt.code not in _HARMLESS:
                 return Rejected(receipt.code, receipt.message, receipt.hint)
         return None
+
+
+class Intake:
+    """Opens deliveries.
+
+    Parameters
+    ----------
+    staging, settling
+        The two halves of the way.
+    settings
+        Limits.
+    """
+
+    def __init__(self, staging: Staging, settling: Settling, settings: IngestSettings) -> None:
+        self._staging = staging
+        self._settling = settling
+        self._settings = settings
+
+    @asynccontextmanager
+    async def delivery(self, sender: Sender) -> AsyncGenerator[Delivery]:
+        """Open a delivery; what it brought is forgotten when it is refused.
+
+        When its sender merely goes away, what is staged is kept for their next try.
+        """
+        delivery = Delivery(self._staging, self._settling, sender, self._settings)
+        self._staging.deliveries += 1
+        try:
+            yield delivery
+        except Rejected:
+            await delivery.discard()
+            raise
+        finally:
+            self._staging.deliveries -= 1
+            await delivery.stop()

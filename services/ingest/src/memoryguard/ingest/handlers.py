@@ -11,23 +11,19 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.ingest import folder
 from memoryguard.ingest.answers import Refused
-from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.origins import Origins
 from memoryguard.ingest.parts import File
 from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.settling import Settling
-from memoryguard.ingest.staging import Sender, Staging
+from memoryguard.ingest.staging import Sender
 
 
 class ArrivalHandler:
     """Takes scans in that lie in the import folder or at a listed origin."""
 
-    def __init__(
-        self, platform: Platform, staging: Staging, settling: Settling, settings: IngestSettings
-    ) -> None:
+    def __init__(self, platform: Platform, intake: Intake, settings: IngestSettings) -> None:
         self._platform = platform
-        self._staging = staging
-        self._settling = settling
+        self._intake = intake
         self._settings = settings
         self._origins = Origins(settings)
 
@@ -40,21 +36,18 @@ class ArrivalHandler:
         arrival = event.data
         assert isinstance(arrival, ScanAvailable)  # noqa: S101  # the type the handler is for
         sender = Sender(event.source, arrival.user_id, confirms=True)
-        delivery = Delivery(self._staging, self._settling, sender, self._settings)
         try:
-            async for name, file in self._fetched(arrival.uri):
-                await delivery.add(name, file)
-            await delivery.finish(cause=event)
+            async with self._intake.delivery(sender) as delivery:
+                async for name, file in self._fetched(arrival.uri):
+                    await delivery.add(name, file)
+                await delivery.finish(cause=event)
         except Rejected as error:
-            await delivery.discard()
             if isinstance(error, Refused) and error.said:
                 return []
             reason = Reason(code=error.code, message=error.message)
             return [
                 ScanRejected(subject_id=arrival.subject_id, user_id=arrival.user_id, reason=reason)
             ]
-        finally:
-            await delivery.stop()
         return []
 
     def _fetched(self, uri: str) -> AsyncGenerator[tuple[str, File]]:

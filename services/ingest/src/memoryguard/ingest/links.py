@@ -45,11 +45,16 @@ async def make_link(transaction: Connection, alias: str, link: Link, linked_by: 
         _LINK, alias, link.subject_id, link.user_id, link.confirmed, linked_by
     )
     if (await links_of(transaction, [alias]))[alias].subject_id != link.subject_id:
-        raise Rejected(
-            "patient_mismatch",
-            "this patient number belongs to somebody else here",
-            "check the account, or ask a clinician to resolve it",
-        )
+        raise mismatch()
+
+
+def mismatch() -> Rejected:
+    """Say that a number is linked to another account."""
+    return Rejected(
+        "patient_mismatch",
+        "this patient number belongs to somebody else here",
+        "check the account, or ask a clinician to resolve it",
+    )
 
 
 async def links_of(pool: Pool | Connection, aliases: Collection[str]) -> Mapping[str, Link]:

@@ -42,12 +42,12 @@ from memoryguard.ingest.domain.values import name_text, number, word
 
 Document: TypeAlias = dict[str, Any]
 
-LEFT_OUT = {
-    "not_dicom": "are not DICOM",
-    "unsupported_modality": "are not MR images",
-    "unsupported_object": "are DICOM objects other than grey MR images",
-    "unsupported_transfer_syntax": "are encoded in a way that is not read here",
-}
+LEFT_OUT = frozenset(
+    {
+        *("not_dicom", "unsupported_modality", "unsupported_object"),
+        "unsupported_transfer_syntax",
+    }
+)
 """What may lie beside a scan and is left out; anything else that is refused is damage."""
 
 

@@ -11,6 +11,7 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
+from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.erasure import Eraser, forget
 from memoryguard.ingest.handlers import ArrivalHandler
 from memoryguard.ingest.identity import IdentityVault
@@ -33,7 +34,8 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     staging = Staging(platform, sandbox)
     identities = IdentityVault(platform.store, settings.identity_ring(platform.settings))
     settling = Settling(platform, sandbox, identities, settings)
-    arrivals = ArrivalHandler(platform, staging, settling, settings)
+    intake = Intake(staging, settling, settings)
+    arrivals = ArrivalHandler(platform, intake, settings)
     return Service(
         name="ingest",
         handlers={
@@ -41,8 +43,8 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             ScanErased: Handler(record=forget),
         },
         routes=[
-            *Uploads(platform, staging, settling, settings).routes(),
-            *Stow(staging, settling, settings).routes(),
+            *Uploads(platform, staging, intake, settings).routes(),
+            *Stow(intake).routes(),
             *Worklist(platform, identities, settling).routes(),
             *Eraser(platform, identities).routes(),
             *health.routes(platform),

@@ -19,7 +19,7 @@ from memoryguard.common.contracts.events import (
     ScanReceived,
     ScanRejected,
 )
-from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import AWAY, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
@@ -159,7 +159,7 @@ class Settling:
             try:
                 await self.settle_quiet()
                 await pause(LOOK_S)
-            except (*AWAY, Unavailable) as error:
+            except AWAY as error:
                 logger.warning("settling waits", extra={"error": type(error).__name__})
                 await pause(RETRY_S)
 
@@ -176,9 +176,8 @@ class Settling:
 
     async def _abandon(self, series_keys: Collection[str]) -> None:
         """Refuse what a sender has not finished: it may look whole, and be half of a head."""
-        outcome = Outcome(
-            "refused", "upload_abandoned", "the upload was never completed", "send it again"
-        )
+        reason = Rejected("upload_abandoned", "the upload was never completed", "send it again")
+        outcome = Outcome.because("refused", reason)
         async with self._platform.pool.acquire() as connection:
             study = await arriving_series(connection, series_keys)
         for series in study.values():
@@ -202,7 +201,7 @@ class Settling:
                 return await self._unassigned(series, portrait)
             return await self._announced(series, verdict, owner, portrait, cause)
         except Rejected as error:  # of the parser, or the person was erased
-            outcome = Outcome("refused", error.code, error.message, error.hint, images)
+            outcome = Outcome.because("refused", error, images)
             await self._drop(series, outcome, cause)
             return outcome
 
@@ -217,13 +216,12 @@ class Settling:
     async def _unassigned(self, series: Series, portrait: Mapping[str, Any]) -> Outcome:
         """Let it wait for a clinician, who must see whose it is."""
         await self._identities.put(series.holder_id, series.key, portrait["identity"])
-        outcome = Outcome(
-            "unassigned",
+        reason = Rejected(
             "unknown_patient",
             "nobody has said whose this patient number is",
             "a clinician resolves the worklist",
-            len(series.objects),
         )
+        outcome = Outcome.because("unassigned", reason, len(series.objects))
         await self._platform.pool.execute(
             _MARK, series.key, outcome.state, outcome.code, outcome.message
         )

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from memoryguard.common.contracts.events import ObjectRef
-from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
-from memoryguard.ingest.links import links_of
+from memoryguard.ingest.arrived import changed
+from memoryguard.ingest.links import links_of, mismatch
 from memoryguard.ingest.parsing import LEFT_OUT
 
 BATCH_FILES = 64
@@ -73,6 +74,11 @@ class Receipt:
     series_key: str = ""
     person: str = ""
 
+    @classmethod
+    def because(cls, state: Literal["left_out", "refused"], reason: Rejected) -> Receipt:
+        """Give the receipt of a file that is not taken, and why."""
+        return cls(state, reason.code, reason.message, reason.hint)
+
 
 @dataclass(frozen=True, slots=True)
 class _Image:
@@ -124,7 +130,8 @@ class Staging:
         receipts: dict[int, Receipt] = {}
         images: dict[int, _Image] = {}
         described = await self._described(files)
-        owned = await self._owned(described, sender)
+        aliases = [self._alias(found) for found in described]
+        owned = await self._owned(aliases, sender)
         for place, found in enumerate(described):
             if "refused" in found:
                 receipts[place] = _not_taken(found)
@@ -133,7 +140,7 @@ class Staging:
             elif sender.study_uid not in (None, found["study_uid"]):
                 receipts[place] = _OTHER_STUDY
             else:
-                images[place] = self._image(found, owner, files[place])
+                images[place] = self._image(found, owner, aliases[place], files[place])
         receipts |= await self._keep(images, sender)
         return [
             replace(
@@ -166,9 +173,8 @@ class Staging:
         half = len(files) // 2
         return [*await self._described(files[:half]), *await self._described(files[half:])]
 
-    async def _owned(self, described: Sequence[Described], sender: Sender) -> list[str | Receipt]:
+    async def _owned(self, aliases: Sequence[str | None], sender: Sender) -> list[str | Receipt]:
         """Under whose key each file is to lie, or why it cannot be said."""
-        aliases = [self._alias(found) for found in described]
         if sender.user_id is None:
             return [alias or _NAMELESS for alias in aliases]
         subject_id = self._platform.vault.user_subject_id(sender.user_id)
@@ -186,13 +192,13 @@ class Staging:
             return None
         return self._platform.vault.subject_id(found["issuer"], found["patient_id"])
 
-    def _image(self, found: Described, holder_id: str, data: bytes) -> _Image:
+    def _image(self, found: Described, holder_id: str, alias: str | None, data: bytes) -> _Image:
         key = self._platform.vault.arrival_key
         study_key = key("study", holder_id, found["study_uid"])
         person = (found["issuer"], found["patient_id"], found["birth_date"])
         return _Image(
             holder_id=holder_id,
-            alias=self._alias(found),
+            alias=alias,
             study_key=study_key,
             series_key=key("series", holder_id, found["series_uid"]),
             image_key=key("image", holder_id, found["sop_uid"]),
@@ -215,8 +221,7 @@ class Staging:
             try:
                 receipts |= await self._kept(holder_id, theirs, sender)
             except Rejected as error:  # the person was erased
-                refused = Receipt("refused", error.code, error.message, error.hint)
-                receipts |= dict.fromkeys(theirs, refused)
+                receipts |= dict.fromkeys(theirs, Receipt.because("refused", error))
         return receipts
 
     async def _compared(
@@ -266,7 +271,7 @@ class Staging:
             await self._platform.objects.delete([image.path for image in overtaken.values()])
             again, fresh = await self._compared(overtaken)
             if fresh:  # and what they sent is gone already
-                raise Unavailable("series_changed", "more images arrived meanwhile", "try again")
+                raise changed()
             receipts |= again
         return receipts
 
@@ -327,29 +332,31 @@ async def _closed(pool: Pool, series_keys: Iterable[str]) -> set[str]:
 
 
 def _not_taken(found: Described) -> Receipt:
-    code, message, hint = found["refused"]
-    return Receipt("left_out" if code in LEFT_OUT else "refused", code, message, hint)
+    reason = Rejected(*found["refused"])
+    return Receipt.because("left_out" if reason.code in LEFT_OUT else "refused", reason)
 
 
-_NAMELESS = Receipt("refused", "missing_attribute", "PatientID is missing: whose scan is it?")
-_ANOTHERS = Receipt(
-    "refused",
-    "patient_mismatch",
-    "this patient number belongs to somebody else here",
-    "check the account, or ask a clinician to resolve it",
+_NAMELESS = Receipt.because(
+    "refused", Rejected("missing_attribute", "PatientID is missing: whose scan is it?")
 )
-_OTHER_STUDY = Receipt(
-    "refused", "other_study", "the image belongs to another study than the request names"
-)
-_CONFLICTING = Receipt(
+_ANOTHERS = Receipt.because("refused", mismatch())
+_OTHER_STUDY = Receipt.because(
     "refused",
-    "conflicting_instances",
-    "another image is here under the same UID",
-    "the first one is kept; which of the two is right?",
+    Rejected("other_study", "the image belongs to another study than the request names"),
 )
-_LATE = Receipt(
+_CONFLICTING = Receipt.because(
     "refused",
-    "series_closed",
-    "the series was taken in as a whole before this image came",
-    "send all its images together",
+    Rejected(
+        "conflicting_instances",
+        "another image is here under the same UID",
+        "the first one is kept; which of the two is right?",
+    ),
+)
+_LATE = Receipt.because(
+    "refused",
+    Rejected(
+        "series_closed",
+        "the series was taken in as a whole before this image came",
+        "send all its images together",
+    ),
 )

@@ -7,18 +7,16 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from aiohttp import MultipartReader, web
+from aiohttp import web
 
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy
-from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.domain.elements import checked_uid
 from memoryguard.ingest.parts import Parts
-from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.settling import Settling
-from memoryguard.ingest.staging import Receipt, Sender, Staging
+from memoryguard.ingest.staging import Receipt, Sender
 from memoryguard.ingest.statuses import SUCCESS, status_of
 
 Attributes: TypeAlias = dict[str, dict[str, Any]]
@@ -43,10 +41,8 @@ class NotAcceptable(Rejected):
 class Stow:
     """The routes of storing over DICOMweb."""
 
-    def __init__(self, staging: Staging, settling: Settling, settings: IngestSettings) -> None:
-        self._staging = staging
-        self._settling = settling
-        self._settings = settings
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
@@ -74,21 +70,11 @@ class Stow:
             ends="quiet",
             study_uid=None if study_uid is None else checked_uid(study_uid),
         )
-        delivery = Delivery(self._staging, self._settling, sender, self._settings)
-        try:
-            await _hand_over(await request.multipart(), delivery)
+        async with self._intake.delivery(sender) as delivery:
+            async for _, file in Parts(await request.multipart()).files():
+                await delivery.add("", file)
             answer = await delivery.finish(complete=False)
-        except Rejected:
-            await delivery.discard()
-            raise
-        finally:
-            await delivery.stop()
         return _answered(answer.receipts)
-
-
-async def _hand_over(reader: MultipartReader, delivery: Delivery) -> None:
-    async for _, file in Parts(reader).files():
-        await delivery.add("", file)
 
 
 def _check_forms(request: web.Request) -> None:

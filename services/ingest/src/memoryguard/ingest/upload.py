@@ -17,11 +17,10 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.ingest.answers import Answer, Refused
-from memoryguard.ingest.delivery import Delivery
+from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.given import GivenAnswers
 from memoryguard.ingest.parts import Parts
 from memoryguard.ingest.settings import IngestSettings
-from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Sender, Staging
 from memoryguard.ingest.whose import account
 
@@ -39,11 +38,11 @@ class Uploads:
     """The routes of uploading."""
 
     def __init__(
-        self, platform: Platform, staging: Staging, settling: Settling, settings: IngestSettings
+        self, platform: Platform, staging: Staging, intake: Intake, settings: IngestSettings
     ) -> None:
         self._platform = platform
         self._staging = staging
-        self._settling = settling
+        self._intake = intake
         self._settings = settings
         self._given = GivenAnswers(platform.pool, platform.vault)
 
@@ -92,18 +91,15 @@ class Uploads:
         parts = Parts(await request.multipart(), self._settings.max_upload_bytes)
         fields = await parts.fields()
         sender = self._sender(request, fields.get("user_id"))
-        delivery = Delivery(self._staging, self._settling, sender, self._settings)
         try:
-            async for name, file in parts.files():
-                await delivery.add(name, file)
-            complete = fields.get("complete", "true") != "false"
-            return await delivery.finish(complete=complete)
+            async with self._intake.delivery(sender) as delivery:
+                async for name, file in parts.files():
+                    await delivery.add(name, file)
+                complete = fields.get("complete", "true") != "false"
+                return await delivery.finish(complete=complete)
         except Rejected as error:
-            await delivery.discard()
             await self._say_refused(sender, error)
             raise
-        finally:  # also when the client went away: what is staged is kept for its next try
-            await delivery.stop()
 
     def _sender(self, request: web.Request, named: str | None) -> Sender:
         principal = principal_of(request)

@@ -150,10 +150,6 @@ class VaultKey:
         size = SHORTEST_SHIFT_DAYS + draw % choices
         return size if draw < choices else -size
 
-    def dicom_uid(self, subject_id: str, original: str) -> str:
-        """Map a DICOM UID for this person; see `mapped_uid`."""
-        return mapped_uid(self.uid_key(subject_id), original)
-
     def uid_key(self, subject_id: str) -> bytes:
         """Give the key of this person's DICOM UIDs: it maps theirs, and tells nothing else."""
         return self._mac("uid", subject_id)

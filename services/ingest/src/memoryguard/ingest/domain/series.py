@@ -71,26 +71,33 @@ def judge(study: Mapping[str, Sequence[Header]]) -> dict[str, Verdict]:
     )
     for key, verdict in found.items():
         if verdict.state == "whole" and _kind(study[key], verdict) != best:
-            found[key] = Verdict("left_out", "other_series", "a better T1 series is measured")
+            better = Rejected("other_series", "a better T1 series is measured")
+            found[key] = _because("left_out", better)
     others = sum(verdict.state == "left_out" for verdict in found.values())
     return {key: _explained(verdict, study[key], others) for key, verdict in found.items()}
 
 
 def _judge_one(images: Sequence[Header], *, alone: bool) -> Verdict:
     if len({image.person for image in images}) > 1:
-        return Verdict("refused", "mixed_patients", "the series names more than one person")
+        reason = Rejected("mixed_patients", "the series names more than one person")
+        return _because("refused", reason)
     kept = [image for image in images if not image.localizer]
     if not kept:
-        return Verdict("left_out", "localizer", "it was made only to plan the others")
+        reason = Rejected("localizer", "it was made only to plan the others")
+        return _because("left_out", reason)
     words = {image.word for image in kept}
     word = words.pop() if len(words) == 1 else None
     if word is None or (word == UNSPECIFIED and not alone):
-        return Verdict("left_out", "no_t1_series", "it is not T1-weighted, or does not say so")
+        reason = Rejected("no_t1_series", "it is not T1-weighted, or does not say so")
+        return _because("left_out", reason)
     try:
         return Verdict("whole", word=word, stack=_whole(kept))
     except Rejected as error:
-        state = "waiting" if error.code in MAY_BECOME_WHOLE else "refused"
-        return Verdict(state, error.code, error.message, error.hint)
+        return _because("waiting" if error.code in MAY_BECOME_WHOLE else "refused", error)
+
+
+def _because(state: Literal["waiting", "left_out", "refused"], reason: Rejected) -> Verdict:
+    return Verdict(state, reason.code, reason.message, reason.hint)
 
 
 def _whole(images: Sequence[Header]) -> Stack:
