@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ HEADER_BYTES = 2048
 """In front of the pixels; every name and UID lies in it."""
 DIGITS = 6
 PLUGINS = "/usr/share/orthanc/plugins"
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -167,40 +169,55 @@ class SeriesMaker:
         with tempfile.TemporaryDirectory() as folder:
             write_series(Path(folder), voxels, np.diag([1.0, 0.94, 0.94, 1.0]), tags)
             self._files = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
-        self._made = 0
 
     def __call__(self) -> list[bytes]:
-        """Give a new series, file by file."""
-        self._made += 1
-        mark = f"{self._made:0{DIGITS}d}".encode()
-        return [_marked(data, mark) for data in self._files]
+        """Give a new series of a new person, file by file."""
+        return list(self.study(1)())
+
+    def study(self, series: int) -> Callable[[], Iterator[bytes]]:
+        """Give what makes the files of so many new series of a new person, one when it is asked."""
+        marks = [f"{next(_NUMBERS):0{DIGITS}d}".encode() for _ in range(series)]
+
+        def files() -> Iterator[bytes]:
+            return (_marked(data, mark, marks[0]) for mark in marks for data in self._files)
+
+        return files
 
 
-def _marked(data: bytes, mark: bytes) -> bytes:
-    """Put a number at the end of a file's UIDs and of its patient's number."""
+def _marked(data: bytes, series: bytes, person: bytes) -> bytes:
+    """Put numbers at the end of a file's UIDs and of its patient's number."""
     head = data[:HEADER_BYTES]
     start = head.index(b"UI", head.index(b"\x02\x00\x03\x00")) + 4  # (0002,0003), its SOP instance
     instance = head[start : start + int.from_bytes(head[start - 2 : start], "little")].rstrip(b"\0")
-    head = head.replace(instance, instance[:-DIGITS] + mark)
-    for at in (b"10.999.1.", b"10.999.2.", b"BENCH"):
+    head = head.replace(instance, instance[:-DIGITS] + series)
+    for at, mark in ((b"10.999.1.", person), (b"10.999.2.", series), (b"BENCH", person)):
         head = head.replace(at + b"0" * DIGITS, at + mark)
     return head + data[HEADER_BYTES:]
 
 
-def multipart(files: Sequence[bytes], kind: str, **fields: str) -> tuple[bytes, str]:
+def multipart(files: Iterable[bytes], kind: str, **fields: str) -> tuple[bytes, str]:
     """Write a body (``form-data`` or ``related``) and its Content-Type."""
+    return b"".join(multipart_pieces(files, kind, **fields)), multipart_type(kind)
+
+
+def multipart_type(kind: str) -> str:
+    """Give the Content-Type of such a body."""
+    more = '; type="application/dicom"' if kind == "related" else ""
+    return f"multipart/{kind}; boundary=memoryguardbench{more}"
+
+
+def multipart_pieces(files: Iterable[bytes], kind: str, **fields: str) -> Iterator[bytes]:
+    """Write a body as it is asked for."""
     line = b"--memoryguardbench\r\n"
-    pieces: list[bytes] = []
     for name, value in fields.items():
-        pieces += [line, f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode(),
-                   value.encode(), b"\r\n"]  # fmt: skip
+        yield line + f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
     for n, content in enumerate(files):
         named = f'Content-Disposition: form-data; name="file"; filename="{n}.dcm"\r\n'
         head = named if kind == "form-data" else "Content-Type: application/dicom\r\n"
-        pieces += [line, head.encode(), b"\r\n", content, b"\r\n"]
-    more = '; type="application/dicom"' if kind == "related" else ""
-    pieces.append(b"--memoryguardbench--\r\n")
-    return b"".join(pieces), f"multipart/{kind}; boundary=memoryguardbench{more}"
+        yield line + head.encode() + b"\r\n"
+        yield content
+        yield b"\r\n"
+    yield b"--memoryguardbench--\r\n"
 
 
 class Http:
@@ -209,8 +226,8 @@ class Http:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
 
-    def post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
-        """Send and wait for the answer."""
+    def post(self, path: str, body: bytes | Iterable[bytes], headers: dict[str, str]) -> bytes:
+        """Send and wait for the answer; pieces need a Content-Length."""
         self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         answer = response.read()

@@ -88,8 +88,8 @@ async def write(
     return True
 
 
-async def create_all(store: Store, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
-    """Create small blobs, by path; those that are there already.
+async def create_all(store: Store, blobs: Mapping[str, Iterable[bytes]]) -> set[str]:
+    """Create small blobs, by path; those that are there already. Pieces are asked for in a thread.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def _read_file(place: Path, first: int, size: int) -> Iterator[bytes]:
             piece = file.read(size)
 
 
-def _create_files(root: Path, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
+def _create_files(root: Path, blobs: Mapping[str, Iterable[bytes]]) -> set[str]:
     """Create files, and sync the folders that name them once for all of them."""
     there: set[str] = set()
     for path, pieces in blobs.items():

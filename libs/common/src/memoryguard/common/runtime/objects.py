@@ -97,11 +97,12 @@ class ObjectStore:
         for path in objects:
             _check_path(path)
         key = await self.keys.get(subject_id, create=True)
-        sealed = await asyncio.to_thread(
-            lambda: [_seal(path, subject_id, key, data) for path, data in objects.items()]
-        )
-        refs = [ref for ref, _ in sealed]
-        there = await blobs.create_all(self._store, {ref.uri: pieces for ref, pieces in sealed})
+        refs = await asyncio.to_thread(lambda: [_ref(*named) for named in objects.items()])
+        sealed = {  # as each is written: no more than a piece of ciphertext is held
+            path: encrypt(_pieces(data), subject_key=key, object_id=path, subject_id=subject_id)
+            for path, data in objects.items()
+        }
+        there = await blobs.create_all(self._store, sealed)
         for ref in refs:
             if ref.uri in there:
                 await self._check_same(ref, subject_id)
@@ -198,10 +199,8 @@ class ObjectStore:
             ) from error
 
 
-def _seal(path: str, subject_id: str, key: bytes, data: bytes) -> tuple[ObjectRef, list[bytes]]:
-    sealed = encrypt(_pieces(data), subject_key=key, object_id=path, subject_id=subject_id)
-    digest = hashlib.sha256(data).hexdigest()
-    return ObjectRef(uri=path, sha256=digest, bytes=len(data)), list(sealed)
+def _ref(path: str, data: bytes) -> ObjectRef:
+    return ObjectRef(uri=path, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def _erased() -> Rejected:
