@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,27 +61,48 @@ class Orthanc:
     pid: int
 
 
-@asynccontextmanager
-async def ingest(folder: Path, **settings: str) -> AsyncGenerator[Ingest]:
-    """Run ``python -m memoryguard.ingest``, with DIMSE, on new state in a folder."""
-    home = make_home(folder / "home")
-    async with embedded_postgres(folder / "pg") as url:
-        await prepare(url, SERVICES)
+@dataclass(frozen=True)
+class Ground:
+    """What our ingest stands on, and finds again when it is started anew."""
+
+    home: Home
+    database_url: str
+    settings: Mapping[str, str]
+
+    @asynccontextmanager
+    async def ingest(self) -> AsyncGenerator[Ingest]:
+        """Run ``python -m memoryguard.ingest``, with DIMSE, in a process group of its own."""
         port, dimse_port = free_port(), free_port()
-        environment = home.environment(url) | {
+        environment = self.home.environment(self.database_url) | {
             "MEMORYGUARD_PORT": str(port),
             "MEMORYGUARD_LOG_LEVEL": "ERROR",
             "MEMORYGUARD_DIMSE_PORT": str(dimse_port),
             "MEMORYGUARD_DIMSE_PEERS": "BENCH@127.0.0.1",
-            **settings,
+            **self.settings,
         }
         process = _started(environment)
         try:
             await asyncio.to_thread(_until_ready, process, port, dimse_port)
-            yield Ingest(home, port, dimse_port, process.pid, url)
+            yield Ingest(self.home, port, dimse_port, process.pid, self.database_url)
         finally:
             process.terminate()
             process.wait()
+
+
+@asynccontextmanager
+async def ground(folder: Path, **settings: str) -> AsyncGenerator[Ground]:
+    """Make new state in a folder: keys, objects, and a durable PostgreSQL, which runs."""
+    home = make_home(folder / "home")
+    async with embedded_postgres(folder / "pg") as url:
+        await prepare(url, SERVICES)
+        yield Ground(home, url, settings)
+
+
+@asynccontextmanager
+async def ingest(folder: Path, **settings: str) -> AsyncGenerator[Ingest]:
+    """Run an ingest on new state in a folder."""
+    async with ground(folder, **settings) as place, place.ingest() as running:
+        yield running
 
 
 @contextmanager
@@ -121,7 +142,7 @@ def orthanc(folder: Path) -> Generator[Orthanc]:
 
 def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "memoryguard.ingest"]
-    return subprocess.Popen(command, env=os.environ | environment)
+    return subprocess.Popen(command, env=os.environ | environment, start_new_session=True)
 
 
 def _until_ready(process: subprocess.Popen[bytes], port: int, dimse_port: int) -> None:
