@@ -174,7 +174,7 @@ class SeriesMaker:
 
     def __init__(self, slices: int = 176, side: int = 256) -> None:
         voxels = np.random.default_rng(7).integers(0, 4000, (slices, side, side), dtype=np.uint16)
-        uids = {name: f"1.2.826.0.1.3680043.10.999.{n}.{'0' * DIGITS}"
+        uids = {name: f"1.2.826.0.1.3680043.10.999.{n}.1{'0' * DIGITS}"
                 for n, name in enumerate(("Study", "Series"), 1)}  # fmt: skip
         tags: dict[str, object] = {
             "SOPClassUID": MR_IMAGE_STORAGE, "Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY"],
@@ -211,7 +211,7 @@ def _marked(data: bytes, series: bytes, person: bytes) -> bytes:
     start = head.index(b"UI", head.index(b"\x02\x00\x03\x00")) + 4  # (0002,0003), its SOP instance
     instance = head[start : start + int.from_bytes(head[start - 2 : start], "little")].rstrip(b"\0")
     head = head.replace(instance, instance[:-DIGITS] + series)
-    for at, mark in ((b"10.999.1.", person), (b"10.999.2.", series), (b"BENCH", person)):
+    for at, mark in ((b"10.999.1.1", person), (b"10.999.2.1", series), (b"BENCH", person)):
         head = head.replace(at + b"0" * DIGITS, at + mark)
     return head + data[HEADER_BYTES:]
 
