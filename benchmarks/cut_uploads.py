@@ -323,6 +323,7 @@ async def run(rounds: int, count: int, seed: int) -> Result:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             done = await one_round(Path(name), made_uploads(count), after, moments)
         result["rounds"].append({**asdict(done), "seconds": time.perf_counter() - began})
+        say(str(result["rounds"][-1]))
     return result
 
 
