@@ -201,14 +201,18 @@ async def opened(place: Ground) -> AsyncGenerator[Platform]:
 
 
 async def received(platform: Platform) -> dict[str, list[ScanReceived]]:
-    """Give the scans that were announced on the bus, by account, when everything has left."""
+    """Give the scans that were announced on the bus, by account, when everything has left.
+
+    A relay that was killed before it noted what it sent sends it again, byte for byte; every
+    consumer drops that.
+    """
     async with asyncio.timeout(DEADLINE_S):
         while await platform.pool.fetchval(  # noqa: ASYNC110
             "select exists (select from outbox where sent_at is null)"
         ):
             await asyncio.sleep(0.05)
     found = collections.defaultdict[str, list[ScanReceived]](list)
-    for row in await platform.pool.fetch("select body from bus.record order by position"):
+    for row in await platform.pool.fetch("select distinct body from bus.record"):
         fact = decode(row["body"], FACTS).data
         if isinstance(fact, ScanReceived):
             found[fact.user_id or ""].append(fact)
