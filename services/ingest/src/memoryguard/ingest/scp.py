@@ -24,7 +24,7 @@ from pynetdicom.sop_class import Verification  # pyright: ignore[reportAttribute
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import open_platform
-from memoryguard.common.runtime.processes import Processes, die_with_parent, share_arenas
+from memoryguard.common.runtime.processes import Processes, die_with_parent, share_one_heap
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.settings import read_settings
 from memoryguard.common.runtime.telemetry import set_up_logging
@@ -197,7 +197,7 @@ async def serve(settings: DimseSettings) -> None:
 def main() -> None:
     """Run the receiver alone."""
     die_with_parent()
-    share_arenas()
+    share_one_heap()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     try:
         set_up_logging(read_settings().log_level)

@@ -22,7 +22,7 @@ from memoryguard.ingest.links import links_of, mismatch
 from memoryguard.ingest.parsing import LEFT_OUT
 
 BATCH_FILES = 64
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 8 << 20
 """Files that are looked at, encrypted and recorded together."""
 FEWEST_BATCH_BYTES = 1 << 20
 BUDGET_BYTES = 8 * BATCH_BYTES

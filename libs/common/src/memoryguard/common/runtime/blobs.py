@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from memoryguard.common.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
+
+_UNFINISHED = re.compile(r"#\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,27 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
                     await store.delete_async(path)
 
 
+async def clear_unfinished(store: Store, before: datetime) -> int:
+    """Delete files that a killed writer has not finished, and whose last byte is that old.
+
+    No list shows them. A bucket has none: there a blob is written by one request.
+
+    Returns
+    -------
+    int
+        How many there were.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    if not isinstance(store, LocalStore):
+        return 0
+    async with reachable():
+        return await asyncio.to_thread(_clear_unfinished, _root(store), before.timestamp())
+
+
 @asynccontextmanager
 async def reachable() -> AsyncGenerator[None]:
     """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
@@ -230,6 +254,16 @@ def _write_file(root: Path, path: str, pieces: Iterable[bytes], mode: str) -> No
         fresh.unlink(missing_ok=True)
     for folder in PurePosixPath(path).parents:  # the root too: each may be new
         _sync_folder(root / folder)
+
+
+def _clear_unfinished(root: Path, before_s: float) -> int:
+    cleared = 0
+    for place in root.rglob("*#*"):
+        with contextlib.suppress(FileNotFoundError):  # it was finished at this moment
+            if _UNFINISHED.search(place.name) and place.stat().st_mtime < before_s:
+                place.unlink()
+                cleared += 1
+    return cleared
 
 
 def _write_all(file: io.FileIO, piece: bytes) -> None:

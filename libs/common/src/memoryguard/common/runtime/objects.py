@@ -27,6 +27,7 @@ from memoryguard.common.security.envelope import (
     TAG_BYTES,
     decrypt,
     encrypt,
+    sealed_bytes,
 )
 from memoryguard.common.security.keyring import KeyRing
 
@@ -123,8 +124,9 @@ class ObjectStore:
         """
         _check_path(path)
         key = await self.keys.get(subject_id, create=True)
-        parts, pieces = await asyncio.to_thread(_sealed_parts, path, subject_id, key, contents)
-        if not await blobs.write(self._store, path, pieces, "create"):
+        parts = _parts(path, contents)
+        sealed = _sealed_parts(parts, contents, key, subject_id)
+        if not await blobs.write(self._store, path, sealed, "create"):
             raise Corrupt("object_conflict", "something is already stored under this name")
         if await self.keys.is_destroyed(subject_id):
             await blobs.delete(self._store, [path])
@@ -245,21 +247,23 @@ class ObjectStore:
             ) from error
 
 
-def _sealed_parts(
-    path: str, subject_id: str, key: bytes, contents: Sequence[bytes]
-) -> tuple[list[Part], list[bytes]]:
+def _parts(path: str, contents: Sequence[bytes]) -> list[Part]:
+    """Lay out a blob."""
     parts: list[Part] = []
-    pieces: list[bytes] = []
     at = 0
     for data in contents:
-        object_id = _part_id(path, at)
-        sealed = encrypt([data], subject_key=key, object_id=object_id, subject_id=subject_id)
-        before = len(pieces)
-        pieces += sealed
-        size = sum(map(len, pieces[before:]))
-        parts.append(Part(path, at, size, len(data)))
-        at += size
-    return parts, pieces
+        parts.append(Part(path, at, sealed_bytes(len(data)), len(data)))
+        at += parts[-1].stored_bytes
+    return parts
+
+
+def _sealed_parts(
+    parts: Sequence[Part], contents: Sequence[bytes], key: bytes, subject_id: str
+) -> Iterator[bytes]:
+    """Encrypt as it is written: no more than a piece of ciphertext is held."""
+    for part, data in zip(parts, contents, strict=True):
+        object_id = _part_id(part.uri, part.at)
+        yield from encrypt([data], subject_key=key, object_id=object_id, subject_id=subject_id)
 
 
 def _opened_parts(

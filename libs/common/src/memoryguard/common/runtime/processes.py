@@ -72,12 +72,13 @@ def die_with_parent() -> None:
         return
 
 
-def share_arenas() -> None:
-    """Let threads share two arenas (glibc): each of its own would reserve 64 MiB of addresses.
+def share_one_heap() -> None:
+    """Give threads no heaps of their own (glibc).
 
-    For a process whose addresses are limited: with twenty threads nothing would be left to use.
+    Each keeps holes where files have been, and takes 64 MiB of addresses: of a process whose
+    addresses are limited, twenty threads would leave none.
     """
     try:
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-    except (OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    except (OSError, AttributeError):  # another library
         return
