@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import BodyPartReader, MultipartReader
@@ -18,9 +20,18 @@ READ_BYTES = 1 << 18
 MAX_FIELD_BYTES = 1000
 MAX_FIELDS = 20
 MAGIC_BYTES = 4
+HERE = "sha256"
 
-File: TypeAlias = bytes | Spool
-"""A file, or a zip of files, which waits on the disk."""
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A file that is here already, by the SHA-256 of its bytes (hexadecimal)."""
+
+    sha256: str
+
+
+File: TypeAlias = bytes | Spool | Here
+"""A file; or a zip of files, which waits on the disk; or one that needs not be sent again."""
 
 
 class Parts:
@@ -61,13 +72,14 @@ class Parts:
         Raises
         ------
         Rejected
-            ``broken_upload``, ``nested_multipart``, ``late_field``, ``too_large``.
+            ``broken_upload``, ``nested_multipart``, ``late_field``, ``too_large``, ``bad_digests``.
         """
         part = self._first or await self._next()
         while part is not None:
             if part.name is not None and part.filename is None:
                 raise Rejected("late_field", "a form field comes after files", "send fields first")
-            yield part.filename or "", await self._file(part)
+            read = _here if part.name == HERE else self._file
+            yield part.filename or "", await read(part)
             part = await self._next()
 
     async def _next(self) -> BodyPartReader | None:
@@ -101,6 +113,13 @@ async def _spooled(part: BodyPartReader, start: bytearray, max_bytes: int) -> Sp
         spool.close()
         raise
     return spool
+
+
+async def _here(part: BodyPartReader) -> Here:
+    sha256 = await _text(part)
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise Rejected("bad_digests", "a part named sha256 is no digest", "send 64 hex digits")
+    return Here(sha256)
 
 
 async def _text(part: BodyPartReader) -> str:
