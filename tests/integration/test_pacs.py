@@ -353,6 +353,11 @@ async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path
                 assert response.status == 200
     await site.announce(site.orthanc + series)
     await site.until_waiting("FETCHED", [SLICES])
+    (row,) = await site.fetch("select body from ingest.outbox where body like $1", b"%kept:%")
+    assert str(first.StudyInstanceUID).encode() not in row["body"]
+    async with asyncio.timeout(30):  # and when the event is handled, nowhere
+        while await site.fetch("select from ingest.address"):
+            await asyncio.sleep(0.05)
 
 
 async def test_no_other_address_is_asked(site: Site) -> None:

@@ -25,6 +25,7 @@ from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.security.keyring import KeyRing
+from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
 from memoryguard.ingest.identity import IdentityVault
@@ -78,6 +79,9 @@ class Place:
             "insert into scan (scan_id, subject_id, user_id, sha256) values ($1, $2, $3, '')",
             f"scan of {user}", subject, user,
         )
+        async with self.platform.pool.acquire() as connection:
+            addresses = Addresses(self.platform.pool, self.platform.vault)
+            await addresses.keep(connection, f"event of {user}", "/studies/1.2", subject)
         # fmt: on
         for folder in ("staging", "scans", "derived"):
             await self.platform.objects.put(f"{folder}/{subject}/1", subject, b"brain")

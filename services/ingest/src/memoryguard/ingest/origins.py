@@ -111,6 +111,14 @@ class Origins:
         async for file in files:
             yield file
 
+    def above(self, uri: str) -> str | None:
+        """Give the listed origin below which an address lies, if there is one."""
+        try:
+            parts = self._found(uri)[0].parts
+        except Rejected:
+            return None
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
     def _found(self, uri: str) -> tuple[_Origin, str]:
         """Give the origin below which an address lies, and the path from there."""
         try:

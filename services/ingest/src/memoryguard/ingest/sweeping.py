@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clears away what a crash left: objects that no row names, and answers that nobody asks again.
+"""Clears away what a crash left: objects that no row names; and what nobody asks for any more.
 
 Bytes are written before the row that names them, so an object without a row is either about to get
 one or never will. After ``GRACE`` it never will.
@@ -22,6 +22,7 @@ RETRY_S = 60.0
 GRACE = timedelta(hours=24)
 BATCH = 1000
 
+_ADDRESSES = "delete from address where given_at < now() - interval '30 days'"
 _ANSWERS = "delete from answer where given_at < now() - interval '24 hours'"
 _STAGED = "select object->>'uri' as path from image where object->>'uri' = any($1)"
 _SCANS = """
@@ -60,6 +61,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """Sweep once; how many objects were deleted."""
         await self._platform.pool.execute(_ANSWERS)
+        await self._platform.pool.execute(_ADDRESSES)
         swept = await self._sweep("staging", _STAGED) + await self._sweep("scans", _SCANS)
         if swept:
             logger.info("swept", extra={"objects": swept})
