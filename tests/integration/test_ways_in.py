@@ -204,6 +204,15 @@ async def test_an_idempotency_key_gives_the_first_answer_again(site: Site) -> No
     assert (status, other["code"]) == (422, "bad_idempotency_key")
 
 
+async def test_the_first_answer_goes_with_the_person(site: Site) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    assert (await site.upload(site.files(), headers=key))[0] == 201
+    assert (await site.upload(site.files(), headers=key))[0] == 200
+    assert (await site.ask("DELETE", f"/api/v1/users/{site.user}", "admin", "operator"))[0] == 200
+    status, answer = await site.upload(site.files(), headers=key)
+    assert (status, answer["code"]) == (422, "subject_erased")
+
+
 async def test_an_upload_is_resumed_with_what_is_missing(site: Site) -> None:
     files = site.files()
     status, answer = await site.upload(files[:10], complete="false")

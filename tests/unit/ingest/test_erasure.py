@@ -28,6 +28,7 @@ from memoryguard.common.security.keyring import KeyRing
 from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
+from memoryguard.ingest.given import GivenAnswers
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
@@ -82,6 +83,8 @@ class Place:
         async with self.platform.pool.acquire() as connection:
             addresses = Addresses(self.platform.pool, self.platform.vault)
             await addresses.keep(connection, f"event of {user}", "/studies/1.2", subject)
+        given = GivenAnswers(self.platform.pool, self.platform.vault)
+        await given.keep(user, "key", "the names of their files", subject)
         # fmt: on
         for folder in ("staging", "scans", "derived"):
             await self.platform.objects.put(f"{folder}/{subject}/1", subject, b"brain")

@@ -46,8 +46,8 @@ async def test_only_what_is_old_and_named_by_no_row_goes(ingest: Platform) -> No
 
 async def test_old_answers_are_forgotten(ingest: Platform) -> None:
     await ingest.pool.execute(
-        "insert into answer (answer_key, sealed, given_at) values"
-        " ('old', '{}', now() - interval '25 hours'), ('new', '{}', now())"
+        "insert into answer (answer_key, sealed, subject_id, given_at) values"
+        " ('old', '{}', 'x', now() - interval '25 hours'), ('new', '{}', 'x', now())"
     )
     await Sweeper(ingest).sweep()
     assert await ingest.pool.fetchval("select string_agg(answer_key, ',') from answer") == "new"

@@ -16,7 +16,7 @@ MAX_KEY = 200
 
 
 class GivenAnswers:
-    """Keeps answers for a day; `sweeping` forgets them."""
+    """Keeps answers for a day; `sweeping` forgets them, and an erasure those about the person."""
 
     def __init__(self, pool: Pool, vault: VaultKey) -> None:
         self._pool = pool
@@ -36,12 +36,13 @@ class GivenAnswers:
         body = await self._pool.fetchval("select sealed from answer where answer_key = $1", name)
         return None if body is None else opened(body, self._seal(actor_id, key), name)
 
-    async def keep(self, actor_id: str, key: str, answer: str) -> None:
-        """Keep an answer; the first stays."""
+    async def keep(self, actor_id: str, key: str, answer: str, subject_id: str) -> None:
+        """Keep an answer about somebody's scans; the first stays."""
         name = self._name(actor_id, key)
         await self._pool.execute(
-            "insert into answer (answer_key, sealed) values ($1, $2) on conflict do nothing",
-            *(name, sealed(answer, self._seal(actor_id, key), name)),
+            "insert into answer (answer_key, sealed, subject_id) values ($1, $2, $3)"
+            " on conflict do nothing",
+            *(name, sealed(answer, self._seal(actor_id, key), name), subject_id),
         )
 
     def _name(self, actor_id: str, key: str) -> str:
