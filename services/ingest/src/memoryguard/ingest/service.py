@@ -37,6 +37,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     identities = IdentityVault(platform.store, settings.identity_ring(platform.settings))
     settling = Settling(platform, sandbox, identities, settings)
     intake = Intake(staging, settling, settings)
+    worklist = Worklist(platform, identities, settling)
     addresses, origins = Addresses(platform.pool, platform.vault), Origins(settings)
     arrivals = ArrivalHandler(platform, intake, settings, addresses, origins)
     return Service(
@@ -48,12 +49,17 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         routes=[
             *Uploads(platform, staging, intake, settings).routes(),
             *Stow(intake).routes(),
-            *Worklist(platform, identities, settling).routes(),
+            *worklist.routes(),
             *Eraser(platform, identities).routes(),
             *health.routes(platform),
             *publishing.routes(platform, addresses, origins),
         ],
-        background=[settling.run, Sweeper(platform).run, Receiver(DimseSettings()).run],
+        background=[
+            settling.run,
+            worklist.run,
+            Sweeper(platform).run,
+            Receiver(DimseSettings()).run,
+        ],
         concurrency=settings.concurrency,
     )
 
