@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
 
 from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
 from memoryguard.processor.extract import Extract
+from memoryguard.processor.segmentation import Segmented
 
 ENGINE = Engine(name="headframe", version="stub", weights_sha256="0" * 64)
 VOLUMES_MM3 = {
@@ -36,6 +38,28 @@ def constant(archive: bytes, threads: int) -> Extract:
         stripped_nifti=b"brain",
         seconds={"stub": 0.0},
     )
+
+
+def drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+    """Give the same DICOM object for every scan, but for its UID."""
+    return Segmented(
+        content=b"dicom",
+        header=b"{}",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
+        study_uid="2.25.1",
+        series_uid="2.25.2",
+        instance_uid=f"2.25.{int.from_bytes(hashlib.sha256(scan_id.encode()).digest()[:8], 'big')}",
+        study_date=None,
+        series_number=9001,
+        rows=16,
+        columns=16,
+        frames=24,
+    )
+
+
+def telling_drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+    """Put all that is given into the object; the labels hold the archive's files."""
+    return replace(drawn(archive, labels, scan_id, engine), content=labels, header=labels)
 
 
 def telling(archive: bytes, threads: int) -> Extract:

@@ -127,6 +127,7 @@ MEASUREMENT: tuple[Fact, ...] = (
         picture=_objects("picture.png"),
         meshes=_objects("structures.glb"),
         stripped=_objects("brain.nii.gz"),
+        archive=e.ObjectRef(uri=ARCHIVE, sha256="ef" * 32, bytes=9_876_543),
         person=PERSON,
         acquisition=ACQUISITION,
         seconds=SECONDS,
@@ -262,6 +263,26 @@ LATER: tuple[Fact, ...] = (
         expires_at=EXPIRES,
     ),
     e.PatientLinked(subject_id=SUBJECT, user_id=USER, patient="7a" * 16, actor_id=CLINICIAN),
+    e.DocumentMade(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        engine=ENGINE,
+        dicom=e.DicomObject(
+            content=_objects("segmentation.dcm"),
+            header=_objects("segmentation.json"),
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
+            study_uid="2.25.1001",
+            series_uid="2.25.1002",
+            instance_uid="2.25.1003",
+            study_date=date(2025, 7, 14),
+            modality="SEG",
+            series_number=9001,
+            rows=256,
+            columns=256,
+            frames=1078,
+        ),
+    ),
 )
 """Came later: times and numbers go by the place, and what is committed never changes."""
 
@@ -269,6 +290,7 @@ SOURCES = {
     e.ScanAvailable: "/synthetic/pacs",
     e.VolumesExtracted: "/memoryguard/processor",
     e.VolumesRefused: "/memoryguard/processor",
+    e.DocumentMade: "/memoryguard/processor",
     e.AtrophyScored: "/memoryguard/atrophy",
     e.RiskPredicted: "/memoryguard/ml",
     e.RiskWithheld: "/memoryguard/ml",

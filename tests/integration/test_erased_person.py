@@ -33,7 +33,7 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.constant), ATROPHY, ML, AUDIT, API]
+RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT, API]
 DEADLINE_S = 60.0
 
 
