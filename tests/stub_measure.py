@@ -45,15 +45,14 @@ def drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmen
     return Segmented(
         content=b"dicom",
         header=b"{}",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
-        study_uid="2.25.1",
-        series_uid="2.25.2",
-        instance_uid=f"2.25.{int.from_bytes(hashlib.sha256(scan_id.encode()).digest()[:8], 'big')}",
-        study_date=None,
-        series_number=9001,
-        rows=16,
-        columns=16,
-        frames=24,
+        found_by={
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4",
+            "study_uid": "2.25.1",
+            "series_uid": "2.25.2",
+            "instance_uid": f"2.25.{int(hashlib.sha256(scan_id.encode()).hexdigest()[:16], 16)}",
+            "series_number": 9001,
+            "series_description": "stub",
+        },
     )
 
 

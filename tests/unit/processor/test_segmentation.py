@@ -11,6 +11,7 @@ import subprocess
 import warnings
 import zipfile
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +172,12 @@ def test_it_says_what_it_is_and_what_it_is_not(whole: tuple[bytes, Segmented]) -
 def test_the_same_scan_and_weights_give_the_same_bytes(whole: tuple[bytes, Segmented]) -> None:
     archive, first = whole
     assert drawn(archive, label_map()) == first
-    uids = {first.instance_uid, first.series_uid}
+    uids = {first.found_by[name] for name in ("instance_uid", "series_uid")}
     for scan_id, weights in (("scan-2", "ab"), ("scan-1", "cd")):
         engine = ENGINE.model_copy(update={"weights_sha256": weights * 32})
         other = drawn(archive, label_map(), scan_id, engine)
-        assert uids.isdisjoint({other.instance_uid, other.series_uid})
-        assert other.study_uid == first.study_uid
+        assert uids.isdisjoint(other.found_by.values())
+        assert other.found_by["study_uid"] == first.found_by["study_uid"]
 
 
 def test_the_header_is_the_file_without_its_pixels(whole: tuple[bytes, Segmented]) -> None:
@@ -185,12 +186,14 @@ def test_the_header_is_the_file_without_its_pixels(whole: tuple[bytes, Segmented
     header = json.loads(segmented.header)
     assert header == json.loads(json.dumps(_without_pixels(made), default=str))
     said = {
-        "00080016": segmented.sop_class_uid, "0020000D": segmented.study_uid,
-        "0020000E": segmented.series_uid, "00080018": segmented.instance_uid,
-        "00200011": segmented.series_number, "00280010": segmented.rows,
-        "00280011": segmented.columns, "00280008": segmented.frames,
+        "00080016": "sop_class_uid", "0020000D": "study_uid", "0020000E": "series_uid",
+        "00080018": "instance_uid", "00100040": "sex", "00200011": "series_number",
+        "0008103E": "series_description", "00280010": "rows", "00280011": "columns",
+        "00280008": "frames", "00280100": "bits_allocated",
     }  # fmt: skip
-    assert {tag: header[tag]["Value"][0] for tag in said} == said
+    found = {name: header[tag]["Value"][0] for tag, name in said.items()}
+    found["study_date"] = date.fromisoformat(header["00080020"]["Value"][0])
+    assert segmented.found_by == found
 
 
 def _without_pixels(made: Dataset) -> dict[str, Any]:

@@ -133,16 +133,8 @@ class DocumentHandler:
             dicom=DicomObject(
                 content=await self._store(scan, "segmentation.dcm", drawn.content),
                 header=await self._store(scan, "segmentation.json", drawn.header),
-                sop_class_uid=drawn.sop_class_uid,
-                study_uid=drawn.study_uid,
-                series_uid=drawn.series_uid,
-                instance_uid=drawn.instance_uid,
-                study_date=drawn.study_date,
                 modality="SEG",
-                series_number=drawn.series_number,
-                rows=drawn.rows,
-                columns=drawn.columns,
-                frames=drawn.frames,
+                **drawn.found_by,
             ),
         )
 

@@ -46,19 +46,14 @@ _KEPT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """A DICOM Segmentation: its file, its header as DICOM JSON, and what finds it."""
+    """A DICOM Segmentation: its file, its header as DICOM JSON, and what finds it.
+
+    ``found_by`` are fields of `contracts.parts.DicomObject`.
+    """
 
     content: bytes
     header: bytes
-    sop_class_uid: str
-    study_uid: str
-    series_uid: str
-    instance_uid: str
-    study_date: date | None
-    series_number: int
-    rows: int
-    columns: int
-    frames: int
+    found_by: dict[str, Any]
 
 
 def segmentation(
@@ -245,15 +240,20 @@ def _written(made: Any) -> Segmented:
     return Segmented(
         content=content.getvalue(),
         header=json.dumps(made.to_json_dict(), default=str).encode(),  # dates are objects
-        sop_class_uid=str(made.SOPClassUID),
-        study_uid=str(made.StudyInstanceUID),
-        series_uid=str(made.SeriesInstanceUID),
-        instance_uid=str(made.SOPInstanceUID),
-        study_date=_day(made),
-        series_number=int(made.SeriesNumber),
-        rows=int(made.Rows),
-        columns=int(made.Columns),
-        frames=int(made.NumberOfFrames),
+        found_by={
+            "sop_class_uid": str(made.SOPClassUID),
+            "study_uid": str(made.StudyInstanceUID),
+            "series_uid": str(made.SeriesInstanceUID),
+            "instance_uid": str(made.SOPInstanceUID),
+            "study_date": _day(made),
+            "sex": made.PatientSex or None,
+            "series_number": int(made.SeriesNumber),
+            "series_description": str(made.SeriesDescription),
+            "rows": int(made.Rows),
+            "columns": int(made.Columns),
+            "frames": int(made.NumberOfFrames),
+            "bits_allocated": int(made.BitsAllocated),
+        },
     )
 
 

@@ -39,7 +39,7 @@ STREAMS: tuple[Stream, ...] = (
                                                           e.PatientLinked: ""}),
     Stream("memoryguard.health.v1",      "ingest",       {e.HealthRecorded: "ml api"}),
     Stream("memoryguard.volumes.v1",     "processor",    {e.VolumesExtracted: "processor atrophy api", e.VolumesRefused: "api",
-                                                          e.DocumentMade: ""}),
+                                                          e.DocumentMade: "api"}),
     Stream("memoryguard.atrophy.v1",     "atrophy",      {e.AtrophyScored: "ml api"}),
     Stream("memoryguard.risk.v1",        "ml",           {e.RiskPredicted: "api", e.RiskWithheld: "api"}),
     Stream("memoryguard.access.v1",      EVERY_SERVICE,  {e.AccessInvited: "", e.AccessGranted: "api", e.AccessRevoked: "api",

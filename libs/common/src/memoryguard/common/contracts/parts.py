@@ -126,8 +126,11 @@ class DicomObject(Part):
     series_uid: str
     instance_uid: str = Field(description="The same for the same scan and weights.")
     study_date: date | None = Field(default=None, description="Shifted, as in the scan.")
+    sex: Literal["F", "M", "O"] | None = None
     modality: str = Field(description="SEG and the like.")
     series_number: int
+    series_description: str
     rows: int | None = None
     columns: int | None = None
     frames: int | None = None
+    bits_allocated: int | None = None
