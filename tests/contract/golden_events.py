@@ -286,6 +286,13 @@ LATER: tuple[Fact, ...] = (
             bits_allocated=1,
         ),
     ),
+    e.DocumentStored(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        instance_uid="2.25.1003",
+        destination="https://pacs.example/dicom-web",
+    ),
 )
 """Came later: times and numbers go by the place, and what is committed never changes."""
 

@@ -26,8 +26,9 @@ import numpy as np
 import pydicom
 import pytest
 import pytest_asyncio
+import stub_measure
 from dicomweb_client.api import DICOMwebClient
-from ingest_samples import ROOT, SLICES, series_files
+from ingest_samples import ROOT, SIDE, SLICES, series_files
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -40,6 +41,9 @@ from memoryguard.common.security.keyring import VaultKey
 from memoryguard.common.testing.broker import free_port
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
+from memoryguard.processor.service import recipe as processor
+
+RECIPES = [INGEST, processor(stub_measure.marked)]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -91,6 +95,29 @@ class Site:
             session.post("/api/v1/events", json=event) as response,
         ):
             assert response.status == 202, await response.text()
+
+    async def resolve(self, patient: str, user_id: str) -> None:
+        """Say whose a patient number is, as a clinician does."""
+        token = self.home.issuer().issue("dora", ["clinician"])
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(self.running.url, headers=headers) as session:
+            async with session.get("/api/v1/worklist") as response:
+                items = (await response.json())["items"]
+            (key,) = (i["patient"] for i in items if i["identity"]["patient_id"] == patient)
+            answer = {"user_id": user_id}
+            async with session.post(f"/api/v1/worklist/{key}", json=answer) as response:
+                assert response.status == 200, await response.text()
+
+    async def said(self, kind: str) -> list[dict[str, Any]]:
+        """Events of a kind that ingest has said; waits for the first."""
+        query = (
+            "select convert_from(body, 'utf8') as body from ingest.outbox"
+            " where convert_from(body, 'utf8')::jsonb->>'type' = $1"
+        )
+        async with asyncio.timeout(30):
+            while not (rows := await self.fetch(query, kind)):
+                await asyncio.sleep(0.05)
+        return [json.loads(row["body"]) for row in rows]
 
     async def rejections(self) -> list[str]:
         """Codes of all rejections so far."""
@@ -187,12 +214,13 @@ async def site(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
         patch.setenv("MEMORYGUARD_INGEST_ORIGINS", f"{orthanc}/dicom-web")
+        patch.setenv("MEMORYGUARD_INGEST_RESULTS_TO", f"{orthanc}/dicom-web")
         patch.setenv("MEMORYGUARD_DIMSE_PORT", str(dimse_port))
         patch.setenv("MEMORYGUARD_DIMSE_PEERS", "SCANNER@127.0.0.1,ITPACS,FAR@192.0.2.1")
         home = make_home(tmp_path_factory.mktemp("pacs") / "home")
         async with (
             fresh_database(postgres_url) as url,
-            platform(home, database_url=url, recipes=[INGEST]) as running,
+            platform(home, database_url=url, recipes=RECIPES) as running,
         ):
             await asyncio.to_thread(reach, dimse_port)
             yield Site(home, running, dimse_port, orthanc)
@@ -258,6 +286,66 @@ async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path
                 assert response.status == 200
     await site.announce(site.orthanc + series)
     await site.until_waiting("FETCHED", [SLICES])
+
+
+async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_path: Path) -> None:
+    def another_study(ds: Dataset) -> None:
+        ds.StudyInstanceUID, ds.PatientName = f"{ROOT}.88", "Back^Comes"
+
+    paths = write(tmp_path / "a", "BACK", change=another_study, series=88)
+    originals = [pydicom.dcmread(path) for path in paths]
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in paths:
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                parent = (await response.json())["ParentSeries"]
+        async with session.post("/modalities/ours/store", data=parent) as response:
+            assert response.status == 200, await response.text()
+        await site.until_waiting("BACK", [SLICES])
+        await site.resolve("BACK", "person-back")
+        back = await found_in(session, {"PatientID": "BACK", "Modality": "SEG"})
+        # As the archive itself sees it: the result lies in the study that was there.
+        studies = await found_ids(session, "Study", {"PatientID": "BACK"})
+        assert len(studies) == 1
+    assert back.StudyInstanceUID == f"{ROOT}.88"
+    assert back.PatientName == "Back^Comes"
+    assert back.FrameOfReferenceUID == originals[0].FrameOfReferenceUID
+    (series,) = back.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == originals[0].SeriesInstanceUID
+    assert np.array_equal(labels_on(back, originals), stub_measure.two_boxes((SLICES, SIDE, SIDE)))
+    stored = await site.said("memoryguard.document.stored.v1")
+    assert [event["data"]["destination"] for event in stored] == [f"{site.orthanc}/dicom-web"]
+    assert "BACK" not in json.dumps(stored) and str(back.SOPInstanceUID) not in json.dumps(stored)
+
+
+async def found_ids(session: aiohttp.ClientSession, level: str, query: dict[str, str]) -> list[str]:
+    question = {"Level": level, "Query": query}
+    async with session.post("/tools/find", json=question) as response:
+        return await response.json()
+
+
+async def found_in(session: aiohttp.ClientSession, query: dict[str, str]) -> Dataset:
+    """Wait for the one instance that an archive has of something."""
+    async with asyncio.timeout(60):
+        while not (ids := await found_ids(session, "Instance", query)):
+            await asyncio.sleep(0.05)
+    assert len(ids) == 1
+    async with session.get(f"/instances/{ids[0]}/file") as response:
+        return pydicom.dcmread(io.BytesIO(await response.read()))
+
+
+def labels_on(back: Dataset, originals: list[Dataset]) -> np.ndarray[Any, Any]:
+    """The label map that a Segmentation draws on the original slices, by what its frames name."""
+    place = {ds.SOPInstanceUID: number for number, ds in enumerate(originals)}
+    numbers = {
+        item.SegmentNumber: int(item.SegmentDescription.split()[-1])
+        for item in back.SegmentSequence
+    }
+    labels = np.zeros((len(originals), SIDE, SIDE), np.int16)
+    for frame, pixels in zip(back.PerFrameFunctionalGroupsSequence, back.pixel_array, strict=True):
+        (source,) = frame.DerivationImageSequence[0].SourceImageSequence
+        segment = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        labels[place[source.ReferencedSOPInstanceUID]][pixels > 0] = numbers[segment]
+    return labels
 
 
 async def test_no_other_address_is_asked(site: Site) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from memoryguard.common.contracts.events import ScanAvailable, ScanErased
+from memoryguard.common.contracts.events import DocumentMade, ScanAvailable, ScanErased
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
 from memoryguard.ingest.delivery import Intake
+from memoryguard.ingest.destinations import destinations
 from memoryguard.ingest.erasure import Eraser, forget
-from memoryguard.ingest.handlers import ArrivalHandler
+from memoryguard.ingest.handlers import ArrivalHandler, ResultHandler
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.peers import DimseSettings
 from memoryguard.ingest.receiver import Receiver
@@ -36,10 +37,12 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     settling = Settling(platform, sandbox, identities, settings)
     intake = Intake(staging, settling, settings)
     arrivals = ArrivalHandler(platform, intake, settings)
+    results = ResultHandler(platform, identities, destinations(settings, platform.settings))
     return Service(
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=arrivals.transform),
+            DocumentMade: Handler(transform=results.transform),
             ScanErased: Handler(record=forget),
         },
         routes=[

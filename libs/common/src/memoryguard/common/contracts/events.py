@@ -137,6 +137,16 @@ class DocumentMade(Fact):
     dicom: DicomObject
 
 
+class DocumentStored(Fact):
+    """A result was stored back at a hospital's archive, under the original identity."""
+
+    type: ClassVar[str] = "memoryguard.document.stored.v1"
+    scan_id: str
+    user_id: str | None = None
+    instance_uid: str = Field(description="Of the object that was made; there it has another one.")
+    destination: str = Field(description="Address of the DICOMweb server.")
+
+
 class VolumesRefused(Fact):
     """The scan cannot be measured."""
 
