@@ -20,15 +20,22 @@ import pydicom
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography.fernet import Fernet
 from ingest_samples import SIDE, SLICES, VAULT, series_files, taken
 from pydantic import SecretStr
 from pydicom.dataset import Dataset
 
-from memoryguard.common.contracts.parts import Engine
+from memoryguard.common.contracts.event import Event, new_event
+from memoryguard.common.contracts.events import DocumentMade, DocumentStored
+from memoryguard.common.contracts.parts import DicomObject, Engine
 from memoryguard.common.errors import MemoryGuardError, Misconfigured, Rejected, Unavailable
+from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.settings import PlatformSettings
+from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.testing.settings import folder_settings
 from memoryguard.ingest.destinations import Destination, destinations
+from memoryguard.ingest.handlers import ResultHandler
+from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.original import original
 from memoryguard.ingest.parsing import portray
 from memoryguard.ingest.settings import IngestSettings
@@ -63,7 +70,7 @@ class Made:
 
 
 @cache
-def made(charset: str = "") -> Made:
+def made(charset: str = "", vault: VaultKey = VAULT) -> Made:
     """A Segmentation of a small series, as processor and intake make it."""
 
     def named(ds: Dataset) -> None:
@@ -73,7 +80,7 @@ def made(charset: str = "") -> Made:
         ds.AccessionNumber, ds.StudyID, ds.IssuerOfPatientID = "ACC-7", "S-1", "HOSPITAL"
 
     files = [content for _, content in series_files(named)]
-    scan = taken(files)
+    scan = taken(files, vault)
     labels = np.zeros((SLICES, SIDE, SIDE), np.int16)
     labels[4:20, 8:16, 8:20] = 17
     result = segmentation(scan.archive, to_nifti(labels, np.eye(4)), "scan-1", ENGINE)
@@ -253,3 +260,54 @@ def test_lists_that_cannot_be_meant_are_refused(
     listed = IngestSettings(results_to=to, results_authorizations=SecretStr(secrets))
     with pytest.raises(Misconfigured, match=code):
         destinations(listed, settings(tmp_path, profile))
+
+
+# --- who may be told -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("senders", "stored"),
+    [
+        ([("anna", True)], 1),  # a clinician or an integration said whose it is
+        ([(None, False)], 1),  # a PACS said nothing: the patient's number decided
+        ([("anna", False)], 0),  # her own upload may name anybody
+        ([(None, False), ("anna", False)], 0),  # and hers may have been the first
+        ([], 0),
+    ],
+)
+async def test_only_what_a_hospital_sent_is_stored_back(
+    ingest: Platform, senders: list[tuple[str | None, bool]], stored: int
+) -> None:
+    pacs = Pacs()
+    event = await heard(ingest, senders)
+    vault = IdentityVault(ingest.store, RING)
+    async with serving(pacs) as base:
+        handler = ResultHandler(ingest, vault, [Destination(base, None)])
+        facts = [await handler.transform(event) for _ in range(2)]
+    assert len(pacs.got) == 2 * stored
+    assert len({content for _, content in pacs.got}) == stored, "tried again, it is another object"
+    assert facts[0] == facts[1]
+    assert [type(fact) for fact in facts[0]] == [DocumentStored] * stored
+    assert await ResultHandler(ingest, vault, []).transform(event) == []
+
+
+RING = KeyRing.from_setting(Fernet.generate_key().decode())
+
+
+async def heard(ingest: Platform, senders: list[tuple[str | None, bool]]) -> Event:
+    """A result of a scan that these accounts were named for, by who may or may not say so."""
+    known = made(vault=ingest.vault)
+    await IdentityVault(ingest.store, RING).put(known.subject_id, "scan-1", known.identity)
+    for number, (user_id, confirms) in enumerate(senders):
+        await ingest.pool.execute(
+            "insert into series (series_key, study_key, subject_id, user_id, actor_id, confirms,"
+            " ends, state, scan_id) values ($1, '', '', $2, '', $3, 'word', 'announced', 'scan-1')",
+            *(str(number), user_id, confirms),
+        )
+    content = await ingest.objects.put("derived/x/s.dcm", known.subject_id, known.result)
+    dicom = DicomObject(
+        content=content, header=content, sop_class_uid="1", study_uid="2", series_uid="3",
+        instance_uid="4", modality="SEG", series_number=1, series_description="",
+    )  # fmt: skip
+    fact = DocumentMade(subject_id=known.subject_id, scan_id="scan-1", engine=ENGINE, dicom=dicom)
+    return new_event(fact, source="/memoryguard/processor", time=MADE_AT)
