@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from memoryguard.api.service import RECIPE as API
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.runtime.database import connect
@@ -43,7 +44,7 @@ from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.marked)]
+RECIPES = [INGEST, API, processor(stub_measure.marked)]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,10 +97,12 @@ class Site:
         ):
             assert response.status == 202, await response.text()
 
-    async def resolve(self, patient: str, user_id: str) -> None:
-        """Say whose a patient number is, as a clinician does."""
-        token = self.home.issuer().issue("dora", ["clinician"])
-        headers = {"Authorization": f"Bearer {token}"}
+    def bearer(self, role: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.home.issuer().issue('dora', [role])}"}
+
+    async def resolve(self, patient: str, user_id: str) -> str:
+        """Say whose a patient number is, as a clinician does; the person's pseudonym."""
+        headers = self.bearer("clinician")
         async with aiohttp.ClientSession(self.running.url, headers=headers) as session:
             async with session.get("/api/v1/worklist") as response:
                 items = (await response.json())["items"]
@@ -107,6 +110,10 @@ class Site:
             answer = {"user_id": user_id}
             async with session.post(f"/api/v1/worklist/{key}", json=answer) as response:
                 assert response.status == 200, await response.text()
+        return self.vault().user_subject_id(user_id)
+
+    def vault(self) -> VaultKey:
+        return VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
 
     async def said(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind that ingest has said; waits for the first."""
@@ -130,11 +137,10 @@ class Site:
 
     async def waiting(self, patient: str) -> list[int]:
         """Numbers of images of the series of a patient that wait for a clinician."""
-        vault = VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
         rows = await self.fetch(
             "select count(*) as images from ingest.series join ingest.image using (series_key)"
             " where state = 'unassigned' and subject_id = $1 group by series_key",
-            vault.subject_id("", patient),
+            self.vault().subject_id("", patient),
         )
         return [row["images"] for row in rows]
 
@@ -288,11 +294,17 @@ async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path
     await site.until_waiting("FETCHED", [SLICES])
 
 
-async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_path: Path) -> None:
-    def another_study(ds: Dataset) -> None:
-        ds.StudyInstanceUID, ds.PatientName = f"{ROOT}.88", "Back^Comes"
+def another(study: int) -> Callable[[Dataset], None]:
+    """Change a slice into one of another study, of somebody of another name."""
 
-    paths = write(tmp_path / "a", "BACK", change=another_study, series=88)
+    def change(ds: Dataset) -> None:
+        ds.StudyInstanceUID, ds.PatientName = f"{ROOT}.{study}", "Back^Comes"
+
+    return change
+
+
+async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", "BACK", change=another(88), series=88)
     originals = [pydicom.dcmread(path) for path in paths]
     async with aiohttp.ClientSession(site.orthanc) as session:
         for path in paths:
@@ -315,6 +327,38 @@ async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_pat
     stored = await site.said("memoryguard.document.stored.v1")
     assert [event["data"]["destination"] for event in stored] == [f"{site.orthanc}/dicom-web"]
     assert "BACK" not in json.dumps(stored) and str(back.SOPInstanceUID) not in json.dumps(stored)
+
+
+async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession(site.running.url, headers=site.bearer("clinician")) as us:
+        await site.send(*write(tmp_path / "a", "ASKED", change=another(99), series=99))
+        await site.until_waiting("ASKED", [SLICES])
+        subject = await site.resolve("ASKED", "person-asked")
+        question = f"/dicom-web/results/studies?PatientID={subject}"
+        async with asyncio.timeout(60):
+            while not (found := await answer(us, question)):
+                await asyncio.sleep(0.05)
+    (study,) = (each["0020000D"]["Value"][0] for each in found)
+    ours = {
+        "Url": f"{site.running.url}/dicom-web/results/",
+        "HttpHeaders": site.bearer("clinician"),
+    }
+    wanted = {"Resources": [{"Study": study}], "Synchronous": True}
+    async with aiohttp.ClientSession(site.orthanc) as pacs:
+        async with pacs.put("/dicom-web/servers/ours", json=ours) as response:
+            assert response.status == 200, await response.text()
+        async with pacs.post("/dicom-web/servers/ours/retrieve", json=wanted) as response:
+            assert response.status == 200, await response.text()
+        fetched = await found_in(pacs, {"PatientID": subject})
+    assert (fetched.Modality, fetched.StudyInstanceUID) == ("SEG", study)
+    assert fetched.PatientIdentityRemoved == "YES"
+    assert "Research use" in fetched.ContentDescription
+
+
+async def answer(session: aiohttp.ClientSession, path: str) -> Any:
+    async with session.get(path) as response:
+        assert response.status == 200, await response.text()
+        return json.loads(await response.read())
 
 
 async def found_ids(session: aiohttp.ClientSession, level: str, query: dict[str, str]) -> list[str]:
