@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who takes part in the benchmark of the flow, and what they are fed.
 
-``real_line_up``: all six services as shipped, only the function that measures is a stub.
+``real_line_up``: all six services as shipped, only what measures, and makes DICOM of it, are stubs.
 ``bare_line_up``: what the runtime, api and audit cost by themselves.
 """
 
@@ -66,9 +66,15 @@ def constant(archive: bytes, threads: int) -> Extract:
     )
 
 
+def no_document(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> None:
+    """Stand in for making DICOM: there is nothing to be made of a stub's labels."""
+
+
 def real_line_up() -> list[Recipe]:
-    """All six services as shipped; only the function that measures is a stub."""
-    return [processor(constant) if r.name == "processor" else r for r in every_recipe()]
+    """All six services as shipped; only what measures, and makes DICOM of it, are stubs."""
+    return [
+        processor(constant, no_document) if r.name == "processor" else r for r in every_recipe()
+    ]
 
 
 def bare_line_up() -> list[Recipe]:

@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
 from memoryguard.processor.extract import Extract
+from memoryguard.processor.labelmap import to_nifti
+from memoryguard.processor.segmentation import Segmented
+from memoryguard.processor.series import read_series
 
 ENGINE = Engine(name="headframe", version="stub", weights_sha256="0" * 64)
 VOLUMES_MM3 = {
@@ -36,6 +43,42 @@ def constant(archive: bytes, threads: int) -> Extract:
         stripped_nifti=b"brain",
         seconds={"stub": 0.0},
     )
+
+
+def marked(archive: bytes, threads: int) -> Extract:
+    """Label two boxes on the scan's own grid, whatever it shows."""
+    image = read_series(archive)
+    labels = to_nifti(two_boxes(image.voxels.shape), image.ras_from_ijk)
+    return replace(constant(archive, threads), labels_nifti=labels)
+
+
+def two_boxes(shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Left and right hippocampus as boxes that differ."""
+    labels = np.zeros(shape, np.int16)
+    labels[4:12, 3:9, 2:11] = 17
+    labels[8:20, 9:14, 12:15] = 53
+    return labels
+
+
+def drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+    """Give the same DICOM object for every scan, but for its UID."""
+    return Segmented(
+        content=b"dicom",
+        header=b"{}",
+        found_by={
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4",
+            "study_uid": "2.25.1",
+            "series_uid": "2.25.2",
+            "instance_uid": f"2.25.{int(hashlib.sha256(scan_id.encode()).hexdigest()[:16], 16)}",
+            "series_number": 9001,
+            "series_description": "stub",
+        },
+    )
+
+
+def telling_drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+    """Put all that is given into the object; the labels hold the archive's files."""
+    return replace(drawn(archive, labels, scan_id, engine), content=labels, header=labels)
 
 
 def telling(archive: bytes, threads: int) -> Extract:

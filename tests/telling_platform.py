@@ -24,7 +24,14 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.telling), ATROPHY, ML, AUDIT, API]
+RECIPES = [
+    INGEST,
+    processor(stub_measure.telling, stub_measure.telling_drawn),
+    ATROPHY,
+    ML,
+    AUDIT,
+    API,
+]
 
 
 async def run(home: Path) -> None:

@@ -73,6 +73,14 @@ GLASS = {"user_id": "somebody-else-still", "reason": "safety"}
 UPLOAD, NO_CODE = "multipart", {"code": "no such code"}
 FILES = {"user_id": "{user}", "sha256": []}
 
+STUDY = "/dicom-web/results/studies/{study_uid}"
+SERIES = f"{STUDY}/series/{{series_uid}}"
+INSTANCE = f"{SERIES}/instances/{{instance_uid}}"
+DICOM = (
+    *(STUDY, SERIES, INSTANCE, f"{STUDY}/series", f"{STUDY}/instances", f"{SERIES}/instances"),
+    *(f"{place}/metadata" for place in (STUDY, SERIES, INSTANCE)),
+)
+
 # fmt: off
 TABLE: Mapping[str, Mapping[str, Rule]] = {
     "ingest": {
@@ -100,6 +108,10 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging/{imaging_id}/events":       Rule(PEOPLE, "scan", "status"),
         "GET /api/v1/imaging/{imaging_id}/analysis":     Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/picture":      Rule(PEOPLE, "scan", "results"),
+        "GET /dicom-web/results/studies":               Rule(PEOPLE),
+        "GET /dicom-web/results/series":                Rule(PEOPLE),
+        "GET /dicom-web/results/instances":             Rule(PEOPLE),
+        **{f"GET {path}": Rule(PEOPLE, "scan", "results") for path in DICOM},
         "GET /imaging/{imaging_id}":                     Rule(PEOPLE, "scan", "results"),
         "GET /":                                         Rule(PEOPLE),
         "GET /static/{name}":                            Rule(),
@@ -173,6 +185,20 @@ async def shown(built: Built, scan_id: str, user_id: str | None) -> None:
     picture = await platform.objects.put(
         f"derived/{scan_id}/p.png", "5e" * 16, b"\x89PNG\r\n\x1a\n"
     )
+    header = await platform.objects.put(f"derived/{scan_id}/d.json", "5e" * 16, b"{}")
+    dicom = e.DicomObject(
+        content=picture, header=header, sop_class_uid="1", study_uid=f"{scan_id}-study",
+        series_uid="series", instance_uid=scan_id, modality="SEG", series_number=1,
+        series_description="",
+    )  # fmt: skip
+    made = e.DocumentMade(
+        subject_id="5e" * 16, scan_id=scan_id, user_id=user_id, dicom=dicom,
+        engine=e.Engine(name="", version="", weights_sha256=""),
+    )  # fmt: skip
+    async with platform.pool.acquire() as connection:
+        document = service.handlers[e.DocumentMade].record
+        assert document
+        await document(new_event(made, source="/test"), connection)
     for kind in (e.ScanReceived, e.VolumesExtracted, e.AtrophyScored, e.RiskPredicted):
         fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
         changes: dict[str, Any] = {"scan_id": scan_id, "user_id": user_id}
@@ -242,7 +268,8 @@ async def answered(house: House, case: Case) -> int:
     user_id = OWNERS[case.whose] or ""
     named = user_id if case.rule.of else "somebody-else-still"
     words = {"imaging_id": house.scans[case.whose], "user_id": named, "sequence": "0",
-             "name": "page.css", "code": "x" * 24, "invitation_id": "x"}  # fmt: skip
+             "study_uid": f"{house.scans[case.whose]}-study", "series_uid": "series",
+             "instance_uid": house.scans[case.whose], "name": "page.css", "code": "x" * 24, "invitation_id": "x"}  # fmt: skip
     path = re.sub(r"{(\w+)}", lambda m: words.get(m[1], "x"), plain(case.route.path))
     body = case.rule.body
     if body is FILES:

@@ -35,7 +35,7 @@ def measure(archive: bytes, threads: int) -> Extract:
     return extract
 
 
-RECIPE = recipe(measure)
+RECIPE = recipe(measure, stub_measure.drawn)
 
 if __name__ == "__main__":
     main(RECIPE)

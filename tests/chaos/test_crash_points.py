@@ -32,7 +32,7 @@ SAYS = {
         "health.recorded.v1",
         "access.read.v1",
     },
-    "processor": {"volumes.extracted.v1", "volumes.refused.v1"},
+    "processor": {"volumes.extracted.v1", "volumes.refused.v1", "document.made.v1"},
     "atrophy": {"atrophy.scored.v1", "delivery.conflicted.v1", "delivery.failed.v1"},
     "ml": {"risk.predicted.v1"},
     "audit": {"checkpoint.signed.v1", "delivery.conflicted.v1"},

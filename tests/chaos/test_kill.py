@@ -108,6 +108,8 @@ async def test_the_same_scans_complete_once_and_the_log_verifies(tmp_path: Path)
             async with asyncio.timeout(180):
                 while not all([await completed(person, scan_id) for scan_id in ids]):
                     await asyncio.sleep(0.1)
+                while not await _all_documented(running["database_url"], ids):
+                    await asyncio.sleep(0.1)
         said = await _said_per_scan(running["database_url"])
         await _drained(running["database_url"])
         report = await verify_home(home)
@@ -119,6 +121,7 @@ async def test_the_same_scans_complete_once_and_the_log_verifies(tmp_path: Path)
             "memoryguard.volumes.extracted.v1": 1,
             "memoryguard.atrophy.scored.v1": 1,
             "memoryguard.risk.predicted.v1": 1,
+            "memoryguard.document.made.v1": 1,
         }
     assert report.intact and report.complete, report
 
@@ -136,6 +139,12 @@ async def _said_per_scan(database_url: str) -> dict[str, dict[str, int]]:
         if ".access." not in event["type"]:
             said[event["data"]["scan_id"]][event["type"]] += 1
     return {scan_id: dict(kinds) for scan_id, kinds in said.items()}
+
+
+async def _all_documented(database_url: str, ids: list[str]) -> bool:
+    """Whether the log has what is made of each scan last; no status waits for it."""
+    said = await _said_per_scan(database_url)
+    return all("memoryguard.document.made.v1" in said.get(scan_id, {}) for scan_id in ids)
 
 
 async def _drained(database_url: str) -> None:

@@ -43,7 +43,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import connect
-from memoryguard.common.runtime.objects import ObjectStore
+from memoryguard.common.runtime.objects import ObjectStore, Part
 from memoryguard.common.security.keyring import KeyRing
 from memoryguard.common.testing.broker import free_port
 
@@ -433,12 +433,26 @@ async def exports(witness: Witness) -> list[bytes]:
             assert (await witness.ask("GET", path, "patient", user))[0] == 200
         assert (await witness.ask("GET", f"/imaging/{scan}", "clinician", "doctor"))[0] == 200
         assert (await witness.ask("GET", f"/api/v1/audit/scans/{scan}", "compliance"))[0] == 200
+    await documents(witness, len(scans))
     for number in range(entries):
         await witness.ask("GET", f"/api/v1/audit/entries/{number}", "compliance")
     for path in (f"entries/{entries - 1}/proof", "checkpoint", "key"):
         await witness.ask("GET", f"/api/v1/audit/{path}", "compliance")
     await witness.ask("GET", "/health/ready")
     return witness.told[before:]
+
+
+async def documents(witness: Witness, count: int) -> None:
+    """Search and fetch every DICOM object that was made; the stub's lie in one study."""
+    base = "/dicom-web/results"
+    async with asyncio.timeout(60):
+        while True:
+            _, answer = await witness.ask("GET", f"{base}/instances", "clinician")
+            if len(json.loads(answer)) == count:
+                break
+            await asyncio.sleep(0.1)
+    for path in ("studies", "series", "studies/2.25.1", "studies/2.25.1/metadata"):
+        assert (await witness.ask("GET", f"{base}/{path}", "clinician"))[0] == 200
 
 
 async def every_row(database_url: str) -> bytes:
@@ -466,6 +480,24 @@ async def opened(home: Home, folder: str, ring: str, keys: str) -> list[bytes]:
     found: list[bytes] = []
     async for blob in objects.list(folder):
         found.append(await objects.find(blob.path, blob.path.split("/")[1]) or b"")
+    return found
+
+
+async def staged_images(witness: Witness) -> list[bytes]:
+    """Images that wait, as only the owner of the key ring can read them."""
+    store = open_store(str(witness.home.folder / "objects"))
+    ring = KeyRing.from_setting(",".join(witness.home.ring("encryption.key")))
+    objects, connection = ObjectStore(store, ring), await connect(witness.database_url)
+    try:
+        rows = await connection.fetch(
+            "select subject_id, object from ingest.image join ingest.series using (series_key)"
+            " where object is not null"
+        )
+    finally:
+        await connection.close()
+    found: list[bytes] = []
+    for row in rows:
+        found += await objects.get_parts([Part(**json.loads(row["object"]))], row["subject_id"])
     return found
 
 
@@ -535,6 +567,7 @@ async def gathered(witness: Witness, process: subprocess.Popen[bytes], folder: P
     exported = await exports(witness)
     _, metrics = await witness.ask("GET", "/metrics")
     rows = await every_row(witness.database_url)
+    staged = await staged_images(witness)
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 60) == 0
     home = witness.home.folder
@@ -558,7 +591,7 @@ async def gathered(witness: Witness, process: subprocess.Popen[bytes], folder: P
         senders=witness.senders,
         clinicians=witness.clinicians,
         identities=await opened(witness.home, "identity", "identity.key", "keys/identity"),
-        staged=await opened(witness.home, "staging", "encryption.key", "keys"),
+        staged=staged,
     )
 
 

@@ -33,7 +33,7 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.constant), ATROPHY, ML, AUDIT, API]
+RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT, API]
 DEADLINE_S = 60.0
 
 
@@ -48,7 +48,7 @@ async def test_a_person_is_erased_everywhere_and_the_log_still_verifies(
             await _rotation_waits_for_a_restart(home)
             answer = await _erased(here, gone, capsys)
             # The archive, what the processor made of it, and who it is.
-            assert answer["objects_deleted"] == 6
+            assert answer["objects_deleted"] == 8
             await _nothing_but_tombstones(here, gone)
             await _nothing_more_is_taken(here, gone, tmp_path / gone)
             assert await _status(here, kept, scans[kept]) == "completed"
@@ -107,6 +107,7 @@ async def _measured(here: Here, user: str, folder: Path) -> str:
         answer = await patient.upload(small_series(folder, patient=user))
     scan = str(answer["imaging_id"])
     await _until_completed(here, user, scan)
+    await _until_documented(here, user)
     return scan
 
 
@@ -114,6 +115,13 @@ async def _until_completed(here: Here, user: str, scan: str) -> None:
     async with here.of(user, "patient") as patient, asyncio.timeout(DEADLINE_S):
         last = [status async for status in patient.watch(scan)][-1]
     assert last["status"] == "completed"
+
+
+async def _until_documented(here: Here, user: str) -> None:
+    """Wait for the DICOM object, which no status waits for."""
+    async with here.of(user, "patient") as patient, asyncio.timeout(DEADLINE_S):
+        while await patient.get_bytes("/dicom-web/results/instances") == b"[]":
+            await asyncio.sleep(0.05)
 
 
 async def _status(here: Here, user: str, scan: str) -> str:

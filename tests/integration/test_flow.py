@@ -34,7 +34,7 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.constant), ATROPHY, ML, AUDIT]
+RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT]
 
 # One platform for the whole file: its worker processes take seconds to load shap.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

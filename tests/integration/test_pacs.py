@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,13 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+import numpy as np
 import pydicom
 import pytest
 import pytest_asyncio
+import stub_measure
 from dicomweb_client.api import DICOMwebClient
-from ingest_samples import ROOT, SLICES, series_files
+from ingest_samples import ROOT, SIDE, SLICES, series_files
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -41,6 +43,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from memoryguard.api.service import RECIPE as API
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.contracts.events import ObjectRef
@@ -52,6 +55,9 @@ from memoryguard.common.testing.broker import free_port
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.domain.elements import TRANSFER_SYNTAXES
 from memoryguard.ingest.service import RECIPE as INGEST
+from memoryguard.processor.service import recipe as processor
+
+RECIPES = [INGEST, API, processor(stub_measure.marked)]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -104,6 +110,35 @@ class Site:
             session.post("/api/v1/events", json=event) as response,
         ):
             assert response.status == 202, await response.text()
+
+    def bearer(self, role: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.home.issuer().issue('dora', [role])}"}
+
+    async def resolve(self, patient: str, user_id: str) -> str:
+        """Say whose a patient number is, as a clinician does; the person's pseudonym."""
+        headers = self.bearer("clinician")
+        async with aiohttp.ClientSession(self.running.url, headers=headers) as session:
+            async with session.get("/api/v1/worklist") as response:
+                items = (await response.json())["items"]
+            (key,) = (i["patient"] for i in items if i["identity"]["patient_id"] == patient)
+            answer = {"user_id": user_id}
+            async with session.post(f"/api/v1/worklist/{key}", json=answer) as response:
+                assert response.status == 200, await response.text()
+        return self.vault().user_subject_id(user_id)
+
+    def vault(self) -> VaultKey:
+        return VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
+
+    async def said(self, kind: str) -> list[dict[str, Any]]:
+        """Events of a kind that ingest has said; waits for the first."""
+        query = (
+            "select convert_from(body, 'utf8') as body from ingest.outbox"
+            " where convert_from(body, 'utf8')::jsonb->>'type' = $1"
+        )
+        async with asyncio.timeout(30):
+            while not (rows := await self.fetch(query, kind)):
+                await asyncio.sleep(0.05)
+        return [json.loads(row["body"]) for row in rows]
 
     async def rejections(self) -> list[str]:
         """Codes of all rejections so far."""
@@ -252,12 +287,13 @@ async def site(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
         patch.setenv("MEMORYGUARD_INGEST_ORIGINS", f"{orthanc}/dicom-web")
+        patch.setenv("MEMORYGUARD_INGEST_RESULTS_TO", f"{orthanc}/dicom-web")
         patch.setenv("MEMORYGUARD_DIMSE_PORT", str(dimse_port))
         patch.setenv("MEMORYGUARD_DIMSE_PEERS", "SCANNER@127.0.0.1,ITPACS,FAR@192.0.2.1")
         home = make_home(tmp_path_factory.mktemp("pacs") / "home")
         async with (
             fresh_database(postgres_url) as url,
-            platform(home, database_url=url, recipes=[INGEST]) as running,
+            platform(home, database_url=url, recipes=RECIPES) as running,
         ):
             await asyncio.to_thread(reach, dimse_port)
             yield Site(home, running, dimse_port, orthanc, pacs_port)
@@ -358,6 +394,104 @@ async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path
     async with asyncio.timeout(30):  # and when the event is handled, nowhere
         while await site.fetch("select from ingest.address"):
             await asyncio.sleep(0.05)
+
+
+def another(study: int) -> Callable[[Dataset], None]:
+    """Change a slice into one of another study, of somebody of another name."""
+
+    def change(ds: Dataset) -> None:
+        ds.StudyInstanceUID, ds.PatientName = f"{ROOT}.{study}", "Back^Comes"
+
+    return change
+
+
+async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", "BACK", change=another(88), series=88)
+    originals = [pydicom.dcmread(path) for path in paths]
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in paths:
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                parent = (await response.json())["ParentSeries"]
+        async with session.post("/modalities/ours/store", data=parent) as response:
+            assert response.status == 200, await response.text()
+        await site.until_waiting("BACK", [SLICES])
+        await site.resolve("BACK", "person-back")
+        back = await found_in(session, {"PatientID": "BACK", "Modality": "SEG"})
+        # As the archive itself sees it: the result lies in the study that was there.
+        studies = await found_ids(session, "Study", {"PatientID": "BACK"})
+        assert len(studies) == 1
+    assert back.StudyInstanceUID == f"{ROOT}.88"
+    assert back.PatientName == "Back^Comes"
+    assert back.FrameOfReferenceUID == originals[0].FrameOfReferenceUID
+    (series,) = back.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == originals[0].SeriesInstanceUID
+    assert np.array_equal(labels_on(back, originals), stub_measure.two_boxes((SLICES, SIDE, SIDE)))
+    stored = await site.said("memoryguard.document.stored.v1")
+    assert [event["data"]["destination"] for event in stored] == [f"{site.orthanc}/dicom-web"]
+    assert "BACK" not in json.dumps(stored) and str(back.SOPInstanceUID) not in json.dumps(stored)
+
+
+async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession(site.running.url, headers=site.bearer("clinician")) as us:
+        await site.send(*write(tmp_path / "a", "ASKED", change=another(99), series=99))
+        await site.until_waiting("ASKED", [SLICES])
+        subject = await site.resolve("ASKED", "person-asked")
+        question = f"/dicom-web/results/studies?PatientID={subject}"
+        async with asyncio.timeout(60):
+            while not (found := await answer(us, question)):
+                await asyncio.sleep(0.05)
+    (study,) = (each["0020000D"]["Value"][0] for each in found)
+    ours = {
+        "Url": f"{site.running.url}/dicom-web/results/",
+        "HttpHeaders": site.bearer("clinician"),
+    }
+    wanted = {"Resources": [{"Study": study}], "Synchronous": True}
+    async with aiohttp.ClientSession(site.orthanc) as pacs:
+        async with pacs.put("/dicom-web/servers/ours", json=ours) as response:
+            assert response.status == 200, await response.text()
+        async with pacs.post("/dicom-web/servers/ours/retrieve", json=wanted) as response:
+            assert response.status == 200, await response.text()
+        fetched = await found_in(pacs, {"PatientID": subject})
+    assert (fetched.Modality, fetched.StudyInstanceUID) == ("SEG", study)
+    assert fetched.PatientIdentityRemoved == "YES"
+    assert "Research use" in fetched.ContentDescription
+
+
+async def answer(session: aiohttp.ClientSession, path: str) -> Any:
+    async with session.get(path) as response:
+        assert response.status == 200, await response.text()
+        return json.loads(await response.read())
+
+
+async def found_ids(session: aiohttp.ClientSession, level: str, query: dict[str, str]) -> list[str]:
+    question = {"Level": level, "Query": query}
+    async with session.post("/tools/find", json=question) as response:
+        return await response.json()
+
+
+async def found_in(session: aiohttp.ClientSession, query: dict[str, str]) -> Dataset:
+    """Wait for the one instance that an archive has of something."""
+    async with asyncio.timeout(60):
+        while not (ids := await found_ids(session, "Instance", query)):
+            await asyncio.sleep(0.05)
+    assert len(ids) == 1
+    async with session.get(f"/instances/{ids[0]}/file") as response:
+        return pydicom.dcmread(io.BytesIO(await response.read()))
+
+
+def labels_on(back: Dataset, originals: list[Dataset]) -> np.ndarray[Any, Any]:
+    """The label map that a Segmentation draws on the original slices, by what its frames name."""
+    place = {ds.SOPInstanceUID: number for number, ds in enumerate(originals)}
+    numbers = {
+        item.SegmentNumber: int(item.SegmentDescription.split()[-1])
+        for item in back.SegmentSequence
+    }
+    labels = np.zeros((len(originals), SIDE, SIDE), np.int16)
+    for frame, pixels in zip(back.PerFrameFunctionalGroupsSequence, back.pixel_array, strict=True):
+        (source,) = frame.DerivationImageSequence[0].SourceImageSequence
+        segment = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        labels[place[source.ReferencedSOPInstanceUID]][pixels > 0] = numbers[segment]
+    return labels
 
 
 async def test_no_other_address_is_asked(site: Site) -> None:

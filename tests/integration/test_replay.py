@@ -79,7 +79,15 @@ def in_thread(recipe: Recipe) -> Recipe:
 
 
 RECIPES = [
-    in_thread(each) for each in (INGEST, processor(stub_measure.constant), ATROPHY, ML, AUDIT, API)
+    in_thread(each)
+    for each in (
+        INGEST,
+        processor(stub_measure.constant, stub_measure.drawn),
+        ATROPHY,
+        ML,
+        AUDIT,
+        API,
+    )
 ]
 
 

@@ -107,6 +107,29 @@ def extracted(picture: e.ObjectRef | None = None) -> e.VolumesExtracted:
     )
 
 
+def made(**changes: object) -> e.DocumentMade:
+    """Say that a DICOM object was made; changes are of its identifiers."""
+    reference = e.ObjectRef(uri="derived/x/segmentation.dcm", sha256="0" * 64, bytes=10)
+    dicom: dict[str, object] = {
+        "content": reference,
+        "header": reference,
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4",
+        "study_uid": "2.25.1",
+        "series_uid": "2.25.2",
+        "instance_uid": "2.25.3",
+        "modality": "SEG",
+        "series_number": 9001,
+        "series_description": "Brain structures",
+    }
+    return e.DocumentMade(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=ANNA,
+        engine=ENGINE,
+        dicom=e.DicomObject.model_validate(dicom | changes),
+    )
+
+
 def refused() -> e.VolumesRefused:
     return e.VolumesRefused(
         subject_id=SUBJECT,

@@ -11,8 +11,8 @@ from typing import Any
 import stub_measure
 
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import Event
-from memoryguard.processor.handlers import ScanHandler
+from memoryguard.common.contracts.event import Event, Fact
+from memoryguard.processor.handlers import DocumentHandler, ScanHandler
 
 SUBJECT = "5e" * 16
 WRITTEN = {
@@ -30,8 +30,12 @@ class Store:
     kept: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     async def get(self, reference: e.ObjectRef, subject_id: str) -> bytes:
-        assert (reference.uri, subject_id) == ("scans/1", SUBJECT)
-        return b"archive"
+        assert subject_id == SUBJECT
+        if reference.uri == "scans/1":
+            return b"archive"
+        owner, content = self.kept[reference.uri]
+        assert owner == subject_id
+        return content
 
     async def put(self, path: str, subject_id: str, content: bytes) -> e.ObjectRef:
         self.kept[path] = (subject_id, content)
@@ -90,3 +94,36 @@ async def test_a_refused_scan_leaves_nothing() -> None:
     (fact,) = await ScanHandler(platform, stub_measure.refuse, 1).transform(received())
     assert isinstance(fact, e.VolumesRefused)
     assert platform.objects.kept == {}
+
+
+async def test_the_label_map_becomes_a_dicom_object() -> None:
+    platform: Any = Platform()
+    (fact,) = await ScanHandler(platform, stub_measure.constant, 1).transform(received())
+    given: list[Any] = []
+
+    def draw(*arguments: Any) -> Any:
+        given.append(arguments)
+        return stub_measure.drawn(*arguments)
+
+    (made,) = await DocumentHandler(platform, draw).transform(said(fact))
+    assert given == [(b"archive", b"labels", "scan-1", stub_measure.ENGINE)]
+    assert isinstance(made, e.DocumentMade)
+    folder = f"derived/{SUBJECT}/scan-1/{stub_measure.ENGINE.name}-{'0' * 16}"
+    assert made.dicom.content.uri == f"{folder}/segmentation.dcm"
+    assert platform.objects.kept[made.dicom.content.uri] == (SUBJECT, b"dicom")
+    assert platform.objects.kept[made.dicom.header.uri] == (SUBJECT, b"{}")
+    assert made.scan_id == "scan-1"
+
+
+async def test_what_has_no_label_map_becomes_nothing() -> None:
+    platform: Any = Platform()
+    (fact,) = await ScanHandler(platform, stub_measure.constant, 1).transform(received())
+    handler = DocumentHandler(platform, stub_measure.drawn)
+    for name in ("labels", "archive"):  # an event from before has no archive
+        assert await handler.transform(said(fact.model_copy(update={name: None}))) == []
+    assert await DocumentHandler(platform, lambda *_: None).transform(said(fact)) == []
+
+
+def said(fact: Fact) -> Event:
+    """An event of our own."""
+    return received().model_copy(update={"type": fact.type, "data": fact})

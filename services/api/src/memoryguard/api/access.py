@@ -7,9 +7,12 @@ look is recorded as denied. Nothing is remembered between two requests: what is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from aiohttp import web
 
-from memoryguard.api import consent, override, scans
+from memoryguard.api import consent, documents, override, scans
+from memoryguard.api.documents import Document
 from memoryguard.api.scans import Scan
 from memoryguard.api.settings import ApiSettings
 from memoryguard.common.contracts.events import Scope
@@ -61,6 +64,34 @@ class Access:
             raise hidden()
         return scan
 
+    async def documents(self, request: web.Request) -> list[Document]:
+        """Find the DICOM objects that the path names, as far as the caller may see them.
+
+        Raises
+        ------
+        Hidden
+            ``not_found``.
+        """
+        uids = [request.match_info.get(f"{level}_uid") for level in documents.LEVELS]
+        if not all(uid is None or is_id(uid) for uid in uids):
+            raise hidden()
+        found = await documents.lying_at(self._pool, uids[0] or "", *uids[1:])
+        if not found:
+            raise hidden()
+        first = found[0]
+        one = all(document.scan_id == first.scan_id for document in found)
+        concerns(
+            request,
+            subject_id=first.subject_id,
+            scan_id=first.scan_id if one else None,
+            user_id=first.user_id,
+        )
+        principal = principal_of(request)
+        seen = [d for d in found if await self.may_see(principal, d.user_id, "results")]
+        if not seen:
+            raise hidden()
+        return seen
+
     async def may_see(self, principal: Principal, user_id: str | None, scope: Scope) -> bool:
         """Whether a caller may see this of an account, by right, grant or broken glass."""
         if self.sees_by_right(principal, user_id):
@@ -75,6 +106,21 @@ class Access:
     def sees_by_right(self, principal: Principal, user_id: str | None) -> bool:
         """Whether a caller sees an account's data without anybody's leave."""
         return principal.may_see(user_id, everybody=self._everybody)
+
+    async def documents_shown_to(
+        self,
+        principal: Principal,
+        level: documents.Level,
+        matches: Mapping[str, Sequence[str]],
+        *,
+        limit: int,
+        offset: int,
+    ) -> list[list[Document]]:
+        """Search the DICOM objects that a caller may see; see `documents.search`."""
+        return await documents.search(
+            *(self._pool, principal, level, matches),
+            everybody=self._everybody, limit=limit, offset=offset,
+        )  # fmt: skip
 
     async def shown_to(self, principal: Principal, limit: int) -> list[Scan]:
         """Give the newest scans whose results a caller may see."""

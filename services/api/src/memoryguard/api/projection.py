@@ -62,6 +62,14 @@ on conflict (user_id, metric) do update set
     recorded_on = excluded.recorded_on, provenance = excluded.provenance
 where (health.recorded_on, health.at) < (excluded.recorded_on, excluded.at)
 """
+# An object is of one subject, as a scan is.
+_DOCUMENT = """
+insert into document (instance_uid, series_uid, study_uid, scan_id, subject_id, modality, at, data)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (instance_uid) do update set at = excluded.at, data = excluded.data
+where (document.subject_id, document.scan_id) = (excluded.subject_id, excluded.scan_id)
+    and document.at < excluded.at
+"""
 _GRANT = """
 insert into access_grant (user_id, grantee_id, subject_id, granted, at, scopes, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7)
@@ -76,6 +84,7 @@ def handlers() -> dict[type[Fact], Handler]:
     """Everything that this service hears, and how it is recorded."""
     return {
         **dict.fromkeys(KINDS, Handler(record_all=_record_scans)),
+        e.DocumentMade: Handler(record=_record_document),
         e.DeliveryFailed: Handler(record=_record_failure),
         e.HealthRecorded: Handler(record=_record_health),
         e.AccessGranted: Handler(record=_record_grant),
@@ -136,6 +145,17 @@ async def _record_health(event: Event, transaction: Connection) -> Sequence[Fact
     return ()
 
 
+async def _record_document(event: Event, transaction: Connection) -> Sequence[Fact]:
+    fact = cast("e.DocumentMade", event.data)
+    dicom = fact.dicom
+    await transaction.execute(
+        _DOCUMENT,
+        *(dicom.instance_uid, dicom.series_uid, dicom.study_uid, fact.scan_id, fact.subject_id),
+        *(dicom.modality, event.time, dicom.model_dump_json()),
+    )
+    return ()
+
+
 async def _record_grant(event: Event, transaction: Connection) -> Sequence[Fact]:
     """Record what ``consent.py`` has written already, in case this database does not know it."""
     fact = cast("e.AccessGranted | e.AccessRevoked", event.data)
@@ -159,7 +179,7 @@ async def _erase(event: Event, transaction: Connection) -> Sequence[Fact]:
     scans = await transaction.fetch(
         "delete from scan where subject_id = $1 returning scan_id", subject_id
     )
-    for table in ("health", "access_invitation", "access_grant", "access_override"):
+    for table in ("document", "health", "access_invitation", "access_grant", "access_override"):
         await transaction.execute(f"delete from {table} where subject_id = $1", subject_id)  # noqa: S608
     for row in scans:
         await _notify(transaction, row["scan_id"])

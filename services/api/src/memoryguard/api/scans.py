@@ -33,16 +33,15 @@ _OF_USER = (
     + _ORDER
     + "$4"
 )
-_VISIBLE = (
-    _SELECT  # noqa: S608  # constants only
-    + "where $2 or s.user_id = $1 and $3 or $4 and s.user_id is null"
-    + " or ($4 or $5) and s.user_id in (select user_id from access_grant where grantee_id = $1"
-    + " and granted and 'results' = any(scopes) and (expires_at is null or expires_at > now()))"
-    + " or $4 and s.user_id in (select user_id from access_override where actor_id = $1"
-    + " and expires_at > now())"
-    + _ORDER
-    + "$6"
+SEEN = (
+    "$2 or s.user_id = $1 and $3 or $4 and s.user_id is null"
+    " or ($4 or $5) and s.user_id in (select user_id from access_grant where grantee_id = $1"
+    " and granted and 'results' = any(scopes) and (expires_at is null or expires_at > now()))"
+    " or $4 and s.user_id in (select user_id from access_override where actor_id = $1"
+    " and expires_at > now())"
 )
+"""Whether the results of scan ``s`` are for a caller (as ``Access.may_see``); see `seen_by`."""
+_VISIBLE = _SELECT + "where " + SEEN + _ORDER + "$6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +115,14 @@ async def visible_to(
     pool: Pool, principal: Principal, limit: int, *, everybody: bool
 ) -> list[Scan]:
     """Give the newest scans whose results a caller may see (as ``Access.may_see``)."""
+    return _scans(await pool.fetch(_VISIBLE, *seen_by(principal, everybody=everybody), limit))
+
+
+def seen_by(principal: Principal, *, everybody: bool) -> tuple[str, bool, bool, bool, bool]:
+    """Give the first five parameters of a query with `SEEN` in it."""
     clinician = "clinician" in principal.roles
-    rows = await pool.fetch(
-        _VISIBLE,
-        principal.user_id,
-        clinician and everybody,
-        "patient" in principal.roles,
-        clinician,
-        "caregiver" in principal.roles,
-        limit,
-    )
-    return _scans(rows)
+    patient, caregiver = "patient" in principal.roles, "caregiver" in principal.roles
+    return principal.user_id, clinician and everybody, patient, clinician, caregiver
 
 
 async def latest_health(pool: Pool, user_id: str | None) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from memoryguard.api import imaging, live, pages, projection
+from memoryguard.api import dicomweb, imaging, live, pages, projection
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
@@ -18,7 +18,7 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import read
 
-PROJECTION = ("scan", "scan_fact", "health")
+PROJECTION = ("scan", "scan_fact", "document", "health")
 """Derived from events alone. Not so: sessions, and ``access_*`` (see 0002_consent.sql)."""
 
 
@@ -32,6 +32,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         handlers=projection.handlers(),
         routes=[
             *imaging.routes(platform, access),
+            *dicomweb.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
             *SignIn(platform, sessions).routes(),

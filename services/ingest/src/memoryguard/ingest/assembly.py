@@ -55,12 +55,18 @@ class Assembly:
 
     async def scan(
         self, series: Series, verdict: Verdict, owner: Link, portrait: Mapping[str, Any]
-    ) -> ScanReceived:
-        """Store the series as a scan; nobody has heard of it yet."""
+    ) -> tuple[ScanReceived, list[str]]:
+        """Store the series as a scan; nobody has heard of it yet.
+
+        Returns
+        -------
+        ScanReceived, list of str
+            The scan, and the original UIDs of its images, which are for the vault alone.
+        """
         objects = series.measured(verdict)
         with closing(Spool()) as spool:
-            await self._packed(series, objects, verdict, owner, portrait, spool)
-            return await self._stored(series, objects, owner, portrait, spool)
+            uids = await self._packed(series, objects, verdict, owner, portrait, spool)
+            return await self._stored(series, objects, owner, portrait, spool), uids
 
     async def _packed(
         self,
@@ -70,14 +76,15 @@ class Assembly:
         owner: Link,
         portrait: Mapping[str, Any],
         spool: Spool,
-    ) -> None:
-        """Write the archive of disguised images into the spool, some at a time."""
+    ) -> list[str]:
+        """Write the archive of disguised images into the spool, some at a time; their old UIDs."""
         vault = self._platform.vault
         packer = Packer(spool.append)
         number = 1
+        uids: list[str] = []
         for batch in _batches(objects):
             plain = await self._platform.objects.get_parts(batch, series.holder_id)
-            _, disguised = await self._sandbox.call(
+            originals, disguised = await self._sandbox.call(
                 "disguise",
                 plain,
                 numbers=list(range(number, number + len(batch))),
@@ -88,8 +95,10 @@ class Assembly:
                 age_years=portrait["person"]["age_years"],
             )
             number += len(batch)
+            uids += originals
             await asyncio.to_thread(_add_all, packer, disguised)
         packer.finish()
+        return uids
 
     async def _stored(
         self,

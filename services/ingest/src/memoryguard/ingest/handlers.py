@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answer ``scan.available``: fetch what an integration named, and take it in."""
+"""Answer ``scan.available``: fetch what an integration named, and take it in.
+
+And ``document.made``: store a result back where the hospital keeps its images.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
 from memoryguard.common.contracts.event import Event, Fact
-from memoryguard.common.contracts.events import Reason, ScanAvailable, ScanRejected
+from memoryguard.common.contracts.events import (
+    DocumentMade,
+    DocumentStored,
+    Reason,
+    ScanAvailable,
+    ScanRejected,
+)
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.platform import Platform
@@ -14,6 +23,9 @@ from memoryguard.ingest import folder
 from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.answers import Refused
 from memoryguard.ingest.delivery import Intake
+from memoryguard.ingest.destinations import Destination
+from memoryguard.ingest.identity import IdentityVault
+from memoryguard.ingest.original import original
 from memoryguard.ingest.origins import Origins
 from memoryguard.ingest.parts import File
 from memoryguard.ingest.settings import IngestSettings
@@ -70,3 +82,66 @@ class ArrivalHandler:
         if "://" in uri:
             return self._origins.fetched(uri)
         return folder.fetched(self._platform.settings.import_root, uri, self._settings)
+
+
+class ResultHandler:
+    """Stores results back, under the original identity.
+
+    Only of scans that came from somebody who may say whose a patient number is: a file that a
+    patient uploads may name anybody, and must not write into that person's record.
+
+    Parameters
+    ----------
+    platform
+        Of ingest.
+    identities
+        Who it is.
+    destinations
+        Where to; there may be none.
+    """
+
+    def __init__(
+        self, platform: Platform, identities: IdentityVault, destinations: Sequence[Destination]
+    ) -> None:
+        self._platform = platform
+        self._identities = identities
+        self._destinations = destinations
+
+    async def transform(self, event: Event) -> Sequence[Fact]:
+        """Answer with ``document.stored`` for each destination.
+
+        The object is the same at every try, and so is its UID: storing it twice does no harm.
+        """
+        made = event.data
+        assert isinstance(made, DocumentMade)  # noqa: S101  # the type the handler is for
+        if not self._destinations or not await self._may_be_told(made.scan_id):
+            return []
+        content = await self._original(made, event)
+        for destination in self._destinations:
+            await destination.store(content)
+        return [
+            DocumentStored(
+                subject_id=made.subject_id,
+                scan_id=made.scan_id,
+                user_id=made.user_id,
+                instance_uid=made.dicom.instance_uid,
+                destination=destination.base,
+            )
+            for destination in self._destinations
+        ]
+
+    async def _may_be_told(self, scan_id: str) -> bool:
+        """Whether all who sent the scan may say whose it is, or left that to the patient number."""
+        return await self._platform.pool.fetchval(
+            "select coalesce(bool_and(confirms or user_id is null), false)"
+            " from series where scan_id = $1",
+            scan_id,
+        )
+
+    async def _original(self, made: DocumentMade, event: Event) -> bytes:
+        identity = await self._identities.get(made.subject_id, made.scan_id)
+        content = await self._platform.objects.get(made.dicom.content, made.subject_id)
+        uid_key = self._platform.vault.uid_key(made.subject_id)
+        return await self._platform.processes.run(
+            original, content, identity or {}, uid_key, event.time
+        )

@@ -38,7 +38,7 @@ from memoryguard.ingest.domain.deidentify import Pseudonym, deidentify
 from memoryguard.ingest.domain.elements import read_file
 from memoryguard.ingest.domain.header import header_of
 from memoryguard.ingest.domain.inspect import Instance, inspect
-from memoryguard.ingest.domain.values import name_text, number, word
+from memoryguard.ingest.domain.values import name_text, number, word, words
 
 Document: TypeAlias = dict[str, Any]
 
@@ -103,7 +103,7 @@ def disguise(
     shift_days: int,
     series: str,
     age_years: float | None,
-) -> tuple[None, list[bytes]]:
+) -> tuple[list[str], list[bytes]]:
     """Write images anew, without identity (`domain.deidentify`).
 
     Parameters
@@ -114,12 +114,22 @@ def disguise(
         The person's pseudonym, key of UIDs (hexadecimal), and secret shift of dates.
     series, age_years
         The same for the whole series.
+
+    Returns
+    -------
+    list of str, list of bytes
+        The original UIDs of the images, for the vault, and the new images.
     """
     pseudonym = Pseudonym(subject_id, shift_days, partial(mapped_uid, bytes.fromhex(uid_key)))
-    return None, [
-        deidentify(inspect(data), pseudonym, series=series, age_years=age_years, number=place)
-        for data, place in zip(files, numbers, strict=True)
-    ]
+    uids: list[str] = []
+    written: list[bytes] = []
+    for data, place in zip(files, numbers, strict=True):
+        instance = inspect(data)
+        uids.append(instance.sop_uid)
+        written.append(
+            deidentify(instance, pseudonym, series=series, age_years=age_years, number=place)
+        )
+    return uids, written
 
 
 def _described(data: bytes) -> Document:
@@ -190,6 +200,7 @@ def _identity(instance: Instance) -> Document:
     }
     found = {name: name_text(dataset, tag) for name, tag in texts.items()}
     return found | {
+        "character_set": "\\".join(words(dataset, tags.CHARACTER_SET)),
         "study_instance_uid": instance.study_uid,
         "series_instance_uid": instance.series_uid,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from memoryguard.common.contracts.events import ScanAvailable, ScanErased
+from memoryguard.common.contracts.events import DocumentMade, ScanAvailable, ScanErased
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
@@ -13,8 +13,9 @@ from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
 from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
+from memoryguard.ingest.destinations import destinations
 from memoryguard.ingest.erasure import Eraser, forget
-from memoryguard.ingest.handlers import ArrivalHandler
+from memoryguard.ingest.handlers import ArrivalHandler, ResultHandler
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.origins import Origins
 from memoryguard.ingest.peers import DimseSettings
@@ -40,10 +41,12 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     worklist = Worklist(platform, identities, settling)
     addresses, origins = Addresses(platform.pool, platform.vault), Origins(settings)
     arrivals = ArrivalHandler(platform, intake, settings, addresses, origins)
+    results = ResultHandler(platform, identities, destinations(settings, platform.settings))
     return Service(
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=arrivals.transform, record=arrivals.record),
+            DocumentMade: Handler(transform=results.transform),
             ScanErased: Handler(record=forget),
         },
         routes=[

@@ -42,6 +42,16 @@ class IngestSettings(BaseSettings):
         default=SecretStr(""),
         description="JSON object: an origin, and the Authorization header that is sent to it.",
     )
+    results_to: str = Field(
+        default="",
+        description="DICOMweb servers that results are stored back to under the original identity,"
+        " separated by commas: https://pacs.example/dicom-web. Only results of scans that a PACS,"
+        " an integration or a clinician sent. Empty: none are.",
+    )
+    results_authorizations: SecretStr = Field(
+        default=SecretStr(""),
+        description="JSON object: such a server, and the Authorization header that is sent to it.",
+    )
     identity_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("MEMORYGUARD_IDENTITY_KEY", "identity_key"),

@@ -235,8 +235,9 @@ class Settling:
         cause: Event | None,
     ) -> Outcome:
         """Disguise, pack and store the series; then say so and forget what was staged, at once."""
-        scan = await self._assembly.scan(series, verdict, owner, portrait)
-        await self._identities.put(owner.subject_id, scan.scan_id, portrait["identity"])
+        scan, uids = await self._assembly.scan(series, verdict, owner, portrait)
+        identity = portrait["identity"] | {"sop_instance_uids": uids}
+        await self._identities.put(owner.subject_id, scan.scan_id, identity)
         new = await self._say(series, scan, owner, cause)
         await self._platform.objects.delete(series.blobs())
         await self._identities.forget(series.holder_id, series.key)

@@ -5,28 +5,34 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from memoryguard.common.contracts.events import ScanErased, ScanReceived
+from memoryguard.common.contracts.events import ScanErased, ScanReceived, VolumesExtracted
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.processor.extract import extract_archive, warm_up
-from memoryguard.processor.handlers import Measure, ScanHandler
+from memoryguard.processor.handlers import DocumentHandler, Draw, Measure, ScanHandler
+from memoryguard.processor.segmentation import segmentation
 from memoryguard.processor.settings import ProcessorSettings
 
 
-def recipe(measure: Measure = extract_archive) -> Recipe:
-    """Build the processor around what measures."""
+def recipe(measure: Measure = extract_archive, draw: Draw = segmentation) -> Recipe:
+    """Build the processor around what measures, and what makes DICOM of it."""
 
     async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         settings = ProcessorSettings()
-        handler = ScanHandler(platform, measure, settings.threads)
+        scans = ScanHandler(platform, measure, settings.threads)
+        documents = DocumentHandler(platform, draw)
 
         async def warm() -> None:
             await platform.processes.run(warm_up, settings.threads)
 
         return Service(
             name="processor",
-            handlers={ScanReceived: Handler(transform=handler.transform), ScanErased: Handler()},
+            handlers={
+                ScanReceived: Handler(transform=scans.transform),
+                VolumesExtracted: Handler(transform=documents.transform),
+                ScanErased: Handler(),
+            },
             background=[warm],
             concurrency=settings.concurrency,
         )

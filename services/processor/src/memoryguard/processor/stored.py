@@ -113,7 +113,7 @@ def stored_files(files: Iterable[bytes]) -> Stored:
     for content in files:
         if len(parsed) == MAX_FILES:
             raise Rejected("too_large", "There are more than 4096 files.")
-        parsed.append(_parse(content))
+        parsed.append(parse(content))
     if not parsed:
         raise Rejected("empty_input", "There is nothing in it.")
     instances = [instance for instance in parsed if instance is not None]
@@ -124,6 +124,28 @@ def stored_files(files: Iterable[bytes]) -> Stored:
         _check_pixels(series)
         del instances, parsed
         return _decode(series)
+
+
+def placed(instances: list[Any]) -> tuple[list[Any], list[int], NDArray[np.float64]]:
+    """Find out where the planes of the one series among data sets lie; no pixel is needed.
+
+    Returns
+    -------
+    list
+        The series.
+    list of int
+        Which of its planes is the first along the slices' normal, the second, …
+    ndarray
+        float64 (4, 4): lps_from_ijk of the ordered planes.
+
+    Raises
+    ------
+    Rejected
+        When they are not one regular volume.
+    """
+    series = _choose(instances)
+    order, lps_from_ijk = _placed([frame[:3] for frame in _planes(series)])
+    return series, order, lps_from_ijk
 
 
 @contextmanager
@@ -139,7 +161,7 @@ def fence() -> Generator[None]:
         raise Rejected("not_an_image", "The image in it cannot be read.") from error
 
 
-def _parse(content: bytes) -> Any | None:
+def parse(content: bytes, *, pixels: bool = True) -> Any | None:
     """Return the data set, or None for what is not DICOM or only lists other files."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
@@ -149,7 +171,7 @@ def _parse(content: bytes) -> Any | None:
     with fence():
         try:
             with io.BytesIO(content) as stream:  # closed: pydicom keeps it, and what is in it
-                instance = dcmread(stream)
+                instance = dcmread(stream, stop_before_pixels=not pixels)
         except InvalidDicomError:
             return None
         except (EOFError, OSError) as error:
@@ -217,13 +239,23 @@ def _check_pixels(series: list[Any]) -> None:
             raise Rejected("truncated_file", "A file ends before its last pixel.")
 
 
-def _decode(series: list[Any]) -> Stored:
-    enhanced = _text(series[0], "SOPClassUID") in _ENHANCED
-    if enhanced and len(series) > 1:
+def _enhanced(series: list[Any]) -> bool:
+    return _text(series[0], "SOPClassUID") in _ENHANCED
+
+
+def _planes(series: list[Any]) -> list[tuple[Any, Any, Any, Any]]:
+    """Return of every plane what says its position, orientation, measures and scaling."""
+    if not _enhanced(series):
+        if int(series[0].get("NumberOfFrames") or 1) > 1:
+            raise Rejected("not_an_image", "This multi-frame object is not an MR volume.")
+        return [(i, i, i, i) for i in series]
+    if len(series) > 1:
         raise Rejected("several_volumes", "There are several multi-frame files in the series.")
-    if not enhanced and int(series[0].get("NumberOfFrames") or 1) > 1:
-        raise Rejected("not_an_image", "This multi-frame object is not an MR volume.")
-    frames = _frames(series[0]) if enhanced else [(i, i, i, i) for i in series]
+    return _frames(series[0])
+
+
+def _decode(series: list[Any]) -> Stored:
+    enhanced, frames = _enhanced(series), _planes(series)
     order, lps_from_ijk = _placed([frame[:3] for frame in frames])
     scaling = [_scaling(frame[3], series[0 if enhanced else n]) for n, frame in enumerate(frames)]
     if not all(

@@ -67,6 +67,16 @@ MEANINGS: Mapping[str, str] = {
     "expected_mm3": "What the norm predicts for that age, sex and head size.",
     "thickness_mm": "Thickness per structure, millimetres.",
     "seconds": "Duration of each stage.",
+    # documents
+    "dicom": "The object, and what finds it.",
+    "sop_class_uid": "Which kind of DICOM object it is.",
+    "series_uid": "Of the object's own series.",
+    "series_number": "Number of that series in its study.",
+    "series_description": "Of that series: what it shows, and that it is no diagnosis.",
+    "rows": "Of one frame; null when it has no pixels.",
+    "columns": "Of one frame; null when it has no pixels.",
+    "frames": "How many there are; null when it has no pixels.",
+    "bits_allocated": "For one pixel; null when it has no pixels.",
     # scoring
     "regions": "Each region against healthy people.",
     "overall": "The worst certain severity of the regions considered; null when there are none.",

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several events are made of: references, reasons, quantities and the like."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A part of a fact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ObjectRef(Part):
+    """An encrypted object in the store."""
+
+    uri: str = Field(description="Path in the object store.")
+    sha256: str = Field(description="Of the plain bytes, hexadecimal.")
+    bytes: int = Field(ge=0, description="Length of the plain bytes.")
+
+
+class Reason(Part):
+    """Why something was refused, withheld or warned of."""
+
+    code: str
+    message: str
+
+
+class Person(Part):
+    """What the measurement needs to know about the person; nothing that identifies."""
+
+    age_years: float | None = Field(default=None, description="Age at the scan.")
+    sex: Literal["F", "M"] | None = None
+
+
+class Acquisition(Part):
+    """How the scan was made."""
+
+    acquired_on: date | None = Field(
+        default=None, description="Shifted by a constant of this person: intervals are true."
+    )
+    manufacturer: str | None = None
+    scanner_model: str | None = None
+    field_strength_t: float | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    series: str | None = Field(default=None, description="From a closed vocabulary.")
+
+
+class Quantity(Part):
+    """A measured value, or why there is none."""
+
+    value: float | None
+    error_sd: float | None = Field(default=None, description="One standard deviation, same unit.")
+    reason: str | None = Field(default=None, description="Code; set when value is null.")
+    confidence: float | None = Field(default=None, description="0..1: how sure the engine is.")
+
+
+class Engine(Part):
+    """What measured."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+
+class Quality(Part):
+    """Whether the scan can be measured."""
+
+    verdict: Literal["accepted", "warned", "refused"]
+    reasons: tuple[Reason, ...] = ()
+
+
+class RegionScore(Part):
+    """One region against healthy people of that age, sex and head size."""
+
+    volume_mm3: float | None
+    error_sd_mm3: float | None = None
+    expected_mm3: float | None = None
+    z: float | None = None
+    z_sd: float | None = Field(default=None, description="Uncertainty of z, one SD.")
+    z_sd_parts: dict[str, float | None] = Field(default_factory=dict)
+    centile: float | None = Field(default=None, description="Percent.")
+    centile_band: tuple[float, float] | None = Field(default=None, description="80 % band.")
+    severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None = None
+    severity_probabilities: dict[str, float] | None = None
+    severity_reason: str | None = Field(default=None, description="Why it is uncertain.")
+    direction: Literal["low", "high"] | None = Field(default=None, description="Abnormal side.")
+    pack: str | None = Field(default=None, description="Norm that it is compared with.")
+    reason: str | None = Field(default=None, description="Why there is no z.")
+
+
+class Change(Part):
+    """Yearly change of one region over the scans of the same person."""
+
+    scans: int
+    interval_years: float
+    percent_per_year: float | None
+    ci95_percent_per_year: tuple[float, float] | None = None
+    within_measurement_noise: bool | None = None
+    published_percent_per_year: dict[str, float] = Field(
+        default_factory=dict, description="Mean rates of groups, by group and source."
+    )
+    error_reason: str | None = Field(default=None, description="Why there is no interval.")
+    reason: str | None = Field(default=None, description="Why there is no rate.")
+
+
+class Contribution(Part):
+    """How much one input moved the model's output (a SHAP value)."""
+
+    feature: str
+    value: float
+    contribution: float
+
+
+class DicomObject(Part):
+    """A DICOM object that was made of a scan, under the pseudonym, and what finds it."""
+
+    content: ObjectRef = Field(description="The DICOM file.")
+    header: ObjectRef = Field(description="DICOM JSON of it, without pixels.")
+    sop_class_uid: str
+    study_uid: str = Field(description="Of the de-identified scan.")
+    series_uid: str
+    instance_uid: str = Field(description="The same for the same scan and weights.")
+    study_date: date | None = Field(default=None, description="Shifted, as in the scan.")
+    sex: Literal["F", "M", "O"] | None = None
+    modality: str = Field(description="SEG and the like.")
+    series_number: int
+    series_description: str
+    rows: int | None = None
+    columns: int | None = None
+    frames: int | None = None
+    bits_allocated: int | None = None
