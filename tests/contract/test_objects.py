@@ -8,6 +8,7 @@ import base64
 import hashlib
 import tracemalloc
 from collections.abc import AsyncGenerator, Generator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,6 +229,32 @@ async def test_a_folder_takes_a_stream_as_it_comes(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * CHUNK_BYTES
+
+
+async def test_many_are_put_together(objects: ObjectStore) -> None:
+    bodies = {f"scans/x/{n}": bytes([n]) * 1000 * n for n in range(5)}
+    refs = await objects.put_all(SUBJECT, bodies)
+    assert [await objects.get(ref, SUBJECT) for ref in refs] == list(bodies.values())
+    assert await objects.put_all(SUBJECT, bodies) == refs
+    with pytest.raises(Corrupt, match="object_conflict"):
+        await objects.put_all(SUBJECT, bodies | {"scans/x/3": b"other bytes"})
+    assert await objects.get(refs[3], SUBJECT) == bodies["scans/x/3"]
+
+
+async def test_of_many_a_folder_takes_one_after_the_other(tmp_path: Path) -> None:
+    objects = ObjectStore(open_store(str(tmp_path)), RING)
+    bodies = {f"scans/x/{n}": bytes([n]) * CHUNK_BYTES for n in range(24)}
+    tracemalloc.start()
+    await objects.put_all(SUBJECT, bodies)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * CHUNK_BYTES
+
+
+async def test_what_is_whole_is_not_cleared_away(raw: Store) -> None:
+    await blobs.write(raw, "a/b/whole", [b"1"], "create")
+    assert await blobs.clear_unfinished(raw, datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert await stored(raw, "a/b/whole") == b"1"
 
 
 async def test_a_folder_holds_whole_files_and_nothing_else(tmp_path: Path) -> None:
