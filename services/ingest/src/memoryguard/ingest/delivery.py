@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -14,19 +15,25 @@ from memoryguard.common.errors import MemoryGuardError, Rejected
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.ingest.answers import Answer, Refused, worst
 from memoryguard.ingest.archive import unpack
+from memoryguard.ingest.parts import File, Here
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
-from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
+
+BATCHES_AT_ONCE = 2
+"""Of one delivery: one is looked at while another is written."""
 
 _BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
 _HARMLESS = frozenset({"conflicting_instances", "series_closed", "other_study"})
 """Refused files without which a delivery is what it was; any other might be a slice of a scan."""
+_NOT_HERE = Receipt.because(
+    "refused", Rejected("file_not_here", "the file was named, and is not here", "send it again")
+)
 
 
 @dataclass(slots=True)
 class Delivery:
-    """Takes files one after the other, in batches, looking at one batch while the next comes.
+    """Takes files one after the other, in batches, looking at some while the next one comes.
 
     Parameters
     ----------
@@ -44,13 +51,17 @@ class Delivery:
     settings: IngestSettings
     _names: list[str] = field(default_factory=list[str])
     _receipts: list[Receipt] = field(default_factory=list[Receipt])
+    _here: dict[int, str] = field(default_factory=dict[int, str])
+    """Digests of files that were only named, by place."""
     _batch: list[bytes] = field(default_factory=list[bytes])
     _batch_bytes: int = 0
     _bytes: int = 0
-    _busy: asyncio.Task[list[Receipt]] | None = None
+    _taking: deque[asyncio.Task[list[Receipt]]] = field(default_factory=deque)
 
-    async def add(self, name: str, file: bytes | Spool) -> None:
+    async def add(self, name: str, file: File) -> None:
         """Take one file, or all files of a zip that waits in a spool, which is closed.
+
+        One that is only named is looked for in the end, and then counts like the others.
 
         Raises
         ------
@@ -59,6 +70,10 @@ class Delivery:
         """
         if isinstance(file, bytes):
             await self._add(name, file)
+            return
+        if isinstance(file, Here):
+            self._here[len(self._names)] = file.sha256
+            self._name(name)
             return
         with closing(file):
             entries = unpack(file)
@@ -69,17 +84,20 @@ class Delivery:
         path = PurePosixPath(name)
         if path.name in _BESIDE or "__MACOSX" in path.parts:
             return
-        if len(self._names) >= self.settings.max_upload_files:
-            raise Rejected("too_many_files", "the delivery has too many files")
         self._bytes += len(content)
         if self._bytes > self.settings.max_upload_bytes:
             raise Rejected("too_large", "the delivery is too large")
         full = self._batch_bytes + len(content) > self.staging.batch_bytes
         if full or len(self._batch) == BATCH_FILES:
             await self._flush()
-        self._names.append(name)
+        self._name(name)
         self._batch.append(content)
         self._batch_bytes += len(content)
+
+    def _name(self, name: str) -> None:
+        if len(self._names) >= self.settings.max_upload_files:
+            raise Rejected("too_many_files", "the delivery has too many files")
+        self._names.append(name)
 
     async def finish(self, *, complete: bool = True, cause: Event | None = None) -> Answer:
         """Settle the series, unless more of them will come.
@@ -90,9 +108,10 @@ class Delivery:
             Nothing became a scan, or waits for one.
         """
         await self._flush()
-        await self._collect()
+        await self._collect(0)
+        await self._find()
         answer = Answer(self.sender.user_id, self._names, self._receipts)
-        if fatal := self._doubtful() or (self._damaged() if complete else None):
+        if fatal := self._doubtful() or self._damaged():
             raise Refused(fatal, answer, said=False)
         if not complete:
             return answer
@@ -106,28 +125,36 @@ class Delivery:
 
     async def discard(self) -> None:
         """Forget what this delivery brought and is no scan; after it was refused."""
-        with suppress(MemoryGuardError):
-            await self._collect()
+        await self.stop()
         kept = {receipt.series_key for receipt in self._receipts if receipt.state == "kept"}
         await self.settling.discard(kept)
 
     async def stop(self) -> None:
         """Wait for what is being done. The files can be sent again."""
-        if self._busy is not None:
+        while self._taking:
             with suppress(MemoryGuardError, *AWAY):
-                await self._busy
+                await self._collect(0)
 
     async def _flush(self) -> None:
-        await self._collect()
+        await self._collect(BATCHES_AT_ONCE - 1)
         if self._batch:
             taking = self.staging.take(self._batch, self.sender)
-            self._busy = asyncio.create_task(taking)
+            self._taking.append(asyncio.create_task(taking))
         self._batch, self._batch_bytes = [], 0
 
-    async def _collect(self) -> None:
-        if self._busy is not None:
-            busy, self._busy = self._busy, None
-            self._receipts += await busy
+    async def _collect(self, left: int) -> None:
+        """Wait for batches, in their order, until only so many are being taken."""
+        while len(self._taking) > left:
+            self._receipts += await self._taking.popleft()
+
+    async def _find(self) -> None:
+        """Put the receipts of files that were only named among the others."""
+        found = await self.staging.find(self.sender, list(self._here.values()))
+        sent = iter(self._receipts)
+        self._receipts = [
+            found.get(self._here[place], _NOT_HERE) if place in self._here else next(sent)
+            for place in range(len(self._names))
+        ]
 
     def _doubtful(self) -> Rejected | None:
         """Say that an account is named, and the files name several people."""
@@ -139,7 +166,12 @@ class Delivery:
         )
 
     def _damaged(self) -> Rejected | None:
-        """Say what is damaged: it might be the last slice of a series that looks whole without."""
+        """Say what is damaged: it might be the last slice of a series that looks whole without.
+
+        Over DICOM a sender is told of that instance, and sends it again.
+        """
+        if self.sender.ends == "quiet":
+            return None
         for receipt in self._receipts:
             if receipt.state == "refused" and receipt.code not in _HARMLESS:
                 return Rejected(receipt.code, receipt.message, receipt.hint)

@@ -73,7 +73,11 @@ def die_with_parent() -> None:
 
 
 def share_one_heap() -> None:
-    """Give threads no heaps of their own (glibc): each keeps holes where files have been."""
+    """Give threads no heaps of their own (glibc).
+
+    Each keeps holes where files have been, and takes 64 MiB of addresses: of a process whose
+    addresses are limited, twenty threads would leave none.
+    """
     try:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     except (OSError, AttributeError):  # another library
