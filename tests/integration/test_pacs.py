@@ -46,10 +46,9 @@ from pydicom.uid import (
 from memoryguard.api.service import RECIPE as API
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
-from memoryguard.common.contracts.events import ObjectRef
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import connect
-from memoryguard.common.runtime.objects import ObjectStore
+from memoryguard.common.runtime.objects import ObjectStore, Part
 from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.testing.broker import free_port
 from memoryguard.common.testing.databases import fresh_database
@@ -151,8 +150,7 @@ class Site:
 
     def subject(self, patient: str) -> str:
         """Pseudonym of a patient's number."""
-        vault = VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
-        return vault.subject_id("", patient)
+        return self.vault().subject_id("", patient)
 
     async def staged(self, patient: str) -> list[bytes]:
         """What was kept of a patient's files."""
@@ -163,8 +161,8 @@ class Site:
             " where subject_id = $1 and object is not null",
             self.subject(patient),
         )
-        refs = [ObjectRef.model_validate_json(row["object"]) for row in rows]
-        return [await objects.get(ref, self.subject(patient)) for ref in refs]
+        parts = [Part(**json.loads(row["object"])) for row in rows]
+        return await objects.get_parts(parts, self.subject(patient))
 
     async def link(self, patient: str, user: str) -> dict[str, Any]:
         """Say as a clinician whose a number is; the answer."""
