@@ -293,7 +293,8 @@ class Staging:
 _FIND = """
 select image.digest, series_key, coalesce(image.header->>'person', series.person) as person,
        series.state = 'arriving' and series.actor_id = $2 and series.ends = $3 as theirs
-from image join series using (series_key) where image.digest = any($1)
+from image join series using (series_key)
+where image.digest = any($1) and (image.header is not null or series.person is not null)
 """
 _OPEN = """
 insert into series (series_key, study_key, subject_id, alias, user_id, actor_id, confirms, ends)
