@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ HEADER_BYTES = 2048
 """In front of the pixels; every name and UID lies in it."""
 DIGITS = 6
 PLUGINS = "/usr/share/orthanc/plugins"
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,48 @@ class Orthanc:
     pid: int
 
 
-@asynccontextmanager
-async def ingest(folder: Path, **settings: str) -> AsyncGenerator[Ingest]:
-    """Run ``python -m memoryguard.ingest``, with DIMSE, on new state in a folder."""
-    home = make_home(folder / "home")
-    async with embedded_postgres(folder / "pg") as url:
-        await prepare(url, SERVICES)
+@dataclass(frozen=True)
+class Ground:
+    """What our ingest stands on, and finds again when it is started anew."""
+
+    home: Home
+    database_url: str
+    settings: Mapping[str, str]
+
+    @asynccontextmanager
+    async def ingest(self) -> AsyncGenerator[Ingest]:
+        """Run ``python -m memoryguard.ingest``, with DIMSE, in a process group of its own."""
         port, dimse_port = free_port(), free_port()
-        environment = home.environment(url) | {
+        environment = self.home.environment(self.database_url) | {
             "MEMORYGUARD_PORT": str(port),
             "MEMORYGUARD_LOG_LEVEL": "ERROR",
             "MEMORYGUARD_DIMSE_PORT": str(dimse_port),
             "MEMORYGUARD_DIMSE_PEERS": "BENCH@127.0.0.1",
-            **settings,
+            **self.settings,
         }
         process = _started(environment)
         try:
             await asyncio.to_thread(_until_ready, process, port, dimse_port)
-            yield Ingest(home, port, dimse_port, process.pid, url)
+            yield Ingest(self.home, port, dimse_port, process.pid, self.database_url)
         finally:
             process.terminate()
             process.wait()
+
+
+@asynccontextmanager
+async def ground(folder: Path, **settings: str) -> AsyncGenerator[Ground]:
+    """Make new state in a folder: keys, objects, and a durable PostgreSQL, which runs."""
+    home = make_home(folder / "home")
+    async with embedded_postgres(folder / "pg") as url:
+        await prepare(url, SERVICES)
+        yield Ground(home, url, settings)
+
+
+@asynccontextmanager
+async def ingest(folder: Path, **settings: str) -> AsyncGenerator[Ingest]:
+    """Run an ingest on new state in a folder."""
+    async with ground(folder, **settings) as place, place.ingest() as running:
+        yield running
 
 
 @contextmanager
@@ -119,7 +142,7 @@ def orthanc(folder: Path) -> Generator[Orthanc]:
 
 def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "memoryguard.ingest"]
-    return subprocess.Popen(command, env=os.environ | environment)
+    return subprocess.Popen(command, env=os.environ | environment, start_new_session=True)
 
 
 def _until_ready(process: subprocess.Popen[bytes], port: int, dimse_port: int) -> None:
@@ -151,7 +174,7 @@ class SeriesMaker:
 
     def __init__(self, slices: int = 176, side: int = 256) -> None:
         voxels = np.random.default_rng(7).integers(0, 4000, (slices, side, side), dtype=np.uint16)
-        uids = {name: f"1.2.826.0.1.3680043.10.999.{n}.{'0' * DIGITS}"
+        uids = {name: f"1.2.826.0.1.3680043.10.999.{n}.1{'0' * DIGITS}"
                 for n, name in enumerate(("Study", "Series"), 1)}  # fmt: skip
         tags: dict[str, object] = {
             "SOPClassUID": MR_IMAGE_STORAGE, "Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY"],
@@ -167,40 +190,55 @@ class SeriesMaker:
         with tempfile.TemporaryDirectory() as folder:
             write_series(Path(folder), voxels, np.diag([1.0, 0.94, 0.94, 1.0]), tags)
             self._files = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
-        self._made = 0
 
     def __call__(self) -> list[bytes]:
-        """Give a new series, file by file."""
-        self._made += 1
-        mark = f"{self._made:0{DIGITS}d}".encode()
-        return [_marked(data, mark) for data in self._files]
+        """Give a new series of a new person, file by file."""
+        return list(self.study(1)())
+
+    def study(self, series: int) -> Callable[[], Iterator[bytes]]:
+        """Give what makes the files of so many new series of a new person, one when it is asked."""
+        marks = [f"{next(_NUMBERS):0{DIGITS}d}".encode() for _ in range(series)]
+
+        def files() -> Iterator[bytes]:
+            return (_marked(data, mark, marks[0]) for mark in marks for data in self._files)
+
+        return files
 
 
-def _marked(data: bytes, mark: bytes) -> bytes:
-    """Put a number at the end of a file's UIDs and of its patient's number."""
+def _marked(data: bytes, series: bytes, person: bytes) -> bytes:
+    """Put numbers at the end of a file's UIDs and of its patient's number."""
     head = data[:HEADER_BYTES]
     start = head.index(b"UI", head.index(b"\x02\x00\x03\x00")) + 4  # (0002,0003), its SOP instance
     instance = head[start : start + int.from_bytes(head[start - 2 : start], "little")].rstrip(b"\0")
-    head = head.replace(instance, instance[:-DIGITS] + mark)
-    for at in (b"10.999.1.", b"10.999.2.", b"BENCH"):
+    head = head.replace(instance, instance[:-DIGITS] + series)
+    for at, mark in ((b"10.999.1.1", person), (b"10.999.2.1", series), (b"BENCH", person)):
         head = head.replace(at + b"0" * DIGITS, at + mark)
     return head + data[HEADER_BYTES:]
 
 
-def multipart(files: Sequence[bytes], kind: str, **fields: str) -> tuple[bytes, str]:
+def multipart(files: Iterable[bytes], kind: str, **fields: str) -> tuple[bytes, str]:
     """Write a body (``form-data`` or ``related``) and its Content-Type."""
+    return b"".join(multipart_pieces(files, kind, **fields)), multipart_type(kind)
+
+
+def multipart_type(kind: str) -> str:
+    """Give the Content-Type of such a body."""
+    more = '; type="application/dicom"' if kind == "related" else ""
+    return f"multipart/{kind}; boundary=memoryguardbench{more}"
+
+
+def multipart_pieces(files: Iterable[bytes], kind: str, **fields: str) -> Iterator[bytes]:
+    """Write a body as it is asked for."""
     line = b"--memoryguardbench\r\n"
-    pieces: list[bytes] = []
     for name, value in fields.items():
-        pieces += [line, f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode(),
-                   value.encode(), b"\r\n"]  # fmt: skip
+        yield line + f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
     for n, content in enumerate(files):
         named = f'Content-Disposition: form-data; name="file"; filename="{n}.dcm"\r\n'
         head = named if kind == "form-data" else "Content-Type: application/dicom\r\n"
-        pieces += [line, head.encode(), b"\r\n", content, b"\r\n"]
-    more = '; type="application/dicom"' if kind == "related" else ""
-    pieces.append(b"--memoryguardbench--\r\n")
-    return b"".join(pieces), f"multipart/{kind}; boundary=memoryguardbench{more}"
+        yield line + head.encode() + b"\r\n"
+        yield content
+        yield b"\r\n"
+    yield b"--memoryguardbench--\r\n"
 
 
 class Http:
@@ -209,8 +247,8 @@ class Http:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
 
-    def post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
-        """Send and wait for the answer."""
+    def post(self, path: str, body: bytes | Iterable[bytes], headers: dict[str, str]) -> bytes:
+        """Send and wait for the answer; pieces need a Content-Length."""
         self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         answer = response.read()

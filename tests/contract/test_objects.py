@@ -8,6 +8,7 @@ import base64
 import hashlib
 import tracemalloc
 from collections.abc import AsyncGenerator, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,38 @@ async def test_putting_the_same_again_is_a_success_and_other_bytes_are_not(
     with pytest.raises(Corrupt):
         await objects.put(PATH, OTHER, b"one")
     assert await objects.get(first, SUBJECT) == b"one"
+
+
+async def test_parts_of_a_blob_come_back_in_any_order(objects: ObjectStore) -> None:
+    large = bytes(range(256)) * (CHUNK_BYTES // 200)
+    contents = [b"one", b"", large, b"three"]
+    here = await objects.put_parts("staging/x/1", SUBJECT, contents)
+    there = await objects.put_parts("staging/x/2", SUBJECT, [b"four"])
+    wanted = [there[0], here[3], here[0], here[2], here[1], here[0]]
+    plain = await objects.get_parts(wanted, SUBJECT)
+    assert plain == [b"four", b"three", b"one", large, b"", b"one"]
+    assert [part.bytes for part in here] == list(map(len, contents))
+    with pytest.raises(Corrupt, match="object_conflict"):
+        await objects.put_parts("staging/x/2", SUBJECT, [b"four"])
+
+
+async def test_a_part_that_is_altered_cut_moved_or_gone_is_corrupt(
+    objects: ObjectStore, raw: Store
+) -> None:
+    one, two = await objects.put_parts("staging/x/1", SUBJECT, [b"1" * 100, b"2" * 200])
+    for wrong in ({"at": two.at}, {"at": 1}, {"stored_bytes": 50}, {"at": 10_000}):
+        with pytest.raises(Corrupt, match="object_corrupt"):
+            await objects.get_parts([replace(one, **wrong)], SUBJECT)
+    with pytest.raises(Corrupt, match="object_missing"):
+        await objects.get_parts([replace(one, uri="staging/x/2")], SUBJECT)
+    with pytest.raises(Rejected, match="subject_erased"):
+        await objects.get_parts([one], OTHER)
+    sealed = await stored(raw, "staging/x/1")
+    swapped = sealed[two.at :] + sealed[: two.at]
+    for other in (swapped, sealed[:-1], bytes([*sealed[:-1], sealed[-1] ^ 1])):
+        await blobs.write(raw, "staging/x/1", [bytes(other)], "overwrite")
+        with pytest.raises(Corrupt, match="object_corrupt"):
+            await objects.get_parts([two], SUBJECT)
 
 
 async def test_many_writers_at_once_agree_on_one_key(objects: ObjectStore) -> None:

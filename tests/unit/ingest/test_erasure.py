@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.database import Connection
-from memoryguard.common.runtime.objects import ObjectStore
+from memoryguard.common.runtime.objects import ObjectStore, Part
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
@@ -236,8 +236,8 @@ class AtThePut(ObjectStore):
     async def put(self, path: str, subject_id: str, data: Any) -> ObjectRef:
         return await self._around("scan", super().put(path, subject_id, data))
 
-    async def put_all(self, subject_id: str, objects: Mapping[str, bytes]) -> list[ObjectRef]:
-        return await self._around("images", super().put_all(subject_id, objects))
+    async def put_parts(self, path: str, subject_id: str, contents: Sequence[bytes]) -> list[Part]:
+        return await self._around("images", super().put_parts(path, subject_id, contents))
 
 
 async def deliver(place: Place, objects: ObjectStore, folder: Path) -> None:

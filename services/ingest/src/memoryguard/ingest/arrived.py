@@ -10,9 +10,10 @@ from datetime import datetime
 
 import asyncpg
 
-from memoryguard.common.contracts.events import ObjectRef, Reason
+from memoryguard.common.contracts.events import Reason
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import Connection, Pool
+from memoryguard.common.runtime.objects import Part
 from memoryguard.ingest.domain.header import Header
 from memoryguard.ingest.domain.series import Verdict
 
@@ -53,13 +54,17 @@ class Series:
     confirms: bool
     arrived_at: datetime
     headers: tuple[Header, ...]
-    objects: tuple[ObjectRef, ...]
+    objects: tuple[Part, ...]
 
-    def measured(self, verdict: Verdict) -> list[ObjectRef]:
+    def blobs(self) -> set[str]:
+        """Give the paths of the blobs that its images lie in, and nothing else."""
+        return {part.uri for part in self.objects}
+
+    def measured(self, verdict: Verdict) -> list[Part]:
         """Give the images that are measured, by place; an enhanced object holds all of its own."""
         kept = [
-            ref
-            for header, ref in zip(self.headers, self.objects, strict=True)
+            part
+            for header, part in zip(self.headers, self.objects, strict=True)
             if not header.localizer
         ]
         if len(kept) == 1 or verdict.stack is None:
@@ -94,7 +99,7 @@ def _series(row: asyncpg.Record) -> Series:
         confirms=row["confirms"],
         arrived_at=row["arrived_at"],
         headers=tuple(Header.from_document(json.loads(header)) for header in row["headers"]),
-        objects=tuple(ObjectRef.model_validate_json(ref) for ref in row["objects"]),
+        objects=tuple(Part(**json.loads(part)) for part in row["objects"]),
     )
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from memoryguard.common.contracts.event import derived_id
-from memoryguard.common.contracts.events import Acquisition, ObjectRef, Person, ScanReceived
+from memoryguard.common.contracts.events import Acquisition, Person, ScanReceived
+from memoryguard.common.runtime.objects import Part
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.ingest.archive import Packer
@@ -45,7 +46,7 @@ class Assembly:
         first = series.measured(verdict)[0]
         portrait, _ = await self._sandbox.call(
             "portray",
-            [await self._platform.objects.get(first, series.holder_id)],
+            await self._platform.objects.get_parts([first], series.holder_id),
             spacing_mm=verdict.stack.spacing_mm,
             series=verdict.word,
             shift_days=self._platform.vault.date_shift_days(subject_id),
@@ -64,7 +65,7 @@ class Assembly:
     async def _packed(
         self,
         series: Series,
-        objects: Sequence[ObjectRef],
+        objects: Sequence[Part],
         verdict: Verdict,
         owner: Link,
         portrait: Mapping[str, Any],
@@ -75,9 +76,7 @@ class Assembly:
         packer = Packer(spool.append)
         number = 1
         for batch in _batches(objects):
-            plain = await asyncio.gather(
-                *(self._platform.objects.get(ref, series.holder_id) for ref in batch)
-            )
+            plain = await self._platform.objects.get_parts(batch, series.holder_id)
             _, disguised = await self._sandbox.call(
                 "disguise",
                 plain,
@@ -95,7 +94,7 @@ class Assembly:
     async def _stored(
         self,
         series: Series,
-        objects: Sequence[ObjectRef],
+        objects: Sequence[Part],
         owner: Link,
         portrait: Mapping[str, Any],
         spool: Spool,
@@ -118,15 +117,15 @@ class Assembly:
         )
 
 
-def _batches(objects: Sequence[ObjectRef]) -> list[list[ObjectRef]]:
-    batches: list[list[ObjectRef]] = []
+def _batches(objects: Sequence[Part]) -> list[list[Part]]:
+    batches: list[list[Part]] = []
     size = BATCH_BYTES
-    for ref in objects:
-        if size + ref.bytes > BATCH_BYTES or len(batches[-1]) == BATCH_FILES:
+    for part in objects:
+        if size + part.bytes > BATCH_BYTES or len(batches[-1]) == BATCH_FILES:
             batches.append([])
             size = 0
-        batches[-1].append(ref)
-        size += ref.bytes
+        batches[-1].append(part)
+        size += part.bytes
     return batches
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
 
+BATCHES_AT_ONCE = 2
+"""Of one delivery: one is looked at while another is written."""
+
 _BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
 _HARMLESS = frozenset({"conflicting_instances", "series_closed", "other_study"})
 """Refused files without which a delivery is what it was; any other might be a slice of a scan."""
@@ -29,7 +33,7 @@ _NOT_HERE = Receipt.because(
 
 @dataclass(slots=True)
 class Delivery:
-    """Takes files one after the other, in batches, looking at one batch while the next comes.
+    """Takes files one after the other, in batches, looking at some while the next one comes.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ class Delivery:
     _batch: list[bytes] = field(default_factory=list[bytes])
     _batch_bytes: int = 0
     _bytes: int = 0
-    _busy: asyncio.Task[list[Receipt]] | None = None
+    _taking: deque[asyncio.Task[list[Receipt]]] = field(default_factory=deque)
 
     async def add(self, name: str, file: File) -> None:
         """Take one file, or all files of a zip that waits in a spool, which is closed.
@@ -104,7 +108,7 @@ class Delivery:
             Nothing became a scan, or waits for one.
         """
         await self._flush()
-        await self._collect()
+        await self._collect(0)
         await self._find()
         answer = Answer(self.sender.user_id, self._names, self._receipts)
         if fatal := self._doubtful() or self._damaged():
@@ -121,28 +125,27 @@ class Delivery:
 
     async def discard(self) -> None:
         """Forget what this delivery brought and is no scan; after it was refused."""
-        with suppress(MemoryGuardError):
-            await self._collect()
+        await self.stop()
         kept = {receipt.series_key for receipt in self._receipts if receipt.state == "kept"}
         await self.settling.discard(kept)
 
     async def stop(self) -> None:
         """Wait for what is being done. The files can be sent again."""
-        if self._busy is not None:
+        while self._taking:
             with suppress(MemoryGuardError, *AWAY):
-                await self._busy
+                await self._collect(0)
 
     async def _flush(self) -> None:
-        await self._collect()
+        await self._collect(BATCHES_AT_ONCE - 1)
         if self._batch:
             taking = self.staging.take(self._batch, self.sender)
-            self._busy = asyncio.create_task(taking)
+            self._taking.append(asyncio.create_task(taking))
         self._batch, self._batch_bytes = [], 0
 
-    async def _collect(self) -> None:
-        if self._busy is not None:
-            busy, self._busy = self._busy, None
-            self._receipts += await busy
+    async def _collect(self, left: int) -> None:
+        """Wait for batches, in their order, until only so many are being taken."""
+        while len(self._taking) > left:
+            self._receipts += await self._taking.popleft()
 
     async def _find(self) -> None:
         """Put the receipts of files that were only named among the others."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
-from aiohttp import MultipartReader
 from obstore.exceptions import BaseError
 
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
@@ -134,7 +133,8 @@ async def _from_web(origin: _Origin, uri: str) -> AsyncGenerator[tuple[str, File
             session.get(uri, headers=headers, allow_redirects=False) as response,
         ):
             _check(response)
-            async for file in Parts(MultipartReader.from_response(response).stream).files():
+            parts = Parts(response.content, response.headers["Content-Type"])
+            async for file in parts.files():
                 yield file
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise _away() from error

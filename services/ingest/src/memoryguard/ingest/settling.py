@@ -14,7 +14,6 @@ from typing import Any
 
 from memoryguard.common.contracts.event import Event, derived_id, new_event
 from memoryguard.common.contracts.events import (
-    ObjectRef,
     Reason,
     ScanReceived,
     ScanRejected,
@@ -145,11 +144,11 @@ class Settling:
             "with gone as ("
             " delete from series where series_key = any($1) and state <> 'announced'"
             " returning series_key, subject_id)"
-            " select series_key, subject_id, image.object from image join gone using (series_key)",
+            " select series_key, subject_id, image.object->>'uri' as path"
+            " from image join gone using (series_key)",
             list(series_keys),
         )
-        paths = [ObjectRef.model_validate_json(row["object"]).uri for row in rows]
-        await self._platform.objects.delete(paths)
+        await self._platform.objects.delete({row["path"] for row in rows})
         for holder_id, series_key in {(row["subject_id"], row["series_key"]) for row in rows}:
             await self._identities.forget(holder_id, series_key)
 
@@ -239,7 +238,7 @@ class Settling:
         scan = await self._assembly.scan(series, verdict, owner, portrait)
         await self._identities.put(owner.subject_id, scan.scan_id, portrait["identity"])
         new = await self._say(series, scan, owner, cause)
-        await self._platform.objects.delete([ref.uri for ref in series.objects])
+        await self._platform.objects.delete(series.blobs())
         await self._identities.forget(series.holder_id, series.key)
         notes = (*verdict.notes, *map(tuple, portrait["notes"]))
         return Outcome(
@@ -289,7 +288,7 @@ class Settling:
                 rejection = self._rejection(series, outcome, cause)
                 await self._platform.outbox.write(connection, [rejection])
         self._platform.outbox.wake()
-        await self._platform.objects.delete([ref.uri for ref in series.objects])
+        await self._platform.objects.delete(series.blobs())
         await self._identities.forget(series.holder_id, series.key)
 
     def _rejection(self, series: Series, outcome: Outcome, cause: Event | None) -> Event:

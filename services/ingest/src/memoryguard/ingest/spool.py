@@ -77,16 +77,20 @@ class Spool(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:
-        """Read up to the end of a block."""
-        if self._at >= self.size:
-            return 0
+        """Read as much as fits; less only at the end: `zipfile` takes it for the end."""
         view = memoryview(buffer).cast("B")
+        read = 0
+        while read < len(view) and (piece := self._piece(len(view) - read)):
+            view[read : read + len(piece)] = piece
+            read += len(piece)
+            self._at += len(piece)
+        return read
+
+    def _piece(self, most: int) -> bytes:
+        """Give what comes next, up to the end of its block."""
         number, within = divmod(self._at, BLOCK_BYTES)
-        block = self._block(number) if number < self._blocks else bytes(self._tail)
-        piece = block[within : within + len(view)]
-        view[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
+        block = self._block(number) if number < self._blocks else self._tail
+        return bytes(block[within : within + most])
 
     def _seal(self, block: bytes) -> None:
         self._file.seek(self._blocks * _SEALED_BYTES)

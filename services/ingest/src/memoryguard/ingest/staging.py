@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from memoryguard.common.contracts.events import ObjectRef
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection, Pool
+from memoryguard.common.runtime.objects import Part
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.ingest.arrived import changed
@@ -22,7 +22,7 @@ from memoryguard.ingest.links import links_of, mismatch
 from memoryguard.ingest.parsing import LEFT_OUT
 
 BATCH_FILES = 64
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 8 << 20
 """Files that are looked at, encrypted and recorded together."""
 FEWEST_BATCH_BYTES = 1 << 20
 BUDGET_BYTES = 8 * BATCH_BYTES
@@ -92,8 +92,6 @@ class _Image:
     digest: str
     header: Mapping[str, Any]
     data: bytes = field(repr=False)
-    path: str
-    """Of its own for every try: who comes second takes theirs away."""
 
 
 class Staging:
@@ -219,7 +217,6 @@ class Staging:
             digest=self._digest(holder_id, found["digest"]),
             header=found["header"] | {"study": study_key, "person": key("person", *person)},
             data=data,
-            path=f"staging/{holder_id}/{uuid.uuid4().hex}",
         )
 
     def _digest(self, holder_id: str, sha256: str) -> str:
@@ -228,14 +225,14 @@ class Staging:
 
     async def _keep(self, images: Mapping[int, _Image], sender: Sender) -> dict[int, Receipt]:
         receipts, fresh = await self._compared(images)
-        by_holder: dict[str, dict[int, _Image]] = {}
+        by_series: dict[str, dict[int, _Image]] = {}
         for place, image in fresh.items():
-            by_holder.setdefault(image.holder_id, {})[place] = image
-        for holder_id, theirs in by_holder.items():
+            by_series.setdefault(image.series_key, {})[place] = image
+        for series in by_series.values():
             try:
-                receipts |= await self._kept(holder_id, theirs, sender)
+                receipts |= await self._kept(series, sender)
             except Rejected as error:  # the person was erased
-                receipts |= dict.fromkeys(theirs, Receipt.because("refused", error))
+                receipts |= dict.fromkeys(series, Receipt.because("refused", error))
         return receipts
 
     async def _compared(
@@ -264,25 +261,28 @@ class Staging:
                 receipts[place] = _CONFLICTING
         return receipts, fresh
 
-    async def _kept(
-        self, holder_id: str, images: Mapping[int, _Image], sender: Sender
-    ) -> dict[int, Receipt]:
-        """Store ciphertexts, then rows; both are durable when this returns."""
-        objects = {image.path: image.data for image in images.values()}
-        refs = await self._platform.objects.put_all(holder_id, objects)
-        stored = dict(zip(objects, refs, strict=True))
+    async def _kept(self, images: Mapping[int, _Image], sender: Sender) -> dict[int, Receipt]:
+        """Store images of one series: ciphertext, then rows; durable when this returns.
+
+        They lie in one blob of their own: who comes second takes theirs away.
+        """
+        first = next(iter(images.values()))
+        path = f"staging/{first.holder_id}/{uuid.uuid4().hex}"
+        contents = [image.data for image in images.values()]
+        parts = await self._platform.objects.put_parts(path, first.holder_id, contents)
         async with self._platform.pool.acquire() as connection, connection.transaction():
-            closed = await _open_series(connection, images.values(), sender)
-            timely = [image for image in images.values() if image.series_key not in closed]
-            kept = await _insert(connection, timely, stored)
-        overtaken = {p: image for p, image in images.items() if image.image_key not in kept}
+            kept: set[str] = set()
+            if await _opened(connection, first, sender):
+                kept = await _insert(connection, list(images.values()), parts)
         receipts = {
             place: Receipt("kept", series_key=image.series_key)
             for place, image in images.items()
-            if place not in overtaken
+            if image.image_key in kept
         }
+        overtaken = {place: image for place, image in images.items() if place not in receipts}
         if overtaken:  # at this moment somebody else sent the same images, or others under the UIDs
-            await self._platform.objects.delete([image.path for image in overtaken.values()])
+            if not kept:
+                await self._platform.objects.delete([path])
             again, fresh = await self._compared(overtaken)
             if fresh:  # and what they sent is gone already
                 raise changed()
@@ -298,36 +298,27 @@ where image.digest = any($1) and (image.header is not null or series.person is n
 """
 _OPEN = """
 insert into series (series_key, study_key, subject_id, alias, user_id, actor_id, confirms, ends)
-select series_key, study_key, subject_id, alias, $5, $6, $7, $8
-from unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    as opened (series_key, study_key, subject_id, alias)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (series_key) do update set
     state = case series.state when 'announced' then 'announced' else 'arriving' end,
     actor_id = excluded.actor_id, confirms = excluded.confirms, ends = excluded.ends,
     changed_at = now()
-returning series_key, state
+returning state
 """
 
 
-async def _open_series(
-    connection: Connection, images: Iterable[_Image], sender: Sender
-) -> set[str]:
-    """Open the images' series, or keep them open; those that have become a scan meanwhile."""
-    first = {image.series_key: image for image in images}
-    opened = [first[key] for key in sorted(first)]  # one order for everybody: no deadlock
-    rows = await connection.fetch(
+async def _opened(connection: Connection, image: _Image, sender: Sender) -> bool:
+    """Open an image's series, or keep it open; not one that has become a scan meanwhile."""
+    state = await connection.fetchval(
         _OPEN,
-        [image.series_key for image in opened],
-        [image.study_key for image in opened],
-        [image.holder_id for image in opened],
-        [image.alias for image in opened],
+        *(image.series_key, image.study_key, image.holder_id, image.alias),
         *(sender.user_id, sender.actor_id, sender.confirms, sender.ends),
     )
-    return {row["series_key"] for row in rows if row["state"] == "announced"}
+    return state != "announced"
 
 
 async def _insert(
-    connection: Connection, images: Sequence[_Image], stored: Mapping[str, ObjectRef]
+    connection: Connection, images: Sequence[_Image], parts: Sequence[Part]
 ) -> set[str]:
     """Keep rows; the keys of those that nobody else has kept meanwhile."""
     rows = await connection.fetch(
@@ -338,7 +329,7 @@ async def _insert(
         [image.series_key for image in images],
         [image.digest for image in images],
         [json.dumps(image.header) for image in images],
-        [stored[image.path].model_dump_json() for image in images],
+        [json.dumps(asdict(part)) for part in parts],
     )
     return {row["image_key"] for row in rows}
 

@@ -70,8 +70,9 @@ class Stow:
             ends="quiet",
             study_uid=None if study_uid is None else checked_uid(study_uid),
         )
+        parts = Parts(request.content, request.headers["Content-Type"])
         async with self._intake.delivery(sender) as delivery:
-            async for _, file in Parts(await request.multipart()).files():
+            async for _, file in parts.files():
                 await delivery.add("", file)
             answer = await delivery.finish(complete=False)
         return _answered(answer.receipts)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clears away what a crash left: objects that no row names, and answers that nobody asks again.
+"""Clears away what a crash left: objects that no row names, and files that were being written.
 
 Bytes are written before the row that names them, so an object without a row is either about to get
-one or never will. After ``GRACE`` it never will.
+one or never will. After ``GRACE`` it never will. Answers that nobody asks for again go as well.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from datetime import UTC, datetime, timedelta
 
+from memoryguard.common.runtime import blobs
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
@@ -27,8 +28,8 @@ _STAGED = "select object->>'uri' as path from image where object->>'uri' = any($
 _SCANS = """
 select path from unnest($1::text[]) as path
 where exists (
-    select from scan
-    where subject_id = split_part(path, '/', 2) and left(sha256, 16) = right(path, 16)
+    select from scan where subject_id = split_part(path, '/', 2) and right(path, 33)
+        = to_char(received_at at time zone 'utc', 'YYYYMMDD"T"HH24MISS"Z-"') || left(sha256, 16)
 )
 """
 
@@ -58,9 +59,10 @@ class Sweeper:
                 await pause(RETRY_S)
 
     async def sweep(self) -> int:
-        """Sweep once; how many objects were deleted."""
+        """Sweep once; how many objects and unfinished files were deleted."""
         await self._platform.pool.execute(_ANSWERS)
         swept = await self._sweep("staging", _STAGED) + await self._sweep("scans", _SCANS)
+        swept += await blobs.clear_unfinished(self._platform.store, self._before())
         if swept:
             logger.info("swept", extra={"objects": swept})
         return swept
@@ -76,10 +78,13 @@ class Sweeper:
         return swept
 
     async def _old(self, folder: str) -> AsyncGenerator[str]:
-        before = datetime.now(UTC) - self._grace
+        before = self._before()
         async for blob in self._platform.objects.list(folder):
             if blob.written_at < before:
                 yield blob.path
+
+    def _before(self) -> datetime:
+        return datetime.now(UTC) - self._grace
 
 
 async def _batches(paths: AsyncIterable[str]) -> AsyncGenerator[list[str]]:

@@ -95,7 +95,8 @@ class Uploads:
             raise Rejected(
                 "not_multipart", "the upload is not multipart/form-data", "curl -F file=@scan.zip"
             )
-        parts = Parts(await request.multipart(), self._settings.max_upload_bytes)
+        kind = request.headers["Content-Type"]
+        parts = Parts(request.content, kind, self._settings.max_upload_bytes)
         fields = await parts.fields()
         sender = self._sender(request, fields.get("user_id"))
         try:

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ from memoryguard.common.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
+
+_UNFINISHED = re.compile(r"#\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +91,6 @@ async def write(
     return True
 
 
-async def create_all(store: Store, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
-    """Create small blobs, by path; those that are there already.
-
-    Raises
-    ------
-    Unavailable
-        ``object_store_unavailable``: some may be written all the same.
-    """
-    if isinstance(store, LocalStore):
-        async with reachable():
-            return await asyncio.to_thread(_create_files, _root(store), blobs)
-    created = await asyncio.gather(*(write(store, p, blobs[p], "create") for p in blobs))
-    return {path for path, fresh in zip(blobs, created, strict=True) if not fresh}
-
-
 async def read(store: Store, path: str) -> memoryview | None:
     """Read a blob; None when it is not there.
 
@@ -117,6 +105,29 @@ async def read(store: Store, path: str) -> memoryview | None:
             return memoryview(await result.bytes_async())
     except FileNotFoundError:
         return None
+
+
+async def read_ranges(
+    store: Store, path: str, ranges: Sequence[tuple[int, int]]
+) -> list[bytes | memoryview]:
+    """Read parts of a blob, each given by its first byte and its size; short where it ends before.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not there.
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    if isinstance(store, LocalStore):
+        async with reachable():
+            return await asyncio.to_thread(_read_ranges, _root(store) / path, ranges)
+    starts, ends = [at for at, _ in ranges], [at + size for at, size in ranges]
+    async with reachable():
+        if (await store.head_async(path))["size"] < max(ends):  # else it would be an error
+            return [b"" for _ in ranges]
+        found = await store.get_ranges_async(path, starts=starts, ends=ends)
+        return [memoryview(piece) for piece in found]
 
 
 async def stream(store: Store, path: str, first: int, size: int) -> Iterable[bytes | memoryview]:
@@ -170,6 +181,27 @@ async def delete(store: Store, paths: Sequence[str]) -> None:
                     await store.delete_async(path)
 
 
+async def clear_unfinished(store: Store, before: datetime) -> int:
+    """Delete files that a killed writer has not finished, and whose last byte is that old.
+
+    No list shows them. A bucket has none: there a blob is written by one request.
+
+    Returns
+    -------
+    int
+        How many there were.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    if not isinstance(store, LocalStore):
+        return 0
+    async with reachable():
+        return await asyncio.to_thread(_clear_unfinished, _root(store), before.timestamp())
+
+
 @asynccontextmanager
 async def reachable() -> AsyncGenerator[None]:
     """Say "unavailable" of everything the store did not do, but for "exists" and "not there"."""
@@ -195,30 +227,18 @@ def _read_file(place: Path, first: int, size: int) -> Iterator[bytes]:
             piece = file.read(size)
 
 
-def _create_files(root: Path, blobs: Mapping[str, Sequence[bytes]]) -> set[str]:
-    """Create files, and sync the folders that name them once for all of them."""
-    there: set[str] = set()
-    for path, pieces in blobs.items():
-        try:
-            _put_file(root / path, pieces, "create")
-        except FileExistsError:
-            there.add(path)
-    _sync_folders(root, blobs)
-    return there
+def _read_ranges(place: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
+    with place.open("rb", buffering=0) as file:
+        return [os.pread(file.fileno(), size, at) for at, size in ranges]
 
 
 def _write_file(root: Path, path: str, pieces: Iterable[bytes], mode: str) -> None:
-    """Write a file so that a power cut leaves all of it or nothing: the library never syncs."""
-    _put_file(root / path, pieces, mode)
-    _sync_folders(root, [path])
-
-
-def _put_file(place: Path, pieces: Iterable[bytes], mode: str) -> None:
-    """Write a file; its name is not durable yet.
+    """Write a file so that a power cut leaves all of it or nothing: the library never syncs.
 
     Names that end in ``#`` and digits are what the library itself gives to unfinished files: it
     lists none of them.
     """
+    place = root / path
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f"{place.name}#{secrets.randbits(64)}")
     try:
@@ -232,13 +252,18 @@ def _put_file(place: Path, pieces: Iterable[bytes], mode: str) -> None:
             fresh.replace(place)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def _sync_folders(root: Path, paths: Iterable[str]) -> None:
-    """Sync every folder above files, the root too: each may be new."""
-    folders = {folder for path in paths for folder in PurePosixPath(path).parents}
-    for folder in folders:
+    for folder in PurePosixPath(path).parents:  # the root too: each may be new
         _sync_folder(root / folder)
+
+
+def _clear_unfinished(root: Path, before_s: float) -> int:
+    cleared = 0
+    for place in root.rglob("*#*"):
+        with contextlib.suppress(FileNotFoundError):  # it was finished at this moment
+            if _UNFINISHED.search(place.name) and place.stat().st_mtime < before_s:
+                place.unlink()
+                cleared += 1
+    return cleared
 
 
 def _write_all(file: io.FileIO, piece: bytes) -> None:

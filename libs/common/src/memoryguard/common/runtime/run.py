@@ -22,7 +22,7 @@ from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.feeder import Feeder
 from memoryguard.common.runtime.outbox import Relay
 from memoryguard.common.runtime.platform import Platform, open_platform
-from memoryguard.common.runtime.processes import Processes
+from memoryguard.common.runtime.processes import Processes, share_one_heap
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import PlatformSettings, read_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
@@ -95,6 +95,7 @@ async def serving(
         The base URL, and an event: set it to stop.
     """
     check_transport(settings)
+    share_one_heap()
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         processes = Processes(settings.cpu_workers)

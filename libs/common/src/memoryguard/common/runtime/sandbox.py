@@ -12,6 +12,7 @@ each, and is not done.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import subprocess
@@ -30,6 +31,7 @@ from memoryguard.common.runtime import confined
 
 MAX_DOCUMENT_BYTES = 16 << 20
 """Of one answer's JSON; a header with 4,096 frames has one."""
+PIPE_BYTES = 1 << 20
 START_S = 60.0
 """What a parser may take to import its module."""
 
@@ -195,6 +197,7 @@ class Parser:
             env={"OPENBLAS_NUM_THREADS": "1"},  # each thread would reserve memory that is limited
             start_new_session=True,
         )
+        _widen(process.stdin, process.stdout)
         try:
             with _deadline(self.kill, START_S):
                 _receive(process.stdout, 0)
@@ -248,6 +251,14 @@ def _deadline(kill: Callable[[], None], seconds: float) -> Generator[threading.E
         yield late
     finally:
         timer.cancel()
+
+
+def _widen(*pipes: IO[bytes] | None) -> None:
+    """Let pipes hold more, where the system lets us: fewer turns for the same bytes."""
+    for pipe in pipes:
+        if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _send(stream: IO[bytes] | None, document: dict[str, Any], files: Sequence[bytes]) -> None:

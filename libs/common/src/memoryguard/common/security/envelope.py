@@ -97,6 +97,12 @@ def decrypt(
         yield _open(cipher, _nonce(index, last=last), piece, header + context)
 
 
+def sealed_bytes(plain_bytes: int) -> int:
+    """Tell how long the ciphertext of so many bytes is."""
+    chunks = max(1, -(-plain_bytes // CHUNK_BYTES))
+    return HEADER_BYTES + plain_bytes + chunks * TAG_BYTES
+
+
 def _open(cipher: AESGCM, nonce: bytes, piece: Piece, bound: bytes) -> bytes:
     try:
         return cipher.decrypt(nonce, piece, bound)

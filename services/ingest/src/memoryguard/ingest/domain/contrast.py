@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from memoryguard.ingest.domain import tags
 from memoryguard.ingest.domain.elements import Dataset
@@ -107,6 +108,7 @@ def contrast_of(dataset: Dataset) -> Contrast:
     )
 
 
+@lru_cache(maxsize=16)  # all images of a series ask the same
 def t1_word(contrast: Contrast) -> str | None:
     """Name the T1 weighting of a series.
 

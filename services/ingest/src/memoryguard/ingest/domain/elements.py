@@ -28,13 +28,16 @@ JPEG_2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 TRANSFER_SYNTAXES = frozenset({IMPLICIT, EXPLICIT, RLE}) | JPEG_LS | JPEG_2000
 """What can be read without inflating anything and decoded by permissively licensed codecs."""
 
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_VRS = _LONG_VRS | frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+_LONG_VRS = frozenset(
+    ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
 )
-_BINARY = frozenset(b"FD FL SL SS UL US".split())
-_NUMERIC = _BINARY | {b"DS", b"IS"}
-_OPAQUE = frozenset(b"AT OB OD OF OL OV OW SQ SV UV".split())
+_BINARY = frozenset(["FD", "FL", "SL", "SS", "UL", "US"])
+_NUMERIC = _BINARY | {"DS", "IS"}
+_OPAQUE = frozenset(["AT", "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UV"])
+_TEXTS = frozenset(["AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UI"])
+_VRS = {vr.encode(): vr for vr in _LONG_VRS | _NUMERIC | _OPAQUE | _TEXTS}
+"""As they are written, and as they are named."""
+_HEADER, _TAG, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<HH"), struct.Struct("<I")
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PREAMBLE_BYTES = 128
@@ -136,9 +139,9 @@ def _check_start(data: bytes) -> None:
         raise Rejected("hostile_preamble", "the file is a program or document as well as DICOM")
 
 
-def _agree(vr: bytes, known: bytes) -> bool:
+def _agree(vr: str, known: str) -> bool:
     """Whether a value that is known as one kind may be stated as another, and mean the same."""
-    if known in _OPAQUE or known == b"UN":
+    if vr == known or known in _OPAQUE or known == "UN":
         return True
     return vr not in _OPAQUE and (vr not in _BINARY or known in _NUMERIC)
 
@@ -155,7 +158,7 @@ class _Walk:
         """Read group 0002, which is always in explicit VR little endian."""
         found: Dataset = {}
         end = len(self._view)
-        while at < end and self._unpack("<H", at, end)[0] == 0x0002:
+        while at < end and self._tag(at, end) >> 16 == 0x0002:
             tag, element, at = self._element(at, end, depth=0, implicit=False)
             found[tag] = element
         return found, at
@@ -198,19 +201,21 @@ class _Walk:
         return tag, Element(vr, self._view[at : at + length]), at + length
 
     def _header(self, at: int, end: int, *, implicit: bool) -> tuple[int, str, int, int]:
-        tag = self._tag(at, end)
-        if implicit:
-            return tag, tags.VR_OF.get(tag, "UN"), self._unpack("<I", at + 4, end)[0], at + 8
-        vr = bytes(self._view[at + 4 : min(at + 6, end)])
-        if len(vr) < 2:
+        """Give tag, representation and length of an element, and where its value begins."""
+        if end - at < _HEADER.size:
             raise truncated()
-        if vr not in _VRS:
+        group, number, stated, short = _HEADER.unpack_from(self._view, at)
+        tag = group << 16 | number
+        if implicit:
+            return tag, tags.VR_OF.get(tag, "UN"), self._length(at + 4, end), at + 8
+        vr = _VRS.get(stated)
+        if vr is None:
             raise malformed("an attribute has an unknown value representation")
-        if not _agree(vr, tags.VR_OF.get(tag, "UN").encode()):
+        if not _agree(vr, tags.VR_OF.get(tag, "UN")):
             raise malformed("text or a number is said to be something else")
         if vr in _LONG_VRS:
-            return tag, vr.decode(), self._unpack("<I", at + 8, end)[0], at + 12
-        return tag, vr.decode(), self._unpack("<H", at + 6, end)[0], at + 8
+            return tag, vr, self._length(at + 8, end), at + 12
+        return tag, vr, short, at + 8
 
     def _items(
         self, at: int, end: int, length: int, *, depth: int, implicit: bool
@@ -224,7 +229,7 @@ class _Walk:
         found: list[Dataset] = []
         while at < stop:
             self._counted()
-            tag, size = self._tag(at, stop), self._unpack("<I", at + 4, stop)[0]
+            tag, size = self._tag(at, stop), self._length(at + 4, stop)
             at += 8
             if open_end and tag == _SEQUENCE_END:
                 return tuple(found), at
@@ -251,7 +256,7 @@ class _Walk:
         found: list[memoryview] = []
         while at < end:
             self._counted()
-            tag, size = self._tag(at, end), self._unpack("<I", at + 4, end)[0]
+            tag, size = self._tag(at, end), self._length(at + 4, end)
             at += 8
             if tag == _SEQUENCE_END:
                 return tuple(found), at
@@ -269,10 +274,12 @@ class _Walk:
             raise Rejected("too_many_elements", f"a file may have at most {MAX_ELEMENTS} elements")
 
     def _tag(self, at: int, end: int) -> int:
-        group, number = self._unpack("<HH", at, end)
+        if end - at < _TAG.size:
+            raise truncated()
+        group, number = _TAG.unpack_from(self._view, at)
         return group << 16 | number
 
-    def _unpack(self, layout: str, at: int, end: int) -> tuple[int, ...]:
-        if struct.calcsize(layout) > end - at:
+    def _length(self, at: int, end: int) -> int:
+        if end - at < _LENGTH.size:
             raise truncated()
-        return struct.unpack_from(layout, self._view, at)
+        return _LENGTH.unpack_from(self._view, at)[0]
