@@ -91,7 +91,7 @@ class Parts:
         while head is not None:
             if head.name is not None and head.filename is None:
                 raise Rejected("late_field", "a form field comes after files", "send fields first")
-            read = self._here if head.name == HERE else self._file
+            read = self._named if head.name == HERE else self._file
             yield head.filename or "", await read()
             head = await self._head()
 
@@ -143,7 +143,7 @@ class Parts:
             spool.close()
             raise
 
-    async def _here(self) -> Here:
+    async def _named(self) -> Here:
         sha256 = await self._text()
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise Rejected("bad_digests", "a part named sha256 is no digest", "send 64 hex digits")
