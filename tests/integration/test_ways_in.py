@@ -241,6 +241,11 @@ async def test_what_is_here_is_named_and_counts_as_if_it_came(site: Site) -> Non
     assert (status, again["counts"]) == (200, {"duplicate": 24})
     assert again["imaging_id"] == answer["imaging_id"]
     assert len(await site.scans()) == 1
+    # As of a scan of which it was not yet remembered whom it named.
+    await site.fetch("update ingest.series set person = '' where user_id = $1", site.user)
+    digests = [each.sha256 for each in named]
+    _, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": digests})
+    assert len(answer["missing"]) == 24
 
 
 async def test_who_names_what_is_not_here_is_told_which(site: Site) -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from memoryguard.cli.client import UPLOAD, Client, Document
 from memoryguard.common.errors import MemoryGuardError, Rejected, Unavailable
 
-TRIES = 5
-"""In a row without any progress."""
+TRIES = 7
+"""In a row without any progress: half a minute, in which a service can start again."""
 ASKED_TOGETHER = 10_000
 
 
