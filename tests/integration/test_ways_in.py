@@ -206,6 +206,15 @@ async def test_an_idempotency_key_gives_the_first_answer_again(site: Site) -> No
     assert (status, other["code"]) == (422, "bad_idempotency_key")
 
 
+async def test_the_first_answer_goes_with_the_person(site: Site) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    assert (await site.upload(site.files(), headers=key))[0] == 201
+    assert (await site.upload(site.files(), headers=key))[0] == 200
+    assert (await site.ask("DELETE", f"/api/v1/users/{site.user}", "admin", "operator"))[0] == 200
+    status, answer = await site.upload(site.files(), headers=key)
+    assert (status, answer["code"]) == (422, "subject_erased")
+
+
 async def test_an_upload_is_resumed_with_what_is_missing(site: Site) -> None:
     files = site.files()
     status, answer = await site.upload(files[:10], complete="false")
@@ -453,11 +462,29 @@ async def self_worklist(site: Site) -> list[dict[str, Any]]:
     return answer["items"]
 
 
-async def test_what_waits_can_be_discarded(site: Site) -> None:
+async def gauged(site: Site, name: str, least: float) -> float:
+    """What is told of the worklist to those who watch the platform, once it is so much."""
+    async with asyncio.timeout(20):
+        while True:
+            async with site.session.get(site.running.url + "/metrics") as response:
+                lines = (await response.text()).splitlines()
+            (line,) = (at for at in lines if at.startswith(f"memoryguard_worklist_{name} "))
+            if (value := float(line.split()[1])) >= least:
+                return value
+            await asyncio.sleep(0.05)
+
+
+async def test_what_waits_is_counted_and_can_be_discarded(site: Site) -> None:
     await site.store(site.files())
     async with asyncio.timeout(20):
         while not (items := await self_worklist(site)):
             await asyncio.sleep(0.05)
+    await site.fetch(
+        "update ingest.series set arrived_at = now() - interval '3 hours'"
+        " where state = 'unassigned' returning 1"
+    )
+    assert 3 * 3600 <= await gauged(site, "oldest_seconds", 3600) < 4 * 3600
+    assert await gauged(site, "series", 1) >= 1
     for item in items:
         status, answer = await site.ask(
             "DELETE", f"/api/v1/worklist/{item['patient']}", "clinician", "doctor"

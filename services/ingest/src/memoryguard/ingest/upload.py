@@ -72,7 +72,8 @@ class Uploads:
         answer = await self._answered(request)
         text = json.dumps(answer.document())
         if key is not None:
-            await self._given.keep(actor_id, key, text)
+            subject_id = self._platform.vault.user_subject_id(answer.user_id or "")
+            await self._given.keep(actor_id, key, text, subject_id)
         return web.json_response(text=text, status=201 if answer.new else 200)
 
     async def missing(self, request: web.Request) -> web.Response:
