@@ -504,6 +504,16 @@ async def test_a_store_names_the_account(site: Site) -> None:
     await site.until_scans(1)
 
 
+async def test_a_refused_upload_takes_nothing_that_others_have_sent(site: Site) -> None:
+    files, named = site.files(), f"{STUDIES}?user_id={site.user}"
+    await site.store(files[:10], path=named)
+    status, answer = await site.upload([files[10], files[11][:-900]])
+    assert (status, answer["counts"]) == (422, {"kept": 1, "refused": 1})
+    assert (await site.store(files[10:], path=named))[0] == 200
+    (scan,) = await site.until_scans(1)
+    assert scan["instances"] == len(files)
+
+
 async def test_stow_tells_of_each_instance_why(site: Site) -> None:
     files = site.files()
     ct = site.files(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")[0]

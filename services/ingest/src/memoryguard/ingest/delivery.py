@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -124,9 +124,9 @@ class Delivery:
         return answer
 
     async def discard(self) -> None:
-        """Forget what this delivery brought and is no scan; after it was refused."""
+        """Forget what this delivery alone brought and is no scan; after it was refused."""
         await self.stop()
-        kept = {receipt.series_key for receipt in self._receipts if receipt.state == "kept"}
+        kept = Counter(receipt.series_key for receipt in self._receipts if receipt.state == "kept")
         await self.settling.discard(kept)
 
     async def stop(self) -> None:

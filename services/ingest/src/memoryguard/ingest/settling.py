@@ -138,16 +138,15 @@ class Settling:
             outcomes += (await self.settle(row["study_key"], row["series_keys"])).values()
         return outcomes
 
-    async def discard(self, series_keys: Collection[str]) -> None:
-        """Forget what has arrived of series, unless they have become scans."""
-        rows = await self._platform.pool.fetch(
-            "with gone as ("
-            " delete from series where series_key = any($1) and state <> 'announced'"
-            " returning series_key, subject_id)"
-            " select series_key, subject_id, image.object->>'uri' as path"
-            " from image join gone using (series_key)",
-            list(series_keys),
-        )
+    async def discard(self, series: Mapping[str, int]) -> None:
+        """Forget what has arrived of series, unless they are scans, or others have sent more.
+
+        Parameters
+        ----------
+        series
+            Keys, and how many images are to be forgotten: one that has more of them stays.
+        """
+        rows = await self._platform.pool.fetch(_DISCARD, list(series), list(series.values()))
         await self._platform.objects.delete({row["path"] for row in rows})
         for holder_id, series_key in {(row["subject_id"], row["series_key"]) for row in rows}:
             await self._identities.forget(holder_id, series_key)
@@ -305,6 +304,15 @@ class Settling:
         )
 
 
+_DISCARD = """
+with gone as (
+    delete from series using unnest($1::text[], $2::bigint[]) as brought (key, images)
+    where series_key = key and state <> 'announced'
+        and images >= (select count(*) from image where image.series_key = key)
+    returning series_key, subject_id
+)
+select series_key, subject_id, image.object->>'uri' as path from image join gone using (series_key)
+"""
 _MARK = "update series set state = $2, code = $3, message = $4 where series_key = $1"
 
 _STUDIES_OF = """

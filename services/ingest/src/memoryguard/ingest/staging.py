@@ -22,7 +22,7 @@ from memoryguard.ingest.links import links_of, mismatch
 from memoryguard.ingest.parsing import LEFT_OUT
 
 BATCH_FILES = 64
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 4 << 20
 """Files that are looked at, encrypted and recorded together."""
 FEWEST_BATCH_BYTES = 1 << 20
 BUDGET_BYTES = 8 * BATCH_BYTES
@@ -302,7 +302,9 @@ insert into series (series_key, study_key, subject_id, alias, user_id, actor_id,
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (series_key) do update set
     state = case series.state when 'announced' then 'announced' else 'arriving' end,
-    actor_id = excluded.actor_id, confirms = excluded.confirms, ends = excluded.ends,
+    actor_id = excluded.actor_id, confirms = excluded.confirms,
+    ends = case when series.state = 'arriving' and series.ends = 'quiet'
+        then 'quiet' else excluded.ends end, -- another sender waits for nobody's word
     changed_at = now()
 returning state
 """

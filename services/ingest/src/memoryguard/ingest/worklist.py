@@ -111,7 +111,7 @@ class Worklist:
         """Forget what waits under a number, as when it came here by mistake."""
         patient = await self._waiting(request)
         rows = await self._platform.pool.fetch(_SERIES, patient)
-        await self._settling.discard([row["series_key"] for row in rows])
+        await self._settling.discard({row["series_key"]: row["images"] for row in rows})
         return web.json_response({"discarded": len(rows)})
 
     async def _waiting(self, request: web.Request) -> str:
@@ -140,7 +140,10 @@ class Worklist:
         }
 
 
-_SERIES = "select series_key from series where state = 'unassigned' and subject_id = $1"
+_SERIES = """
+select series_key, count(*) as images from series join image using (series_key)
+where state = 'unassigned' and subject_id = $1 group by series_key
+"""
 _AGE = """
 select count(*) as series,
        coalesce(extract(epoch from now() - min(arrived_at)), 0)::float8 as seconds
