@@ -55,6 +55,8 @@ from memoryguard.ingest.sweeping import Sweeper
 
 SLICES, SIDE = 20, 32
 DEADLINE_S = 120.0
+LATEST = 0.9
+"""Share of the uploads that is acknowledged before the last kill is prepared."""
 LONGEST_DELAY_S = 0.3
 SAMPLE = 10
 STAMP = struct.Struct("<Q")
@@ -321,7 +323,7 @@ async def run(rounds: int, count: int, seed: int) -> Result:
     result: Result = {"machine": machine(), "rounds": []}
     moments = random.Random(seed)
     for n in range(rounds):
-        after = count * n // rounds + moments.randrange(max(1, count // rounds))
+        after = int(LATEST * count * (n + moments.random()) / rounds)
         say(f"cut uploads: round {n + 1} of {rounds}, killed after {after} acknowledgements")
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="bench-") as name:

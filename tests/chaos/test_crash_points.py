@@ -46,7 +46,7 @@ SAYS = {
 }
 EFFECTS = {
     "ingest": {"migration", "inbox", "outbox", "producer", "alias", "scan", "series", "image",
-               "put keys", "put staging", "put identity", "put scans", "delete"},
+               "address", "put keys", "put staging", "put identity", "put scans", "delete"},
     "processor": {"migration", "inbox", "outbox", "producer", "put derived"},
     "atrophy": {"migration", "inbox", "outbox", "producer", "measurement"},
     "ml": {"migration", "inbox", "outbox", "producer", "metric"},

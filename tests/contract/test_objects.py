@@ -9,6 +9,7 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -261,6 +262,22 @@ async def test_a_folder_takes_a_stream_as_it_comes(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * CHUNK_BYTES
+
+
+async def test_a_folder_takes_parts_one_after_the_other(tmp_path: Path) -> None:
+    objects = ObjectStore(open_store(str(tmp_path)), RING)
+    contents = [bytes([n]) * CHUNK_BYTES for n in range(24)]
+    tracemalloc.start()
+    await objects.put_parts("staging/x/1", SUBJECT, contents)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * CHUNK_BYTES
+
+
+async def test_what_is_whole_is_not_cleared_away(raw: Store) -> None:
+    await blobs.write(raw, "a/b/whole", [b"1"], "create")
+    assert await blobs.clear_unfinished(raw, datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert await stored(raw, "a/b/whole") == b"1"
 
 
 async def test_a_folder_holds_whole_files_and_nothing_else(tmp_path: Path) -> None:

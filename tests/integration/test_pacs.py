@@ -32,15 +32,27 @@ from ingest_samples import ROOT, SIDE, SLICES, series_files
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from memoryguard.api.service import RECIPE as API
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
+from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import connect
-from memoryguard.common.security.keyring import VaultKey
+from memoryguard.common.runtime.objects import ObjectStore, Part
+from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.testing.broker import free_port
 from memoryguard.common.testing.databases import fresh_database
+from memoryguard.ingest.domain.elements import TRANSFER_SYNTAXES
 from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.processor.service import recipe as processor
 
@@ -66,6 +78,7 @@ class Site:
     running: Running
     port: int
     orthanc: str
+    pacs_port: int
 
     async def send(self, *files: Path, calling: str = "SCANNER", options: str = "") -> str:
         """Send files with dcmtk; what it says."""
@@ -135,12 +148,52 @@ class Site:
         )
         return [row["code"] for row in rows]
 
+    def subject(self, patient: str) -> str:
+        """Pseudonym of a patient's number."""
+        return self.vault().subject_id("", patient)
+
+    async def staged(self, patient: str) -> list[bytes]:
+        """What was kept of a patient's files."""
+        ring = KeyRing.from_setting(",".join(self.home.ring("encryption.key")))
+        objects = ObjectStore(open_store(str(self.home.folder / "objects")), ring)
+        rows = await self.fetch(
+            "select object from ingest.series join ingest.image using (series_key)"
+            " where subject_id = $1 and object is not null",
+            self.subject(patient),
+        )
+        parts = [Part(**json.loads(row["object"])) for row in rows]
+        return await objects.get_parts(parts, self.subject(patient))
+
+    async def link(self, patient: str, user: str) -> dict[str, Any]:
+        """Say as a clinician whose a number is; the answer."""
+        token = self.home.issuer().issue("doctor", ["clinician"])
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(self.running.url, headers=headers) as session,
+            session.post(
+                f"/api/v1/worklist/{self.subject(patient)}", json={"user_id": user}
+            ) as response,
+        ):
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def announced(self, user: str) -> list[int]:
+        """Numbers of images of an account's announced scans."""
+        rows = await self.fetch(
+            "select convert_from(body, 'utf8')::jsonb #>> '{data,instances}' as images"
+            " from ingest.outbox where convert_from(body, 'utf8')::jsonb->>'type' ="
+            " 'memoryguard.scan.received.v1'"
+            " and convert_from(body, 'utf8')::jsonb #>> '{data,user_id}' = $1",
+            user,
+        )
+        return [int(row["images"]) for row in rows]
+
     async def waiting(self, patient: str) -> list[int]:
         """Numbers of images of the series of a patient that wait for a clinician."""
         rows = await self.fetch(
             "select count(*) as images from ingest.series join ingest.image using (series_key)"
             " where state = 'unassigned' and subject_id = $1 group by series_key",
-            self.vault().subject_id("", patient),
+            self.subject(patient),
         )
         return [row["images"] for row in rows]
 
@@ -176,16 +229,19 @@ async def said(tool: str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory, dimse_port: int) -> Generator[str]:
+def orthanc(
+    tmp_path_factory: pytest.TempPathFactory, dimse_port: int, pacs_port: int
+) -> Generator[str]:
     """A real PACS that knows us; its REST address."""
     folder = tmp_path_factory.mktemp("orthanc")
-    http, dicom = free_port(), free_port()
+    http = free_port()
     settings = {
-        "HttpPort": http, "DicomPort": dicom, "DicomAet": "ITPACS", "Name": "test",
+        "HttpPort": http, "DicomPort": pacs_port, "DicomAet": "ITPACS", "Name": "test",
         "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
         "StorageDirectory": str(folder), "IndexDirectory": str(folder),
         "DicomModalities": {"ours": ["MEMORYGUARD", "127.0.0.1", dimse_port]},
-        "DicomAlwaysAllowStore": True, "Plugins": ["/usr/share/orthanc/plugins"],
+        "DicomAlwaysAllowStore": True, "DicomAlwaysAllowMove": True,
+        "Plugins": ["/usr/share/orthanc/plugins"],
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with subprocess.Popen(
@@ -213,9 +269,18 @@ def dimse_port() -> int:
     return free_port()
 
 
+@pytest.fixture(scope="module")
+def pacs_port() -> int:
+    return free_port()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, dimse_port: int, orthanc: str
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_url: str,
+    dimse_port: int,
+    orthanc: str,
+    pacs_port: int,
 ) -> AsyncGenerator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
@@ -229,7 +294,7 @@ async def site(
             platform(home, database_url=url, recipes=RECIPES) as running,
         ):
             await asyncio.to_thread(reach, dimse_port)
-            yield Site(home, running, dimse_port, orthanc)
+            yield Site(home, running, dimse_port, orthanc, pacs_port)
 
 
 async def test_echo_and_a_series_by_dcmtk(site: Site, tmp_path: Path) -> None:
@@ -279,6 +344,36 @@ async def test_a_series_moved_from_a_pacs(site: Site, tmp_path: Path) -> None:
     await site.until_waiting("MOVED", [SLICES])
 
 
+async def test_a_series_that_somebody_asks_a_pacs_to_move_to_us(site: Site, tmp_path: Path) -> None:
+    """C-MOVE: a workstation asks, the PACS knows our AE title and sends, a clinician says whose."""
+
+    def another_study(ds: Dataset) -> None:
+        ds.StudyInstanceUID = f"{ROOT}.78"
+
+    paths = write(tmp_path / "a", "ASKED", change=another_study, series=78)
+    first = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    async with aiohttp.ClientSession(site.orthanc) as session:
+        for path in paths:
+            async with session.post("/instances", data=path.read_bytes()) as response:
+                assert response.status == 200
+    keys = [
+        "QueryRetrieveLevel=SERIES",
+        f"StudyInstanceUID={first.StudyInstanceUID}",
+        f"SeriesInstanceUID={first.SeriesInstanceUID}",
+    ]
+    told = await said(
+        *("movescu", "-v", "-S", "-aet", "WORKSTATION", "-aec", "ITPACS", "-aem", "MEMORYGUARD"),
+        *(option for key in keys for option in ("-k", key)),
+        *("127.0.0.1", str(site.pacs_port)),
+    )
+    assert "Received Final Move Response (Success)" in told
+    await site.until_waiting("ASKED", [SLICES])
+    assert await site.announced("moved-person") == []
+    answer = await site.link("ASKED", "moved-person")
+    assert [scan["instances"] for scan in answer["scans"]] == [SLICES]
+    assert await site.announced("moved-person") == [SLICES]
+
+
 async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path) -> None:
     def another_study(ds: Dataset) -> None:
         ds.StudyInstanceUID = f"{ROOT}.77"
@@ -292,6 +387,11 @@ async def test_a_series_is_fetched_from_a_listed_pacs(site: Site, tmp_path: Path
                 assert response.status == 200
     await site.announce(site.orthanc + series)
     await site.until_waiting("FETCHED", [SLICES])
+    (row,) = await site.fetch("select body from ingest.outbox where body like $1", b"%kept:%")
+    assert str(first.StudyInstanceUID).encode() not in row["body"]
+    async with asyncio.timeout(30):  # and when the event is handled, nowhere
+        while await site.fetch("select from ingest.address"):
+            await asyncio.sleep(0.05)
 
 
 def another(study: int) -> Callable[[Dataset], None]:
@@ -425,30 +525,44 @@ async def test_what_a_dicomweb_client_stores(site: Site, tmp_path: Path) -> None
     await site.until_waiting("WEB", [SLICES])
 
 
-@pytest.mark.parametrize(("syntax", "option"), [("rle", "-xr"), ("j2k", "-xv"), ("jls", "-xt")])
-async def test_compressed_series_keep_their_encoding(
-    site: Site, tmp_path: Path, syntax: str, option: str
-) -> None:
-    uid = {"rle": RLELossless, "j2k": JPEG2000Lossless, "jls": JPEGLSLossless}[syntax]
-    paths = write(tmp_path / "a", syntax.upper())
+ENCODINGS = {
+    "-xi": ImplicitVRLittleEndian, "-xe": ExplicitVRLittleEndian, "-xr": RLELossless,
+    "-xv": JPEG2000Lossless, "-xw": JPEG2000, "-xt": JPEGLSLossless, "-xu": JPEGLSNearLossless,
+}  # fmt: skip
+"""By the option of storescu that proposes them."""
+
+
+async def test_every_encoding_that_is_read_is_sent() -> None:
+    assert set(ENCODINGS.values()) == TRANSFER_SYNTAXES
+
+
+@pytest.mark.parametrize("option", ENCODINGS)
+async def test_a_series_keeps_its_encoding(site: Site, tmp_path: Path, option: str) -> None:
+    uid, patient = ENCODINGS[option], f"ENCODED{option}"
+    paths = write(tmp_path / "a", patient)
     for path in paths:
         ds = pydicom.dcmread(path)
-        if uid == JPEG2000Lossless:
-            ds.PixelData = encapsulate([codestream(ds.pixel_array)])
-            ds["PixelData"].VR, ds.file_meta.TransferSyntaxUID = "OB", uid
-        else:
-            ds.compress(uid, generate_instance_uid=False)
+        encode(ds, uid)
         ds.save_as(path)
     told = await site.send(*paths, options=option)
     assert told.count("Received Store Response (Success)") == SLICES
-    await site.until_waiting(syntax.upper(), [SLICES])
+    await site.until_waiting(patient, [SLICES])
+    sent = {ds.SOPInstanceUID: ds.PixelData for ds in map(pydicom.dcmread, paths)}
+    here = [pydicom.dcmread(io.BytesIO(content)) for content in await site.staged(patient)]
+    assert {ds.file_meta.TransferSyntaxUID for ds in here} == {uid}
+    assert {ds.SOPInstanceUID: ds.PixelData for ds in here} == sent
 
 
-def codestream(pixels: np.ndarray[Any, Any]) -> bytes:
-    """JPEG 2000, by an encoder that pydicom has not."""
-    target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "JPEG2000", no_jp2=True, irreversible=False)
-    return target.getvalue()
+def encode(ds: pydicom.FileDataset, uid: UID) -> None:
+    if uid in (JPEG2000, JPEG2000Lossless):  # by an encoder that pydicom has not
+        target = io.BytesIO()
+        lossy = uid == JPEG2000
+        Image.fromarray(ds.pixel_array).save(target, "JPEG2000", no_jp2=True, irreversible=lossy)
+        ds.PixelData = encapsulate([target.getvalue()])
+        ds["PixelData"].VR, ds.file_meta.TransferSyntaxUID = "OB", uid
+    elif uid.is_compressed:
+        near = {"jls_error": 2} if uid == JPEGLSNearLossless else {}
+        ds.compress(uid, generate_instance_uid=False, **near)
 
 
 async def test_nonsense_on_the_port_harms_nobody(site: Site, tmp_path: Path) -> None:

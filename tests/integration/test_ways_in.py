@@ -27,6 +27,7 @@ from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.testing.databases import fresh_database
+from memoryguard.ingest.parts import Here
 from memoryguard.ingest.service import RECIPE as INGEST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,14 +69,15 @@ class Site:
             return response.status, await response.json(content_type=None)
 
     async def upload(
-        self, files: Sequence[bytes], headers: dict[str, str] | None = None, **fields: str
+        self, files: Sequence[bytes | Here], headers: dict[str, str] | None = None, **fields: str
     ) -> tuple[int, Any]:
         with aiohttp.MultipartWriter("form-data") as form:
             for name, value in fields.items():
                 form.append(value).set_content_disposition("form-data", name=name)
-            for number, content in enumerate(files):
-                part = form.append(content, {"Content-Type": "application/octet-stream"})
-                part.set_content_disposition("form-data", name="file", filename=f"{number}.dcm")
+            for number, file in enumerate(files):
+                name = "sha256" if isinstance(file, Here) else "file"
+                part = form.append(file.sha256 if isinstance(file, Here) else file)
+                part.set_content_disposition("form-data", name=name, filename=f"{number}.dcm")
             return await self.ask("POST", UPLOAD, data=form, headers=headers or {})
 
     async def store(
@@ -204,6 +206,15 @@ async def test_an_idempotency_key_gives_the_first_answer_again(site: Site) -> No
     assert (status, other["code"]) == (422, "bad_idempotency_key")
 
 
+async def test_the_first_answer_goes_with_the_person(site: Site) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    assert (await site.upload(site.files(), headers=key))[0] == 201
+    assert (await site.upload(site.files(), headers=key))[0] == 200
+    assert (await site.ask("DELETE", f"/api/v1/users/{site.user}", "admin", "operator"))[0] == 200
+    status, answer = await site.upload(site.files(), headers=key)
+    assert (status, answer["code"]) == (422, "subject_erased")
+
+
 async def test_an_upload_is_resumed_with_what_is_missing(site: Site) -> None:
     files = site.files()
     status, answer = await site.upload(files[:10], complete="false")
@@ -215,6 +226,48 @@ async def test_an_upload_is_resumed_with_what_is_missing(site: Site) -> None:
     assert (status, answer["instances"]) == (201, 24)
     _, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": digests})
     assert answer["missing"] == []
+
+
+async def test_what_is_here_is_named_and_counts_as_if_it_came(site: Site) -> None:
+    files = site.files()
+    named = [Here(hashlib.sha256(content).hexdigest()) for content in files]
+    await site.upload(files[::2], complete="false")
+    mixed = [named[n] if n % 2 == 0 else files[n] for n in range(24)]
+    status, answer = await site.upload([*mixed, b"hello"])
+    assert (status, answer["instances"]) == (201, 24)
+    assert [file["name"] for file in answer["files"]] == [f"{n}.dcm" for n in range(25)]
+    assert [file["state"] for file in answer["files"]] == ["kept"] * 24 + ["left_out"]
+    status, again = await site.upload(named)
+    assert (status, again["counts"]) == (200, {"duplicate": 24})
+    assert again["imaging_id"] == answer["imaging_id"]
+    assert len(await site.scans()) == 1
+    # As of a scan of which it was not yet remembered whom it named.
+    await site.fetch("update ingest.series set person = '' where user_id = $1", site.user)
+    digests = [each.sha256 for each in named]
+    _, answer = await site.ask("POST", UPLOAD + "/missing", json={"sha256": digests})
+    assert len(answer["missing"]) == 24
+
+
+async def test_who_names_what_is_not_here_is_told_which(site: Site) -> None:
+    files = site.files()
+    other = Site(site.home, site.running, site.session, f"other-{uuid.uuid4().hex[:8]}")
+    others = other.files()[-1]
+    assert (await other.upload(other.files()))[0] == 201
+    theirs = Here(hashlib.sha256(others).hexdigest())
+    status, answer = await site.upload([*files[:5], theirs, *files[5:-1]])
+    assert (status, answer["code"]) == (422, "file_not_here")
+    assert [file["name"] for file in answer["files"] if file.get("code")] == ["5.dcm"]
+    assert await site.scans() == []
+    assert await site.rejected() == ["file_not_here"]
+    status, answer = await site.upload([Here("x")])
+    assert (status, answer["code"]) == (422, "bad_digests")
+
+
+async def test_a_damaged_file_refuses_its_piece_too(site: Site) -> None:
+    files = site.files()
+    status, answer = await site.upload([*files[:2], files[-1][:-900]], complete="false")
+    assert (status, answer["code"]) == (422, "truncated_file")
+    assert await site.staged() == 0
 
 
 async def test_what_is_missing_of_others_is_not_told(site: Site) -> None:
@@ -414,11 +467,29 @@ async def self_worklist(site: Site) -> list[dict[str, Any]]:
     return answer["items"]
 
 
-async def test_what_waits_can_be_discarded(site: Site) -> None:
+async def gauged(site: Site, name: str, least: float) -> float:
+    """What is told of the worklist to those who watch the platform, once it is so much."""
+    async with asyncio.timeout(20):
+        while True:
+            async with site.session.get(site.running.url + "/metrics") as response:
+                lines = (await response.text()).splitlines()
+            (line,) = (at for at in lines if at.startswith(f"memoryguard_worklist_{name} "))
+            if (value := float(line.split()[1])) >= least:
+                return value
+            await asyncio.sleep(0.05)
+
+
+async def test_what_waits_is_counted_and_can_be_discarded(site: Site) -> None:
     await site.store(site.files())
     async with asyncio.timeout(20):
         while not (items := await self_worklist(site)):
             await asyncio.sleep(0.05)
+    await site.fetch(
+        "update ingest.series set arrived_at = now() - interval '3 hours'"
+        " where state = 'unassigned' returning 1"
+    )
+    assert 3 * 3600 <= await gauged(site, "oldest_seconds", 3600) < 4 * 3600
+    assert await gauged(site, "series", 1) >= 1
     for item in items:
         status, answer = await site.ask(
             "DELETE", f"/api/v1/worklist/{item['patient']}", "clinician", "doctor"

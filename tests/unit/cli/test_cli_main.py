@@ -24,6 +24,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["token", "me", "--home", "{}/none"], 78, "no_home"),
         (["upload", "{}", "--home", "{}/none"], 78, "not_running"),
+        (["upload", "{}/none", "--url", "http://127.0.0.1:9", "--token", "x"], 3, "no_such_file"),
+        (["worklist", "list", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
@@ -43,7 +45,7 @@ def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (
         "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
-        "redrive", "doctor", "demo",
+        "redrive", "doctor", "demo", "worklist",
     )  # fmt: skip
     assert all(f" {command} " in text for command in commands)
 

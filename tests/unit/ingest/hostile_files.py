@@ -167,7 +167,7 @@ def _pixels() -> Files:
         yield f"{keyword} = {str(value)[:12]}", _changed(**{keyword: value}), code
     none = slice_file(0)
     yield "no pixels", none[: none.index(b"\xe0\x7f\x10\0OW")], "truncated_file"
-    yield "32 MB in 64 bytes", _bomb(4096, 4096, 1), "accepted"
+    yield "32 MB in 64 bytes", _bomb(4096, 4096, 1), "malformed_dicom"
     yield "RLE bomb", _bomb(65535, 65535, 1), "too_large"
     yield "RLE bomb of frames", _bomb(4096, 4096, 4096), "too_large"
 
@@ -202,6 +202,15 @@ def _geometry() -> Files:
     yield "a frame scaled by nothing", file_of(scaled), "bad_pixel_format"
 
 
+_ZEROS = b"\x81\0" * 8
+"""1,024 of them, one byte of every pixel, in run lengths."""
+
+
+def _run_lengths(*head: int) -> bytes:
+    """Header of run lengths: how many segments, and where each begins."""
+    return struct.pack("<16I", *head, *[0] * (16 - len(head)))
+
+
 def _codes() -> Files:
     """Compressed pixels: nothing is decoded here, yet the comments must be found."""
     for syntax, code in (
@@ -212,14 +221,26 @@ def _codes() -> Files:
         (JPEG_LS, b"\xff\xd8\xff\xf7\x00\x0b"),
         (JPEG_LS, b"\xff\xd8\xff\xe8\x00\x01" * 9),
         (JPEG_LS, b""),
+        (RLE, b""),
+        (RLE, bytes(64)),
+        (RLE, _run_lengths(1, 64) + _ZEROS * 2),
+        (RLE, _run_lengths(2, 64) + _ZEROS * 2),
+        (RLE, _run_lengths(2, 80, 64) + _ZEROS * 2),
+        (RLE, _run_lengths(2, 60, 80) + _ZEROS * 2),
+        (RLE, _run_lengths(2, 64, 2**32 - 1) + _ZEROS * 2),
+        (RLE, _run_lengths(2, 64, 80) + _ZEROS + _ZEROS[:-2]),
+        (RLE, _run_lengths(2, 64, 80) + _ZEROS + _ZEROS[:-1]),
+        (RLE, _run_lengths(2, 64, 80) + _ZEROS + b"\x7fSECRETNAME"),
+        (RLE, _run_lengths(2, 64, 80) + _ZEROS + b"\x80" * 3000 + _ZEROS),
     ):
         data = slice_file(0, _coded(code), syntax=syntax)
-        yield f"codestream {code[:6]!r} of {syntax[-4:]}", data, "malformed_dicom"
+        yield f"codestream {code!r} of {syntax[-4:]}", data, "malformed_dicom"
     two = slice_file(0, _coded(b"\xff\x4f", b"\xff\x90"), syntax=JPEG_2000)
     yield "a frame in two fragments", two, "malformed_dicom"
     yield "no frame", slice_file(0, _coded(), syntax=JPEG_2000), "truncated_file"
     offsets = ITEM + struct.pack("<I", 8) + b"\xff" * 8
-    fragment = ITEM + struct.pack("<I", 64) + bytes(64)
+    black = _run_lengths(2, 64, 80) + _ZEROS * 2
+    fragment = ITEM + struct.pack("<I", len(black)) + black
     bad_table = _replaced_pixels(offsets + fragment + SEQUENCE_END + bytes(4))
     yield "offsets that point nowhere", bad_table, "accepted"  # the table is written anew
     beyond = ITEM + bytes(4) + ITEM + b"\xf0\xff\xff\xff" + bytes(64)

@@ -279,7 +279,16 @@ def jpeg_ls(ds: Dataset) -> None:
 
 
 def run_lengths(ds: Dataset) -> None:
-    fragment(ds, next(iter(RLELosslessEncoder.iter_encode(ds.PixelData, **described(ds)))))
+    """RLE with something in its header, between its segments, behind its pixels and its end."""
+    code = next(iter(RLELosslessEncoder.iter_encode(ds.PixelData, **described(ds))))
+    first, second = struct.unpack_from("<2I", code, 4)
+    gap = len(SEGMENT)
+    room = SEGMENT[:48].ljust(52, b"\0")  # places of segments that there are not
+    head = struct.pack("<3I", 2, first + gap, second + 3 * gap) + room
+    longer = bytes([127]) + SEGMENT * 5  # more pixels than there are
+    fragment(
+        ds, head + SEGMENT + code[first:second] + SEGMENT * 2 + code[second:] + longer + SEGMENT
+    )
 
 
 def described(ds: Dataset) -> dict[str, object]:

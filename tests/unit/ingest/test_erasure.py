@@ -25,8 +25,10 @@ from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.security.keyring import KeyRing
+from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
+from memoryguard.ingest.given import GivenAnswers
 from memoryguard.ingest.identity import IdentityVault
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
@@ -78,6 +80,11 @@ class Place:
             "insert into scan (scan_id, subject_id, user_id, sha256) values ($1, $2, $3, '')",
             f"scan of {user}", subject, user,
         )
+        async with self.platform.pool.acquire() as connection:
+            addresses = Addresses(self.platform.pool, self.platform.vault)
+            await addresses.keep(connection, f"event of {user}", "/studies/1.2", subject)
+        given = GivenAnswers(self.platform.pool, self.platform.vault)
+        await given.keep(user, "key", "the names of their files", subject)
         # fmt: on
         for folder in ("staging", "scans", "derived"):
             await self.platform.objects.put(f"{folder}/{subject}/1", subject, b"brain")

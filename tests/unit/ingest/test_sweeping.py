@@ -65,8 +65,8 @@ async def test_what_a_killed_writer_has_not_finished_goes_when_it_is_old(ingest:
 
 async def test_old_answers_are_forgotten(ingest: Platform) -> None:
     await ingest.pool.execute(
-        "insert into answer (answer_key, sealed, given_at) values"
-        " ('old', '{}', now() - interval '25 hours'), ('new', '{}', now())"
+        "insert into answer (answer_key, sealed, subject_id, given_at) values"
+        " ('old', '{}', 'x', now() - interval '25 hours'), ('new', '{}', 'x', now())"
     )
     await Sweeper(ingest).sweep()
     assert await ingest.pool.fetchval("select string_agg(answer_key, ',') from answer") == "new"

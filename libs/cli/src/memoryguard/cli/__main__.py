@@ -10,43 +10,36 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from memoryguard.cli.access import (
+    DEFAULT_HOME,
+    AsJson,
+    HomeFolder,
+    Token,
+    Url,
+    access_to,
+)
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
+from memoryguard.common.security.policy import Role
 
 if TYPE_CHECKING:
     from memoryguard.cli.replay import Deed
 
 EX_REFUSED = 3
 EX_NOT_INTACT = 4
-DEFAULT_HOME = Path("memoryguard-data")
 
-HomeFolder: TypeAlias = Annotated[
-    Path,
-    Parameter("--home", env_var="MEMORYGUARD_HOME", help="Folder of the embedded platform."),
-]
-AsJson: TypeAlias = Annotated[bool, Parameter("--json", negative="", help="Print plain JSON.")]
-Url: TypeAlias = Annotated[
-    str | None,
-    Parameter("--url", env_var="MEMORYGUARD_URL", help="Platform; that of --home by default."),
-]
-Token: TypeAlias = Annotated[
-    str | None,
-    Parameter("--token", env_var="MEMORYGUARD_TOKEN", help="Bearer token; else one of --home."),
-]
 ServiceName: TypeAlias = Annotated[str, Parameter(help="Which service, or all of them: all.")]
 DatabaseUrl: TypeAlias = Annotated[
     str | None,
     Parameter(env_var="MEMORYGUARD_DATABASE_URL", help="Database; that of --home by default."),
 ]
-Role: TypeAlias = Literal["patient", "caregiver", "clinician", "compliance", "integration", "admin"]
 
 app = App(
     name="memoryguard",
@@ -57,6 +50,7 @@ audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
+app.command("memoryguard.cli.worklist:app", name="worklist")
 
 out = Console()
 err = Console(stderr=True)
@@ -124,23 +118,23 @@ def token(
 
 @app.command
 def upload(
-    place: Path,
-    *,
+    *places: Path,
     user: Annotated[
         str | None, Parameter(help="Whose scan it is, when you are a clinician.")
     ] = None,
-    follow: Annotated[bool, Parameter("--follow", negative="", help="Then watch it.")] = False,
+    follow: Annotated[bool, Parameter("--follow", negative="", help="Then watch.")] = False,
     url: Url = None,
     token: Token = None,
     home: HomeFolder = DEFAULT_HOME,
     json: AsJson = False,
 ) -> None:
-    """Upload a DICOM folder, a zip or one file."""
+    """Upload DICOM folders, zips or files; go on where a broken connection left off."""
     from memoryguard.cli import use
 
-    imaging_id = asyncio.run(use.upload(_access(home, url, token), place, user, json, out, err))
-    if follow:
-        asyncio.run(use.watch(_access(home, url, token), imaging_id, json, out))
+    access = access_to(home, url, token)
+    for imaging_id in asyncio.run(use.upload(access, places, user, json, out, err)):
+        if follow:
+            asyncio.run(use.watch(access, imaging_id, json, out))
 
 
 @app.command
@@ -155,7 +149,7 @@ def watch(
     """Follow a scan's status live until it is completed or failed."""
     from memoryguard.cli import use
 
-    asyncio.run(use.watch(_access(home, url, token), imaging_id, json, out))
+    asyncio.run(use.watch(access_to(home, url, token), imaging_id, json, out))
 
 
 @app.command
@@ -170,7 +164,7 @@ def result(
     """Show a scan's analysis."""
     from memoryguard.cli import use
 
-    asyncio.run(use.result(_access(home, url, token), imaging_id, json, out))
+    asyncio.run(use.result(access_to(home, url, token), imaging_id, json, out))
 
 
 @app.command
@@ -220,7 +214,7 @@ def erase(
     """Erase everything of an account's owner, for ever. Asked again, it sweeps up what was left."""
     from memoryguard.cli import use
 
-    access = _access(home, url, token, ["admin"])
+    access = access_to(home, url, token, ["admin"])
     if not yes:
         use.confirm_erasure(user, out)
     asyncio.run(use.erase(access, user, json, out))
@@ -332,24 +326,6 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     report = asyncio.run(verify_home(Home(home.resolve())))
     _print(report_document(report)) if json else out.print(show_report(report))
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
-
-
-def _access(
-    home: Path,
-    url: str | None,
-    token: str | None,
-    roles: Sequence[Role] = ("clinician", "compliance"),
-) -> tuple[str, str]:
-    """Find where the platform listens, and a token for it."""
-    here = Home(home.resolve())
-    if url is None:
-        running = here.running()
-        if running is None:
-            raise Misconfigured(
-                "not_running", "no platform runs in this home", "memoryguard up, or give --url"
-            )
-        url = str(running["url"])
-    return url, token or here.issuer().issue("local", roles)
 
 
 def _to_services(

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -16,9 +17,14 @@ import aiohttp
 from memoryguard.common.errors import MemoryGuardError, Rejected, Unavailable
 
 Document: TypeAlias = dict[str, Any]
+UPLOAD = "/api/v1/imaging/upload"
+UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300)
+"""However long it takes to send; the answer must come in five minutes."""
 READ_BYTES = 1 << 18
 KNOWN_S = 10.0
 POLL_S = 0.1
+AWAY = frozenset({502, 503, 504})
+"""Statuses that say: later."""
 
 
 class Client:
@@ -49,32 +55,35 @@ class Client:
 
     async def upload(
         self,
-        place: Path,
+        *places: Path,
         user_id: str | None = None,
+        here: Mapping[Path, str] = MappingProxyType({}),
+        key: str = "",
         sent: Callable[[int], None] = lambda n: None,
     ) -> Document:
-        """Upload a folder, a zip or one file.
+        """Upload folders, zips and files in one request.
 
         Parameters
         ----------
-        place
+        places
             What to upload.
         user_id
             Whose scan it is; a patient's own account when left out.
+        here
+            SHA-256 of files that the platform has already: they are named, and not sent.
+        key
+            Who repeats a request under a key gets the first answer.
         sent
             Told the number of bytes of each piece as it leaves.
         """
+        headers = {"Idempotency-Key": key} if key else {}
         with aiohttp.MultipartWriter("form-data") as form:
             if user_id:
                 form.append(user_id).set_content_disposition("form-data", name="user_id")
-            for path in upload_paths(place):
-                part = form.append_payload(
-                    aiohttp.AsyncIterablePayload(
-                        _pieces(path, sent), content_type="application/octet-stream"
-                    )
-                )
-                part.set_content_disposition("form-data", name="file", filename=path.name)
-            async with self._asked("POST", "/api/v1/imaging/upload", data=form) as response:
+            for path in upload_paths(places):
+                _append(form, path, here.get(path), sent)
+            how: dict[str, Any] = {"data": form, "headers": headers, "timeout": UPLOAD_TIMEOUT}
+            async with self._asked("POST", UPLOAD, **how) as response:
                 return await response.json()
 
     async def watch(self, imaging_id: str) -> AsyncGenerator[Document]:
@@ -108,9 +117,7 @@ class Client:
                     raise await _problem(response)
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(
-                "no_answer", "the platform does not answer", "is it running? memoryguard up"
-            ) from error
+            raise _no_answer() from error
 
 
 @asynccontextmanager
@@ -122,14 +129,40 @@ async def client(url: str, token: str) -> AsyncGenerator[Client]:
         yield Client(session)
 
 
-def upload_paths(place: Path) -> Sequence[Path]:
-    """Files to upload; Rejected when there are none."""
-    if not place.exists():
+def upload_paths(places: Sequence[Path]) -> list[Path]:
+    """Find the files below folders; a file stands for itself.
+
+    Raises
+    ------
+    Rejected
+        ``no_such_file``, ``empty_upload``.
+    """
+    if not all(place.exists() for place in places):
         raise Rejected("no_such_file", "there is no such file or folder")
-    paths = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    if not paths:
-        raise Rejected("empty_upload", "the folder is empty")
-    return paths
+    found = [
+        path
+        for place in places
+        for path in (sorted(place.rglob("*")) if place.is_dir() else [place])
+        if path.is_file()
+    ]
+    if not found:
+        raise Rejected("empty_upload", "there is no file in it", "name a folder, a zip or a file")
+    return list(dict.fromkeys(found))
+
+
+def _append(
+    form: aiohttp.MultipartWriter, path: Path, sha256: str | None, sent: Callable[[int], None]
+) -> None:
+    """Append a file to a form, or only its digest."""
+    if sha256 is not None:
+        named = form.append(sha256)
+        named.set_content_disposition("form-data", name="sha256", filename=path.name)
+        return
+    pieces = aiohttp.AsyncIterablePayload(
+        _pieces(path, sent), content_type="application/octet-stream"
+    )
+    part = form.append_payload(pieces)
+    part.set_content_disposition("form-data", name="file", filename=path.name)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -145,9 +178,19 @@ async def _pieces(path: Path, sent: Callable[[int], None]) -> AsyncGenerator[byt
 
 
 async def _problem(response: aiohttp.ClientResponse) -> MemoryGuardError:
-    """Read a problem document back into an error."""
+    """Read a problem document back into an error; a proxy that reaches nobody writes none."""
+    away = response.status in AWAY
     try:
         document = await response.json(content_type=None)
-        return Rejected(document["code"], document["title"], document.get("hint", ""))
+        kind = Unavailable if away else Rejected
+        error = kind(document["code"], document["title"], document.get("hint", ""))
+        error.details = document
+        return error
     except (ValueError, KeyError, TypeError):
+        if away:
+            return _no_answer()
         return MemoryGuardError("bad_answer", f"the platform answered {response.status}")
+
+
+def _no_answer() -> Unavailable:
+    return Unavailable("no_answer", "the platform does not answer", "is it running? memoryguard up")

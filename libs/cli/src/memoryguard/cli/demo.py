@@ -150,7 +150,7 @@ async def _first_act(
 
 async def _take_in(person: Client, folder: Path, out: Console) -> str:
     """Upload one scan and print each change of its status."""
-    answer = await upload_with_progress(person, folder, None, out)
+    answer = await upload_with_progress(person, [folder], None, out)
     scan_id = str(answer["imaging_id"])
     out.print(f"  taken in as {scan_id} ({answer['instances']} instances, encrypted)")
     with out.status("measuring", spinner="dots") as spinner:

@@ -12,7 +12,6 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from cryptography.fernet import Fernet
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from memoryguard.cli import rotation
+from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder
 from memoryguard.cli.audit import database_of
 from memoryguard.cli.home import RINGS, Home
 from memoryguard.cli.rotation import Census, Ring
@@ -35,9 +35,6 @@ from memoryguard.ingest.identity import KEYS_FOLDER
 app = App(name="keys", help="The keys that wrap every person's key.")
 err = Console(stderr=True)
 
-HomeFolder: TypeAlias = Annotated[
-    Path, Parameter("--home", env_var="MEMORYGUARD_HOME", help="Folder of the embedded platform.")
-]
 DatabaseUrl: TypeAlias = Annotated[
     str | None,
     Parameter(
@@ -45,10 +42,7 @@ DatabaseUrl: TypeAlias = Annotated[
         help="Of a deployment, whose rings are in the environment; --home by default.",
     ),
 ]
-AsJson: TypeAlias = Annotated[bool, Parameter("--json", negative="", help="Print plain JSON.")]
-
 INGEST_MIGRATIONS = "memoryguard.ingest.migrations"
-DEFAULT_HOME = Path("memoryguard-data")
 NAMES = {"encryption.key": "scans", "identity.key": "identities"}
 FOLDERS = {"scans": "keys", "identities": KEYS_FOLDER}
 

@@ -4,47 +4,72 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from memoryguard.cli.access import Access
 from memoryguard.cli.client import Client, Document, client, upload_paths
+from memoryguard.cli.received import received
 from memoryguard.cli.show import show
+from memoryguard.cli.uploading import Uploading
 from memoryguard.common.errors import Rejected
-
-Access: TypeAlias = tuple[str, str]
-"""URL and bearer token."""
 
 
 async def upload(
-    access: Access, place: Path, user_id: str | None, as_json: bool, out: Console, err: Console
-) -> str:
-    """Upload with a progress bar; the scan's id."""
+    access: Access,
+    places: Sequence[Path],
+    user_id: str | None,
+    as_json: bool,
+    out: Console,
+    err: Console,
+) -> list[str]:
+    """Upload with a progress bar, and say what became of it; the scans' ids."""
     async with client(*access) as platform:
-        answer = await upload_with_progress(platform, place, user_id, err, hidden=as_json)
+        try:
+            answer = await upload_with_progress(platform, places, user_id, err, hidden=as_json)
+        except Rejected as error:
+            if error.details.get("files"):
+                _say_received(error.details, as_json, out)
+            raise
+    _say_received(answer, as_json, out)
+    return [str(scan["imaging_id"]) for scan in answer["scans"]]
+
+
+def _say_received(answer: Mapping[str, Any], as_json: bool, out: Console) -> None:
     if as_json:
         print(json.dumps(answer))
-    else:
-        out.print(f"taken in as [bold]{answer['imaging_id']}[/] ({answer['instances']} instances)")
-    return str(answer["imaging_id"])
+        return
+    for line in received(answer):
+        out.print(line, soft_wrap=True)
 
 
 async def upload_with_progress(
-    platform: Client, place: Path, user_id: str | None, console: Console, *, hidden: bool = False
+    platform: Client,
+    places: Sequence[Path],
+    user_id: str | None,
+    console: Console,
+    *,
+    hidden: bool = False,
 ) -> Document:
     """Upload and show how many bytes have left."""
-    total = sum(path.stat().st_size for path in upload_paths(place))
+    paths = upload_paths(places)
+    total = sum(path.stat().st_size for path in paths)
     columns = (
         TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
     )  # fmt: skip
+    hidden = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("uploading", total=total)
-        return await platform.upload(
-            place, user_id, lambda sent: progress.update(task, advance=sent)
-        )
+
+        def reached(count: int) -> None:
+            progress.update(task, completed=count)
+
+        return await Uploading(platform, paths, user_id, reached).run()
 
 
 async def watch(access: Access, imaging_id: str, as_json: bool, out: Console) -> Document:

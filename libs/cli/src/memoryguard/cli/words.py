@@ -16,6 +16,11 @@ _NAMES = {
 }
 
 
+def printable(text: str) -> str:
+    """Take out of a stranger's text what would move a terminal's cursor or turn its letters."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def words(code: str | None) -> str:
     """Turn a region's name or a reason's code into words."""
     plain = (code or "").replace("_", " ")

@@ -15,9 +15,9 @@ from memoryguard.common.errors import MemoryGuardError, Rejected
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.ingest.answers import Answer, Refused, worst
 from memoryguard.ingest.archive import unpack
+from memoryguard.ingest.parts import File, Here
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
-from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
 
 BATCHES_AT_ONCE = 2
@@ -26,6 +26,9 @@ BATCHES_AT_ONCE = 2
 _BESIDE = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR"})
 _HARMLESS = frozenset({"conflicting_instances", "series_closed", "other_study"})
 """Refused files without which a delivery is what it was; any other might be a slice of a scan."""
+_NOT_HERE = Receipt.because(
+    "refused", Rejected("file_not_here", "the file was named, and is not here", "send it again")
+)
 
 
 @dataclass(slots=True)
@@ -48,13 +51,17 @@ class Delivery:
     settings: IngestSettings
     _names: list[str] = field(default_factory=list[str])
     _receipts: list[Receipt] = field(default_factory=list[Receipt])
+    _here: dict[int, str] = field(default_factory=dict[int, str])
+    """Digests of files that were only named, by place."""
     _batch: list[bytes] = field(default_factory=list[bytes])
     _batch_bytes: int = 0
     _bytes: int = 0
     _taking: deque[asyncio.Task[list[Receipt]]] = field(default_factory=deque)
 
-    async def add(self, name: str, file: bytes | Spool) -> None:
+    async def add(self, name: str, file: File) -> None:
         """Take one file, or all files of a zip that waits in a spool, which is closed.
+
+        One that is only named is looked for in the end, and then counts like the others.
 
         Raises
         ------
@@ -63,6 +70,10 @@ class Delivery:
         """
         if isinstance(file, bytes):
             await self._add(name, file)
+            return
+        if isinstance(file, Here):
+            self._here[len(self._names)] = file.sha256
+            self._name(name)
             return
         with closing(file):
             entries = unpack(file)
@@ -73,17 +84,20 @@ class Delivery:
         path = PurePosixPath(name)
         if path.name in _BESIDE or "__MACOSX" in path.parts:
             return
-        if len(self._names) >= self.settings.max_upload_files:
-            raise Rejected("too_many_files", "the delivery has too many files")
         self._bytes += len(content)
         if self._bytes > self.settings.max_upload_bytes:
             raise Rejected("too_large", "the delivery is too large")
         full = self._batch_bytes + len(content) > self.staging.batch_bytes
         if full or len(self._batch) == BATCH_FILES:
             await self._flush()
-        self._names.append(name)
+        self._name(name)
         self._batch.append(content)
         self._batch_bytes += len(content)
+
+    def _name(self, name: str) -> None:
+        if len(self._names) >= self.settings.max_upload_files:
+            raise Rejected("too_many_files", "the delivery has too many files")
+        self._names.append(name)
 
     async def finish(self, *, complete: bool = True, cause: Event | None = None) -> Answer:
         """Settle the series, unless more of them will come.
@@ -95,8 +109,9 @@ class Delivery:
         """
         await self._flush()
         await self._collect(0)
+        await self._find()
         answer = Answer(self.sender.user_id, self._names, self._receipts)
-        if fatal := self._doubtful() or (self._damaged() if complete else None):
+        if fatal := self._doubtful() or self._damaged():
             raise Refused(fatal, answer, said=False)
         if not complete:
             return answer
@@ -132,6 +147,15 @@ class Delivery:
         while len(self._taking) > left:
             self._receipts += await self._taking.popleft()
 
+    async def _find(self) -> None:
+        """Put the receipts of files that were only named among the others."""
+        found = await self.staging.find(self.sender, list(self._here.values()))
+        sent = iter(self._receipts)
+        self._receipts = [
+            found.get(self._here[place], _NOT_HERE) if place in self._here else next(sent)
+            for place in range(len(self._names))
+        ]
+
     def _doubtful(self) -> Rejected | None:
         """Say that an account is named, and the files name several people."""
         people = {receipt.person for receipt in self._receipts if receipt.person}
@@ -142,7 +166,12 @@ class Delivery:
         )
 
     def _damaged(self) -> Rejected | None:
-        """Say what is damaged: it might be the last slice of a series that looks whole without."""
+        """Say what is damaged: it might be the last slice of a series that looks whole without.
+
+        Over DICOM a sender is told of that instance, and sends it again.
+        """
+        if self.sender.ends == "quiet":
+            return None
         for receipt in self._receipts:
             if receipt.state == "refused" and receipt.code not in _HARMLESS:
                 return Rejected(receipt.code, receipt.message, receipt.hint)

@@ -28,7 +28,7 @@ from memoryguard.common.security.policy import Policy
 from memoryguard.ingest import identity
 from memoryguard.ingest.identity import IdentityVault
 
-TABLES = ("series", "alias", "scan")
+TABLES = ("series", "alias", "scan", "address", "answer")
 """Ingest's tables about people: each has a ``subject_id`` and the trigger ``refuse_erased``."""
 
 FOLDERS = ("staging", "scans", "derived", identity.FOLDER)

@@ -2,7 +2,8 @@
 """Fetches scans from DICOMweb servers and buckets that the deployment has listed, and no others.
 
 An integration names the address, so it is hostile until it lies below a listed origin: nothing
-else is asked for, no redirect is followed, and no proxy of the environment is used.
+else is asked for. Of a server no redirect is followed, and no proxy of the environment is used; a
+bucket is reached as the object store is, with the environment's login (``AWS_…``).
 """
 
 from __future__ import annotations
@@ -15,34 +16,54 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
-from obstore.exceptions import BaseError
+from obstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.ingest.archive import is_zip
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
-from memoryguard.ingest.parts import MAGIC_BYTES, File, Parts
+from memoryguard.ingest.parts import File, Parts
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
 
 if TYPE_CHECKING:
+    from obstore import BytesStream
     from obstore.store import ObjectStore as Store
 
 ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 SILENCE_S = 60.0
+READ_BYTES = 1 << 20
 _UID = r"[0-9.]{1,64}"
 _STUDY_OR_SERIES = re.compile(rf"/studies/{_UID}(/series/{_UID})?")
-_KEY = re.compile(r"/[A-Za-z0-9_.~/ -]{1,1000}")
+_KEY = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9_.~ -]+)+/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_BUCKETS = frozenset({"s3", "gs", "az"})
+_REFUSED = (PermissionDeniedError, UnauthenticatedError, InvalidPathError)
+"""What a bucket does not get over by itself; a name that holds ``//`` is among it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
     """A listed base address, and what is said to it to be let in."""
 
-    base: str
     parts: SplitResult
     authorization: str | None
+    bucket: Store | None
+    """None of a server."""
+
+    @classmethod
+    def at(cls, base: str, authorization: str | None) -> _Origin:
+        """Open the origin at an address; ValueError where it cannot be one."""
+        parts = urlsplit(base)
+        scheme, host, _ = _where(parts)
+        if scheme not in _BUCKETS | set(_DEFAULT_PORTS) or not host:
+            raise ValueError("no server and no bucket")
+        return cls(parts, authorization, open_store(base) if scheme in _BUCKETS else None)
 
 
 class Origins:
@@ -61,11 +82,10 @@ class Origins:
             secrets: Mapping[str, str] = json.loads(
                 settings.origin_authorizations.get_secret_value() or "{}"
             )
-            self._origins = [_Origin(b, urlsplit(b), secrets.get(b)) for b in listed]
-            wrong = [o for o in self._origins if not o.parts.scheme or not o.parts.hostname]
+            self._origins = [_Origin.at(base, secrets.get(base)) for base in listed]
         except ValueError as error:
             raise _bad_origins() from error
-        if wrong or set(secrets) - set(listed):
+        if set(secrets) - set(listed):
             raise _bad_origins()
 
     async def fetched(self, uri: str) -> AsyncGenerator[tuple[str, File]]:
@@ -80,12 +100,23 @@ class Origins:
             ``not_there``, ``source_away``: tried again.
         """
         origin, path = self._found(uri)
-        web = origin.parts.scheme in _DEFAULT_PORTS
-        if not (_STUDY_OR_SERIES if web else _KEY).fullmatch(path):
+        if not (_KEY if origin.bucket else _STUDY_OR_SERIES).fullmatch(path):
             raise _forbidden()
-        files = _from_web(origin, uri) if web else self._from_bucket(origin, path.strip("/"))
+        files = (
+            self._from_bucket(origin.bucket, path.strip("/"))
+            if origin.bucket
+            else _from_web(origin, uri)
+        )
         async for file in files:
             yield file
+
+    def above(self, uri: str) -> str | None:
+        """Give the listed origin below which an address lies, if there is one."""
+        try:
+            parts = self._found(uri)[0].parts
+        except Rejected:
+            return None
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def _found(self, uri: str) -> tuple[_Origin, str]:
         """Give the origin below which an address lies, and the path from there."""
@@ -102,19 +133,21 @@ class Origins:
                 return origin, parts.path[len(origin.parts.path) :]
         raise _forbidden()
 
-    async def _from_bucket(self, origin: _Origin, key: str) -> AsyncGenerator[tuple[str, File]]:
+    async def _from_bucket(self, bucket: Store, key: str) -> AsyncGenerator[tuple[str, File]]:
         """Give one object, or all objects below a key."""
-        store = open_store(origin.base)
+        max_bytes = self._settings.max_upload_bytes
         try:
-            if (one := await _object(store, key, self._settings.max_upload_bytes)) is not None:
+            if (one := await _object(bucket, key, max_bytes)) is not None:
                 yield key, one
                 return
             count = 0
-            async for batch in store.list(key):
+            async for batch in bucket.list(key):
                 for meta in batch:
-                    if (file := await _object(store, meta["path"], MAX_FILE_BYTES)) is not None:
+                    if (file := await _object(bucket, meta["path"], max_bytes)) is not None:
                         count += 1
                         yield meta["path"], file
+        except _REFUSED as error:
+            raise _refused() from error
         except (BaseError, OSError) as error:
             raise _away() from error
         if count == 0:
@@ -146,34 +179,34 @@ def _check(response: aiohttp.ClientResponse) -> None:
     if response.status >= 500 or response.status == 429:
         raise _away()
     if response.status != 200 or response.content_type != "multipart/related":
-        raise Rejected(
-            "source_refused",
-            "the source does not give what it is asked for",
-            "may this deployment read it? see MEMORYGUARD_INGEST_ORIGIN_AUTHORIZATIONS",
-        )
+        raise _refused()
 
 
-async def _object(store: Store, path: str, max_bytes: int) -> File | None:
+async def _object(bucket: Store, path: str, max_zip_bytes: int) -> File | None:
     """Read an object; a zip goes into a spool. None when there is none."""
     try:
-        result = await store.get_async(path)
+        result = await bucket.get_async(path)
     except FileNotFoundError:
         return None
-    if result.meta["size"] > max_bytes:
+    size, chunks = result.meta["size"], result.stream(READ_BYTES)
+    start = bytes(await anext(chunks, b""))
+    if size > (max_zip_bytes if is_zip(start) else MAX_FILE_BYTES):
         raise Rejected("too_large", "the object is too large")
-    spool: Spool | None = None
-    body = bytearray()
-    async for chunk in result.stream():
-        if spool is not None:
+    if is_zip(start):
+        return await _spooled(start, chunks)
+    return b"".join([start, *[bytes(chunk) async for chunk in chunks]])
+
+
+async def _spooled(start: bytes, chunks: BytesStream) -> Spool:
+    spool = Spool()
+    try:
+        spool.append(start)
+        async for chunk in chunks:
             spool.append(bytes(chunk))
-            continue
-        body += bytes(chunk)
-        if len(body) >= MAGIC_BYTES and is_zip(body):
-            spool = Spool()
-            spool.append(body)
-        elif len(body) > MAX_FILE_BYTES:
-            raise Rejected("too_large", "the object is too large")
-    return spool or bytes(body)
+    except BaseException:
+        spool.close()
+        raise
+    return spool
 
 
 def _where(parts: SplitResult) -> tuple[str, str, int | None]:
@@ -185,6 +218,14 @@ def _forbidden() -> Rejected:
         "forbidden_address",
         "the address does not lie below a listed origin",
         "see MEMORYGUARD_INGEST_ORIGINS",
+    )
+
+
+def _refused() -> Rejected:
+    return Rejected(
+        "source_refused",
+        "the source does not give what it is asked for",
+        "may this deployment read it? see MEMORYGUARD_INGEST_ORIGIN_AUTHORIZATIONS",
     )
 
 

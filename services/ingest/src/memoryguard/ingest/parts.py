@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
@@ -22,9 +23,18 @@ from memoryguard.ingest.spool import Spool
 MAX_FIELD_BYTES = 1000
 MAX_FIELDS = 20
 MAGIC_BYTES = 4
+HERE = "sha256"
 
-File: TypeAlias = bytes | Spool
-"""A file, or a zip of files, which waits on the disk."""
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A file that is here already, by the SHA-256 of its bytes (hexadecimal)."""
+
+    sha256: str
+
+
+File: TypeAlias = bytes | Spool | Here
+"""A file; or a zip of files, which waits on the disk; or one that needs not be sent again."""
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what it is sent
 
@@ -75,13 +85,14 @@ class Parts:
         Raises
         ------
         Rejected
-            ``broken_upload``, ``nested_multipart``, ``late_field``, ``too_large``.
+            ``broken_upload``, ``nested_multipart``, ``late_field``, ``too_large``, ``bad_digests``.
         """
         head = self._first or await self._head()
         while head is not None:
             if head.name is not None and head.filename is None:
                 raise Rejected("late_field", "a form field comes after files", "send fields first")
-            yield head.filename or "", await self._file()
+            read = self._named if head.name == HERE else self._file
+            yield head.filename or "", await read()
             head = await self._head()
 
     async def _head(self) -> _Head | None:
@@ -131,6 +142,12 @@ class Parts:
         except BaseException:
             spool.close()
             raise
+
+    async def _named(self) -> Here:
+        sha256 = await self._text()
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise Rejected("bad_digests", "a part named sha256 is no digest", "send 64 hex digits")
+        return Here(sha256)
 
     async def _text(self) -> str:
         body = bytearray()

@@ -11,11 +11,13 @@ from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest import health, publishing
+from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.destinations import destinations
 from memoryguard.ingest.erasure import Eraser, forget
 from memoryguard.ingest.handlers import ArrivalHandler, ResultHandler
 from memoryguard.ingest.identity import IdentityVault
+from memoryguard.ingest.origins import Origins
 from memoryguard.ingest.peers import DimseSettings
 from memoryguard.ingest.receiver import Receiver
 from memoryguard.ingest.settings import IngestSettings
@@ -36,24 +38,31 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     identities = IdentityVault(platform.store, settings.identity_ring(platform.settings))
     settling = Settling(platform, sandbox, identities, settings)
     intake = Intake(staging, settling, settings)
-    arrivals = ArrivalHandler(platform, intake, settings)
+    worklist = Worklist(platform, identities, settling)
+    addresses, origins = Addresses(platform.pool, platform.vault), Origins(settings)
+    arrivals = ArrivalHandler(platform, intake, settings, addresses, origins)
     results = ResultHandler(platform, identities, destinations(settings, platform.settings))
     return Service(
         name="ingest",
         handlers={
-            ScanAvailable: Handler(transform=arrivals.transform),
+            ScanAvailable: Handler(transform=arrivals.transform, record=arrivals.record),
             DocumentMade: Handler(transform=results.transform),
             ScanErased: Handler(record=forget),
         },
         routes=[
             *Uploads(platform, staging, intake, settings).routes(),
             *Stow(intake).routes(),
-            *Worklist(platform, identities, settling).routes(),
+            *worklist.routes(),
             *Eraser(platform, identities).routes(),
             *health.routes(platform),
-            *publishing.routes(platform),
+            *publishing.routes(platform, addresses, origins),
         ],
-        background=[settling.run, Sweeper(platform).run, Receiver(DimseSettings()).run],
+        background=[
+            settling.run,
+            worklist.run,
+            Sweeper(platform).run,
+            Receiver(DimseSettings()).run,
+        ],
         concurrency=settings.concurrency,
     )
 

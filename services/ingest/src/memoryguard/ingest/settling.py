@@ -267,9 +267,9 @@ class Settling:
             )
             new = await self._platform.outbox.append(connection, [scan], cause=cause)
             await connection.execute(
-                "update series set state = 'announced', scan_id = $2, code = '', message = ''"
-                " where series_key = $1",
-                *(series.key, scan.scan_id),
+                "update series set state = 'announced', scan_id = $2, code = '', message = '',"
+                " person = $3 where series_key = $1",
+                *(series.key, scan.scan_id, series.headers[0].person),
             )
             await connection.execute(
                 "update image set header = null, object = null where series_key = $1", series.key

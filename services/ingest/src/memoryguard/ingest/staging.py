@@ -152,13 +152,27 @@ class Staging:
 
     async def missing(self, sender: Sender, sha256s: Sequence[str]) -> list[str]:
         """Tell which files of the sender's account are not here, by the digests of their bytes."""
+        here = await self.find(sender, sha256s)
+        return [sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in here]
+
+    async def find(self, sender: Sender, sha256s: Sequence[str]) -> dict[str, Receipt]:
+        """Give receipts of those files of the sender's account that are here, by their digests.
+
+        ``kept`` are those of series that the sender has not ended, as if they came now.
+        """
+        if not sha256s:
+            return {}
         holder_id = self._platform.vault.user_subject_id(sender.user_id or "")
         named = {self._digest(holder_id, sha256): sha256 for sha256 in sha256s}
-        rows = await self._platform.pool.fetch(
-            "select digest from image where digest = any($1)", list(named)
-        )
-        present = {row["digest"] for row in rows}
-        return [sha256 for digest, sha256 in named.items() if digest not in present]
+        rows = await self._platform.pool.fetch(_FIND, list(named), sender.actor_id, sender.ends)
+        return {
+            named[row["digest"]]: Receipt(
+                "kept" if row["theirs"] else "duplicate",
+                series_key=row["series_key"],
+                person=row["person"],
+            )
+            for row in rows
+        }
 
     async def _described(self, files: Sequence[bytes]) -> list[Described]:
         """Look at files; when a parser fails on some, find out on which."""
@@ -276,6 +290,13 @@ class Staging:
         return receipts
 
 
+# Of a scan from before 0004_person.sql nobody knows whom it named: its files must come again.
+_FIND = """
+select image.digest, series_key, coalesce(image.header->>'person', series.person) as person,
+       series.state = 'arriving' and series.actor_id = $2 and series.ends = $3 as theirs
+from image join series using (series_key)
+where image.digest = any($1) and (image.header is not null or series.person <> '')
+"""
 _OPEN = """
 insert into series (series_key, study_key, subject_id, alias, user_id, actor_id, confirms, ends)
 values ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -2,7 +2,7 @@
 """Clears away what a crash left: objects that no row names, and files that were being written.
 
 Bytes are written before the row that names them, so an object without a row is either about to get
-one or never will. After ``GRACE`` it never will. Answers that nobody asks for again go as well.
+one or never will. After ``GRACE`` it never will. What nobody asks for again goes as well.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ RETRY_S = 60.0
 GRACE = timedelta(hours=24)
 BATCH = 1000
 
+_ADDRESSES = "delete from address where given_at < now() - interval '30 days'"
 _ANSWERS = "delete from answer where given_at < now() - interval '24 hours'"
 _STAGED = "select object->>'uri' as path from image where object->>'uri' = any($1)"
 _SCANS = """
@@ -61,6 +62,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """Sweep once; how many objects and unfinished files were deleted."""
         await self._platform.pool.execute(_ANSWERS)
+        await self._platform.pool.execute(_ADDRESSES)
         swept = await self._sweep("staging", _STAGED) + await self._sweep("scans", _SCANS)
         swept += await blobs.clear_unfinished(self._platform.store, self._before())
         if swept:

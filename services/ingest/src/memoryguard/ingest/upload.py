@@ -31,7 +31,7 @@ class Digests(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: str | None = None
-    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=20_000)
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=10_000)
 
 
 class Uploads:
@@ -61,6 +61,10 @@ class Uploads:
         Fields before the files: ``user_id``, whose scan it is; ``complete=false``, when more files
         of the same series follow in another upload. With the header ``Idempotency-Key`` a repeat
         gets the first answer.
+
+        A file that is here already needs not be sent again: a part ``sha256`` with the file's name
+        holds the digest instead. What is sent and what is named is judged together, so an upload
+        that was cut off is resumed with what is missing and the names of the rest.
         """
         actor_id, key = principal_of(request).user_id, request.headers.get("Idempotency-Key")
         if key is not None and (given := await self._given.find(actor_id, key)) is not None:
@@ -68,11 +72,15 @@ class Uploads:
         answer = await self._answered(request)
         text = json.dumps(answer.document())
         if key is not None:
-            await self._given.keep(actor_id, key, text)
+            subject_id = self._platform.vault.user_subject_id(answer.user_id or "")
+            await self._given.keep(actor_id, key, text, subject_id)
         return web.json_response(text=text, status=201 if answer.new else 200)
 
     async def missing(self, request: web.Request) -> web.Response:
-        """Tell which of the named files are not here yet, so that an upload can be resumed."""
+        """Tell which of the named files are not here yet, so that an upload can be resumed.
+
+        A zip is never here, nor is a file that was refused or left out.
+        """
         try:
             body = Digests.model_validate_json(await request.read())
         except ValidationError:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import asyncpg
 from aiohttp import web
+from prometheus_client import Gauge
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memoryguard.common.contracts.events import PatientLinked
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.route import Route
+from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import Platform
+from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.security.policy import Policy, Role
 from memoryguard.ingest.answers import Answer
 from memoryguard.ingest.identity import IdentityVault
@@ -21,6 +25,9 @@ from memoryguard.ingest.links import Link, make_link
 from memoryguard.ingest.settling import Settling
 
 PAGE = 200
+GAUGE_S = 5.0
+SERIES = Gauge("memoryguard_worklist_series", "Series of patients whom nobody knows.")
+OLDEST = Gauge("memoryguard_worklist_oldest_seconds", "Age of the oldest; 0: there is none.")
 SHOWN = ("patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "study_date")
 """What a clinician needs to know whose a scan is."""
 
@@ -61,6 +68,16 @@ class Worklist:
                 Policy("worklist.discard", roles=clinician),
             ),
         )
+
+    async def run(self) -> None:
+        """Tell how many wait and how long already, for ever."""
+        while True:
+            with contextlib.suppress(*AWAY):
+                row = await self._platform.pool.fetchrow(_AGE)
+                assert row is not None  # noqa: S101  # an aggregate is one row
+                SERIES.set(row["series"])
+                OLDEST.set(row["seconds"])
+            await pause(GAUGE_S)
 
     async def listed(self, _: web.Request) -> web.Response:
         """List patients who wait, those who wait longest first."""
@@ -124,6 +141,11 @@ class Worklist:
 
 
 _SERIES = "select series_key from series where state = 'unassigned' and subject_id = $1"
+_AGE = """
+select count(*) as series,
+       coalesce(extract(epoch from now() - min(arrived_at)), 0)::float8 as seconds
+from series where state = 'unassigned'
+"""
 _WAITING = """
 select s.subject_id as patient, count(distinct s.series_key) as series, count(*) as images,
        min(s.arrived_at) as arrived_at, max(alias.user_id) as claimed_by,

@@ -42,8 +42,8 @@ class ScanAvailable(Fact):
 
     type: ClassVar[str] = "memoryguard.scan.available.v1"
     uri: str = Field(
-        description="A zip file or a folder in the import folder, or below a listed origin: a"
-        " DICOMweb study or series (https://…/studies/…), an object or folder (s3://…)."
+        description="A zip file or folder in the import folder; below a listed origin a DICOMweb"
+        " study or series, an object or folder (s3://…); or kept: and what ingest knows it by."
     )
     user_id: str | None = Field(default=None, description="Account the scan belongs to.")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from memoryguard.common.errors import Rejected
 from memoryguard.ingest.domain.elements import JPEG_2000, JPEG_LS, malformed
+from memoryguard.ingest.domain.runlengths import pixels_only
 
 _START = {**dict.fromkeys(JPEG_2000, b"\xff\x4f"), **dict.fromkeys(JPEG_LS, b"\xff\xd8")}
 _END = 0xD9
@@ -30,9 +31,14 @@ _SCAN, _RESTARTS = 0xDA, range(0xD0, 0xD8)  # of JPEG-LS
 
 
 def blanked(
-    fragments: Sequence[memoryview], frames: int, transfer_syntax: str
+    fragments: Sequence[memoryview],
+    frames: int,
+    transfer_syntax: str,
+    *,
+    pixels: int,
+    bytes_each: int,
 ) -> tuple[bytes, ...]:
-    """Give the fragments of all frames with their comments blanked.
+    """Give the fragments of all frames with their comments, and what else is no pixel, blanked.
 
     Parameters
     ----------
@@ -41,7 +47,9 @@ def blanked(
     frames
         How many frames there are.
     transfer_syntax
-        JPEG 2000, JPEG-LS or RLE; RLE has no comments.
+        JPEG 2000, JPEG-LS or RLE.
+    pixels, bytes_each
+        Of one frame; bytes of one pixel. RLE alone does not say itself where it ends.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def blanked(
     if len(fragments) != frames + 1:
         raise malformed("a compressed frame is not in one fragment")
     if transfer_syntax not in _START:
-        return (b"", *(bytes(part) for part in fragments[1:]))
+        return (b"", *(pixels_only(bytes(part), pixels, bytes_each) for part in fragments[1:]))
     return (b"", *(_blanked(bytearray(part), transfer_syntax) for part in fragments[1:]))
 
 

@@ -317,6 +317,13 @@ def _shifted(dataset: Dataset, tag: int, shift_days: int) -> Written | None:
 def _pixels(instance: Instance) -> Written:
     pixels = instance.dataset[tags.PIXEL_DATA]
     if pixels.fragments is not None:
-        coded = blanked(pixels.fragments, instance.frames, instance.transfer_syntax)
+        plane = instance.rows * instance.columns
+        coded = blanked(
+            pixels.fragments,
+            instance.frames,
+            instance.transfer_syntax,
+            pixels=plane,
+            bytes_each=instance.pixel_bytes // (plane * instance.frames),
+        )
         return Written("OB", fragments=coded)
     return Written("OW", pixels.value[: instance.pixel_bytes])
