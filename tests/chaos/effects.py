@@ -150,6 +150,12 @@ class CountingStore:
     async def get_async(self, path: str, **options: Any) -> Any:
         return await self._store.get_async(path, **options)
 
+    async def head_async(self, path: str) -> Any:
+        return await self._store.head_async(path)
+
+    async def get_ranges_async(self, path: str, **options: Any) -> Any:
+        return await self._store.get_ranges_async(path, **options)
+
     async def put_async(self, path: str, *arguments: Any, **options: Any) -> Any:
         answer = await self._store.put_async(path, *arguments, **options)
         self._effects.happened(f"put {path.split('/', 1)[0]}", alike="put staging")
