@@ -49,7 +49,7 @@ SENT = ("10 MB", *SIZES)
 FLAT_MB = 50.0
 QUIET_S = 1.0
 LOOK_S = 0.02
-KINDS = {"memoryguard.common.runtime.confined": "parsers", "memoryguard.ingest.scp": "DIMSE"}
+KINDS = {"memoryguard.common.runtime.confined": "parsers", "memoryguard.ingest.ways.scp": "DIMSE"}
 
 Files: TypeAlias = Callable[[], Iterator[bytes]]
 """Makes the files of an upload, one when it is asked."""

@@ -11,7 +11,7 @@ from certificates import certificate
 from deployment import Json, environment_of, pods, rendered
 
 from memoryguard.common.testing.settings import folder_settings
-from memoryguard.ingest.peers import DimseSettings, Peers, tls_context
+from memoryguard.ingest.ways.peers import DimseSettings, Peers, tls_context
 
 pytestmark = pytest.mark.slow
 

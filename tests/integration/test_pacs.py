@@ -579,7 +579,7 @@ async def test_nonsense_on_the_port_harms_nobody(site: Site, tmp_path: Path) -> 
 
 
 async def test_a_receiver_that_dies_is_started_again(site: Site, tmp_path: Path) -> None:
-    found = await said("pgrep", "-f", "memoryguard.ingest.scp")
+    found = await said("pgrep", "-f", "memoryguard.ingest.ways.scp")
     for pid in found.split():
         with suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)

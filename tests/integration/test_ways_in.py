@@ -27,7 +27,7 @@ from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.testing.databases import fresh_database
-from memoryguard.ingest.parts import Here
+from memoryguard.ingest.delivery import Here
 from memoryguard.ingest.service import RECIPE as INGEST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,8 +10,8 @@ from memoryguard.common.contracts.events import ScanAvailable
 from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.sweeping import Sweeper
+from memoryguard.ingest.ways.addresses import Addresses
 
 ADDRESS = "https://pacs.example/dicom-web/studies/1.2.840.4711"
 ORIGIN = "https://pacs.example/dicom-web"

@@ -25,14 +25,14 @@ from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.security.keyring import KeyRing
-from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
-from memoryguard.ingest.erasure import TABLES, Eraser, forget, refuse_erased
-from memoryguard.ingest.given import GivenAnswers
-from memoryguard.ingest.identity import IdentityVault
+from memoryguard.ingest.people.erasure import TABLES, Eraser, forget, refuse_erased
+from memoryguard.ingest.people.identity import IdentityVault
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Sender, Staging
+from memoryguard.ingest.ways.addresses import Addresses
+from memoryguard.ingest.ways.given import GivenAnswers
 
 USER = "person"
 IDENTITIES = KeyRing([base64.urlsafe_b64encode(bytes([7]) * 32).decode()])

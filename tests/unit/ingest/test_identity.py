@@ -16,7 +16,7 @@ from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.security.keyring import KeyRing
 from memoryguard.common.testing.settings import folder_settings
-from memoryguard.ingest.identity import KEYS_FOLDER, IdentityVault
+from memoryguard.ingest.people.identity import KEYS_FOLDER, IdentityVault
 from memoryguard.ingest.settings import IngestSettings
 
 if TYPE_CHECKING:

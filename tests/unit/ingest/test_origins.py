@@ -12,9 +12,9 @@ from aiohttp.test_utils import TestServer
 from ingest_samples import zipped
 
 from memoryguard.common.errors import MemoryGuardError, Misconfigured, Rejected, Unavailable
-from memoryguard.ingest.origins import Origins
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
+from memoryguard.ingest.ways.origins import Origins
 
 LISTED = (
     '<?xml version="1.0"?><ListBucketResult><Contents><Key>in/odd//name</Key><Size>1</Size>'

@@ -11,7 +11,7 @@ from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
 from memoryguard.common.errors import Rejected
-from memoryguard.ingest.parts import MAX_FIELD_BYTES, Parts
+from memoryguard.ingest.ways.parts import MAX_FIELD_BYTES, Parts
 
 FORM = "multipart/form-data; boundary=abc"
 RELATED = 'Multipart/Related; type="application/dicom"; boundary="abc"'

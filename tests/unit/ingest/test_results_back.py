@@ -33,11 +33,11 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.keyring import KeyRing, VaultKey
 from memoryguard.common.testing.settings import folder_settings
-from memoryguard.ingest.destinations import Destination, destinations
 from memoryguard.ingest.handlers import ResultHandler
-from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.original import original
 from memoryguard.ingest.parsing import portray
+from memoryguard.ingest.people.identity import IdentityVault
+from memoryguard.ingest.results.destinations import Destination, destinations
+from memoryguard.ingest.results.original import original
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.processor.labelmap import to_nifti
 from memoryguard.processor.segmentation import segmentation

@@ -21,10 +21,10 @@ from pynetdicom import AE
 from memoryguard.common.errors import Misconfigured, Unavailable
 from memoryguard.common.testing.settings import folder_settings
 from memoryguard.ingest.parsing import describe
-from memoryguard.ingest.peers import DimseSettings, Peers, tls_context
-from memoryguard.ingest.scp import Inlet, Scp, listening
 from memoryguard.ingest.staging import Receipt, Sender
-from memoryguard.ingest.statuses import status_of
+from memoryguard.ingest.ways.peers import DimseSettings, Peers, tls_context
+from memoryguard.ingest.ways.scp import Inlet, Scp, listening
+from memoryguard.ingest.ways.statuses import status_of
 
 
 class Keeping:

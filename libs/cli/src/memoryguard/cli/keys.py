@@ -30,7 +30,7 @@ from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, migrate, open_pool
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.common.security.keyring import KeyRing, fingerprint
-from memoryguard.ingest.identity import KEYS_FOLDER
+from memoryguard.ingest.people.identity import KEYS_FOLDER
 
 app = App(name="keys", help="The keys that wrap every person's key.")
 err = Console(stderr=True)

@@ -17,7 +17,7 @@ from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.ingest.archive import Packer
 from memoryguard.ingest.arrived import Series
 from memoryguard.ingest.domain.series import Verdict
-from memoryguard.ingest.links import Link
+from memoryguard.ingest.people.links import Link
 from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.staging import BATCH_BYTES, BATCH_FILES
 

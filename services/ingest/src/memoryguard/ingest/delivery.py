@@ -9,15 +9,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from memoryguard.common.contracts.event import Event
 from memoryguard.common.errors import MemoryGuardError, Rejected
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.ingest.answers import Answer, Refused, worst
 from memoryguard.ingest.archive import unpack
-from memoryguard.ingest.parts import File, Here
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
+from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.staging import BATCH_FILES, Receipt, Sender, Staging
 
 BATCHES_AT_ONCE = 2
@@ -29,6 +30,17 @@ _HARMLESS = frozenset({"conflicting_instances", "series_closed", "other_study"})
 _NOT_HERE = Receipt.because(
     "refused", Rejected("file_not_here", "the file was named, and is not here", "send it again")
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A file that is here already, by the SHA-256 of its bytes (hexadecimal)."""
+
+    sha256: str
+
+
+File: TypeAlias = bytes | Spool | Here
+"""A file; or a zip of files, which waits on the disk; or one that needs not be sent again."""
 
 
 @dataclass(slots=True)

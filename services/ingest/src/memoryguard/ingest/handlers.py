@@ -19,17 +19,16 @@ from memoryguard.common.contracts.events import (
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.ingest import folder
-from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.answers import Refused
-from memoryguard.ingest.delivery import Intake
-from memoryguard.ingest.destinations import Destination
-from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.original import original
-from memoryguard.ingest.origins import Origins
-from memoryguard.ingest.parts import File
+from memoryguard.ingest.delivery import File, Intake
+from memoryguard.ingest.people.identity import IdentityVault
+from memoryguard.ingest.results.destinations import Destination
+from memoryguard.ingest.results.original import original
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.staging import Sender
+from memoryguard.ingest.ways import folder
+from memoryguard.ingest.ways.addresses import Addresses
+from memoryguard.ingest.ways.origins import Origins
 
 
 class ArrivalHandler:

@@ -10,22 +10,23 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
-from memoryguard.ingest import health, publishing
-from memoryguard.ingest.addresses import Addresses
 from memoryguard.ingest.delivery import Intake
-from memoryguard.ingest.destinations import destinations
-from memoryguard.ingest.erasure import Eraser, forget
 from memoryguard.ingest.handlers import ArrivalHandler, ResultHandler
-from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.origins import Origins
-from memoryguard.ingest.peers import DimseSettings
-from memoryguard.ingest.receiver import Receiver
+from memoryguard.ingest.people import health
+from memoryguard.ingest.people.erasure import Eraser, forget
+from memoryguard.ingest.people.identity import IdentityVault
+from memoryguard.ingest.results.destinations import destinations
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.settling import Settling
 from memoryguard.ingest.staging import Staging
-from memoryguard.ingest.stow import Stow
 from memoryguard.ingest.sweeping import Sweeper
-from memoryguard.ingest.upload import Uploads
+from memoryguard.ingest.ways import publishing
+from memoryguard.ingest.ways.addresses import Addresses
+from memoryguard.ingest.ways.origins import Origins
+from memoryguard.ingest.ways.peers import DimseSettings
+from memoryguard.ingest.ways.receiver import Receiver
+from memoryguard.ingest.ways.stow import Stow
+from memoryguard.ingest.ways.upload import Uploads
 from memoryguard.ingest.worklist import Worklist
 
 

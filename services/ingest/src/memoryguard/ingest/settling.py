@@ -33,8 +33,8 @@ from memoryguard.ingest.arrived import (
 )
 from memoryguard.ingest.assembly import Assembly
 from memoryguard.ingest.domain.series import Verdict, judge
-from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.links import Link, links_of, make_link
+from memoryguard.ingest.people.identity import IdentityVault
+from memoryguard.ingest.people.links import Link, links_of, make_link
 from memoryguard.ingest.settings import IngestSettings
 
 logger = logging.getLogger(__name__)

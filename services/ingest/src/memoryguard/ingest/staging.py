@@ -18,8 +18,8 @@ from memoryguard.common.runtime.objects import Part
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.ingest.arrived import changed
-from memoryguard.ingest.links import links_of, mismatch
 from memoryguard.ingest.parsing import LEFT_OUT
+from memoryguard.ingest.people.links import links_of, mismatch
 
 BATCH_FILES = 64
 BATCH_BYTES = 4 << 20

@@ -20,8 +20,8 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.security.policy import Policy, Role
 from memoryguard.ingest.answers import Answer
-from memoryguard.ingest.identity import IdentityVault
-from memoryguard.ingest.links import Link, make_link
+from memoryguard.ingest.people.identity import IdentityVault
+from memoryguard.ingest.people.links import Link, make_link
 from memoryguard.ingest.settling import Settling
 
 PAGE = 200

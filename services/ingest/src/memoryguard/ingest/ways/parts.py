@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from memoryguard.common.errors import Rejected
 from memoryguard.ingest.archive import is_zip
+from memoryguard.ingest.delivery import File, Here
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
 from memoryguard.ingest.spool import Spool
 
@@ -25,16 +26,6 @@ MAX_FIELDS = 20
 MAGIC_BYTES = 4
 HERE = "sha256"
 
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """A file that is here already, by the SHA-256 of its bytes (hexadecimal)."""
-
-    sha256: str
-
-
-File: TypeAlias = bytes | Spool | Here
-"""A file; or a zip of files, which waits on the disk; or one that needs not be sent again."""
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what it is sent
 

@@ -15,9 +15,9 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.domain.elements import checked_uid
-from memoryguard.ingest.parts import Parts
 from memoryguard.ingest.staging import Receipt, Sender
-from memoryguard.ingest.statuses import SUCCESS, status_of
+from memoryguard.ingest.ways.parts import Parts
+from memoryguard.ingest.ways.statuses import SUCCESS, status_of
 
 Attributes: TypeAlias = dict[str, dict[str, Any]]
 

@@ -14,8 +14,8 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.ingest.erasure import refuse_erased
-from memoryguard.ingest.whose import account
+from memoryguard.ingest.people.erasure import refuse_erased
+from memoryguard.ingest.people.whose import account
 
 
 class Metrics(BaseModel):

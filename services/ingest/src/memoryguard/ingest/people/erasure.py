@@ -25,8 +25,8 @@ from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.ingest import identity
-from memoryguard.ingest.identity import IdentityVault
+from memoryguard.ingest.people import identity
+from memoryguard.ingest.people.identity import IdentityVault
 
 TABLES = ("series", "alias", "scan", "address", "answer")
 """Ingest's tables about people: each has a ``subject_id`` and the trigger ``refuse_erased``."""

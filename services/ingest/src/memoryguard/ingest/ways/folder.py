@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.ingest.archive import is_zip
-from memoryguard.ingest.parts import File
+from memoryguard.ingest.delivery import File
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
 

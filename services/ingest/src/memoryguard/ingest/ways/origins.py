@@ -26,10 +26,11 @@ from obstore.exceptions import (
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.ingest.archive import is_zip
+from memoryguard.ingest.delivery import File
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
-from memoryguard.ingest.parts import File, Parts
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
+from memoryguard.ingest.ways.parts import Parts
 
 if TYPE_CHECKING:
     from obstore import BytesStream

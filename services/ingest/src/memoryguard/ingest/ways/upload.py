@@ -18,11 +18,11 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.ingest.answers import Answer, Refused
 from memoryguard.ingest.delivery import Intake
-from memoryguard.ingest.given import GivenAnswers
-from memoryguard.ingest.parts import Parts
+from memoryguard.ingest.people.whose import account
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.staging import Sender, Staging
-from memoryguard.ingest.whose import account
+from memoryguard.ingest.ways.given import GivenAnswers
+from memoryguard.ingest.ways.parts import Parts
 
 
 class Digests(BaseModel):

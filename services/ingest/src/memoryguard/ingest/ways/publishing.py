@@ -12,9 +12,9 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.ingest.addresses import Addresses
-from memoryguard.ingest.erasure import refuse_erased
-from memoryguard.ingest.origins import Origins
+from memoryguard.ingest.people.erasure import refuse_erased
+from memoryguard.ingest.ways.addresses import Addresses
+from memoryguard.ingest.ways.origins import Origins
 
 
 def routes(platform: Platform, addresses: Addresses, origins: Origins) -> list[Route]:

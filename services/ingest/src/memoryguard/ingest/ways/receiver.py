@@ -9,7 +9,7 @@ import sys
 
 from memoryguard.common.errors import EX_CONFIG, Misconfigured
 from memoryguard.common.runtime.waiting import pause
-from memoryguard.ingest.peers import DimseSettings
+from memoryguard.ingest.ways.peers import DimseSettings
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ STOP_S = 10.0
 
 
 class Receiver:
-    """Runs `memoryguard.ingest.scp` where a port is set, and again when it dies."""
+    """Runs `memoryguard.ingest.ways.scp` where a port is set, and again when it dies."""
 
     def __init__(self, settings: DimseSettings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Receiver:
 
     async def _once(self) -> int:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "memoryguard.ingest.scp"
+            sys.executable, "-m", "memoryguard.ingest.ways.scp"
         )
         try:
             return await process.wait()

@@ -2,7 +2,7 @@
 """DIMSE's way in: C-ECHO and C-STORE (PS3.4 annex B), in a process of its own.
 
 ``Success`` is answered when the instance's ciphertext and its row are durable. Run by ingest where
-a port is set; alone: ``python -m memoryguard.ingest.scp``.
+a port is set; alone: ``python -m memoryguard.ingest.ways.scp``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.settings import read_settings
 from memoryguard.common.runtime.telemetry import set_up_logging
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES, TRANSFER_SYNTAXES
-from memoryguard.ingest.peers import DimseSettings, Peers, tls_context
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.staging import BATCH_BYTES, BATCH_FILES, Receipt, Sender, Staging
-from memoryguard.ingest.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE, status_of
+from memoryguard.ingest.ways.peers import DimseSettings, Peers, tls_context
+from memoryguard.ingest.ways.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE, status_of
 
 logger = logging.getLogger(__name__)
 
