@@ -46,9 +46,11 @@ def cluster(home: Path, jars: Path, log: Path) -> Generator[None]:
 
 
 def demo(home: Path) -> str:
+    # Without what a platform of another test, in this process, has set.
+    bare = {k: v for k, v in os.environ.items() if not k.startswith(("MEMORYGUARD_", "IMAGING_"))}
     ended = subprocess.run(
         [sys.executable, "-m", "memoryguard.cli", "demo", "--home", str(home)],
-        capture_output=True, text=True, timeout=DEMO_S, env=os.environ | {"COLUMNS": "100"},
+        capture_output=True, text=True, timeout=DEMO_S, env=bare | {"COLUMNS": "100"},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

@@ -27,7 +27,7 @@ from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
 from memoryguard.common.contracts.events import ScanAvailable
-from memoryguard.common.errors import Rejected
+from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
@@ -142,7 +142,7 @@ async def _provable(bench: Bench, scan_id: str) -> None:
     async def proved() -> bool:
         try:
             text = await bench.officer.get_bytes(f"/api/v1/audit/entries/{sequence}/proof")
-        except Rejected:
+        except Unavailable:
             return False
         proof = EntryProof.parse(text.decode())
         proof.verify(body, key)

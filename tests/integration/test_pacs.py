@@ -413,7 +413,7 @@ async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_pat
         async with session.post("/modalities/ours/store", data=parent) as response:
             assert response.status == 200, await response.text()
         await site.until_waiting("BACK", [SLICES])
-        await site.resolve("BACK", "person-back")
+        subject = await site.resolve("BACK", "person-back")
         back = await found_in(session, {"PatientID": "BACK", "Modality": "SEG"})
         # As the archive itself sees it: the result lies in the study that was there.
         studies = await found_ids(session, "Study", {"PatientID": "BACK"})
@@ -424,16 +424,17 @@ async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_pat
     (series,) = back.ReferencedSeriesSequence
     assert series.SeriesInstanceUID == originals[0].SeriesInstanceUID
     assert np.array_equal(labels_on(back, originals), stub_measure.two_boxes((SLICES, SIDE, SIDE)))
-    stored = await site.said("memoryguard.document.stored.v1")
+    said = await site.said("memoryguard.document.stored.v1")
+    stored = [event for event in said if event["data"]["subject_id"] == subject]
     assert [event["data"]["destination"] for event in stored] == [f"{site.orthanc}/dicom-web"]
     assert "BACK" not in json.dumps(stored) and str(back.SOPInstanceUID) not in json.dumps(stored)
 
 
 async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> None:
     async with aiohttp.ClientSession(site.running.url, headers=site.bearer("clinician")) as us:
-        await site.send(*write(tmp_path / "a", "ASKED", change=another(99), series=99))
-        await site.until_waiting("ASKED", [SLICES])
-        subject = await site.resolve("ASKED", "person-asked")
+        await site.send(*write(tmp_path / "a", "WANTED", change=another(99), series=99))
+        await site.until_waiting("WANTED", [SLICES])
+        subject = await site.resolve("WANTED", "person-wanted")
         question = f"/dicom-web/results/studies?PatientID={subject}"
         async with asyncio.timeout(60):
             while not (found := await answer(us, question)):
