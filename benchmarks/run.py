@@ -23,7 +23,8 @@ HERE = Path(__file__).resolve().parent
 T1_FOLDER = HERE.parents[1] / "shared" / "data" / "t1"
 ON_REAL_HEADS = ("segmentation", "thickness")
 FULL: dict[str, list[str]] = {
-    "start": [], "stages": [], "storage": [], "flow": [], **{name: [] for name in ON_REAL_HEADS},
+    "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
+    "flow": [], **{name: [] for name in ON_REAL_HEADS},
 }  # fmt: skip
 QUICK: dict[str, list[str]] = {
     "start": ["--repeats", "1"],
