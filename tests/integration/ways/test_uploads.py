@@ -1,159 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way in, on a running ingest with real PostgreSQL: what is told of each file and series."""
+"""Uploads over REST: what is told of each file and series."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from ingest_samples import (
     enhanced_dataset,
     file_of,
-    series_files,
-    slice_dataset,
     zipped,
 )
-from pydicom.dataset import Dataset
+from intake_site import UPLOAD, Site
 
-from memoryguard.cli.home import Home, make_home
-from memoryguard.cli.up import Running, platform
-from memoryguard.common.runtime.database import connect
-from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.delivery import Here
-from memoryguard.ingest.service import RECIPE as INGEST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-UPLOAD = "/api/v1/imaging/upload"
-STUDIES = "/dicom-web/studies"
-DICOM = "application/dicom"
-
-
-@dataclass
-class Site:
-    """A running ingest, and one new person."""
-
-    home: Home
-    running: Running
-    session: aiohttp.ClientSession
-    user: str
-
-    @property
-    def patient(self) -> str:
-        """Number that the files bear."""
-        return f"MRN-{self.user}"
-
-    def files(self, *, series: int = 1, **changes: Any) -> list[bytes]:
-        def change(ds: Dataset) -> None:
-            ds.PatientID = self.patient
-            for keyword, value in changes.items():
-                setattr(ds, keyword, value)
-
-        return [content for _, content in series_files(change, series=series)]
-
-    async def ask(
-        self, method: str, path: str, role: str = "patient", user: str = "", **how: Any
-    ) -> tuple[int, Any]:
-        token = self.home.issuer().issue(user or self.user, [role])
-        headers = {"Authorization": f"Bearer {token}", **how.pop("headers", {})}
-        url = self.running.url + path
-        async with self.session.request(method, url, headers=headers, **how) as response:
-            return response.status, await response.json(content_type=None)
-
-    async def upload(
-        self, files: Sequence[bytes | Here], headers: dict[str, str] | None = None, **fields: str
-    ) -> tuple[int, Any]:
-        with aiohttp.MultipartWriter("form-data") as form:
-            for name, value in fields.items():
-                form.append(value).set_content_disposition("form-data", name=name)
-            for number, file in enumerate(files):
-                name = "sha256" if isinstance(file, Here) else "file"
-                part = form.append(file.sha256 if isinstance(file, Here) else file)
-                part.set_content_disposition("form-data", name=name, filename=f"{number}.dcm")
-            return await self.ask("POST", UPLOAD, data=form, headers=headers or {})
-
-    async def store(
-        self,
-        files: Sequence[bytes],
-        path: str = STUDIES,
-        kind: str = DICOM,
-        role: str = "integration",
-    ) -> tuple[int, Any]:
-        with aiohttp.MultipartWriter("related") as body:
-            for content in files:
-                body.append(content, {"Content-Type": DICOM})
-            headers = {
-                "Content-Type": f'multipart/related; type="{kind}"; boundary={body.boundary}'
-            }
-            return await self.ask("POST", path, role, "pacs", data=body, headers=headers)
-
-    async def fetch(self, query: str, *arguments: object) -> list[Any]:
-        connection = await connect(self.running.database_url)
-        try:
-            await connection.execute("set search_path to ingest")
-            return await connection.fetch(query, *arguments)
-        finally:
-            await connection.close()
-
-    async def events(self, kind: str) -> list[dict[str, Any]]:
-        rows = await self.fetch(
-            "select body from ingest.outbox where convert_from(body, 'utf8')::jsonb->>'type' = $1"
-            " order by position",
-            f"memoryguard.{kind}.v1",
-        )
-        return [json.loads(row["body"])["data"] for row in rows]
-
-    async def scans(self) -> list[dict[str, Any]]:
-        """Announced scans of this person's account."""
-        found = await self.events("scan.received")
-        return [scan for scan in found if scan["user_id"] == self.user]
-
-    async def rejected(self) -> list[str]:
-        """Codes of the rejections that this person's account has had."""
-        said = await self.events("scan.rejected")
-        return [event["reason"]["code"] for event in said if event["user_id"] == self.user]
-
-    async def staged(self) -> int:
-        """Number of staged objects in the store, of everybody."""
-        staging = self.home.folder / "objects" / "staging"
-        return sum(path.is_file() for path in staging.rglob("*"))
-
-    async def until_scans(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(30):
-            while len(found := await self.scans()) < count:
-                await asyncio.sleep(0.05)
-        return found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str
-) -> AsyncGenerator[tuple[Home, Running]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.2")
-        home = make_home(tmp_path_factory.mktemp("intake") / "home")
-        async with (
-            fresh_database(postgres_url) as url,
-            platform(home, database_url=url, recipes=[INGEST]) as running,
-        ):
-            yield home, running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(place: tuple[Home, Running]) -> AsyncGenerator[Site]:
-    async with aiohttp.ClientSession() as session:
-        yield Site(*place, session, f"person-{uuid.uuid4().hex[:8]}")
-
-
-# --- REST ----------------------------------------------------------------------------------------
 
 
 async def test_two_series_in_one_upload_are_two_scans_and_everything_is_answered(
@@ -428,124 +293,3 @@ async def test_the_same_series_in_uploads_side_by_side_is_one_scan(site: Site) -
     }
     assert len({answer["imaging_id"] for status, answer in answers if status < 300}) == 1
     assert len(await site.scans()) == 1
-
-
-# --- STOW-RS and the worklist --------------------------------------------------------------------
-
-
-async def test_series_stored_in_pieces_wait_for_quiet_and_for_a_clinician(site: Site) -> None:
-    files = site.files()
-    for piece in (files[:10], files[10:]):
-        status, answer = await site.store(piece)
-        assert status == 200
-        assert len(answer["00081199"]["Value"]) == len(piece)
-        assert "00081198" not in answer
-    async with asyncio.timeout(20):
-        while not (mine := [i for i in await self_worklist(site) if i["images"] == 24]):
-            await asyncio.sleep(0.05)
-    assert await site.scans() == []
-    where = f"/api/v1/worklist/{mine[0]['patient']}"
-    status, answer = await site.ask(
-        "POST", where, "clinician", "doctor", json={"user_id": site.user}
-    )
-    assert (status, len(answer["scans"])) == (200, 1)
-    assert answer["imaging_id"] == (await site.scans())[0]["scan_id"]
-    linked = [e for e in await site.events("patient.linked") if e["user_id"] == site.user]
-    assert [event["actor_id"] for event in linked] == ["doctor"]
-    # From now on the number is known.
-    await site.store(site.files(series=2))
-    assert len(await site.until_scans(2)) == 2
-    status, answer = await site.ask(
-        "POST", where, "clinician", "doctor", json={"user_id": site.user}
-    )
-    assert (status, answer["code"]) == (404, "not_waiting")
-
-
-async def self_worklist(site: Site) -> list[dict[str, Any]]:
-    status, answer = await site.ask("GET", "/api/v1/worklist", "clinician", "doctor")
-    assert status == 200
-    return answer["items"]
-
-
-async def gauged(site: Site, name: str, least: float) -> float:
-    """What is told of the worklist to those who watch the platform, once it is so much."""
-    async with asyncio.timeout(20):
-        while True:
-            async with site.session.get(site.running.url + "/metrics") as response:
-                lines = (await response.text()).splitlines()
-            (line,) = (at for at in lines if at.startswith(f"memoryguard_worklist_{name} "))
-            if (value := float(line.split()[1])) >= least:
-                return value
-            await asyncio.sleep(0.05)
-
-
-async def test_what_waits_is_counted_and_can_be_discarded(site: Site) -> None:
-    await site.store(site.files())
-    async with asyncio.timeout(20):
-        while not (items := await self_worklist(site)):
-            await asyncio.sleep(0.05)
-    await site.fetch(
-        "update ingest.series set arrived_at = now() - interval '3 hours'"
-        " where state = 'unassigned' returning 1"
-    )
-    assert 3 * 3600 <= await gauged(site, "oldest_seconds", 3600) < 4 * 3600
-    assert await gauged(site, "series", 1) >= 1
-    for item in items:
-        status, answer = await site.ask(
-            "DELETE", f"/api/v1/worklist/{item['patient']}", "clinician", "doctor"
-        )
-        assert (status, answer) == (200, {"discarded": item["series"]})
-    assert await self_worklist(site) == []
-    assert await site.staged() == 0
-
-
-async def test_a_store_names_the_account(site: Site) -> None:
-    await site.store(site.files(), path=f"{STUDIES}?user_id={site.user}")
-    await site.until_scans(1)
-
-
-async def test_a_refused_upload_takes_nothing_that_others_have_sent(site: Site) -> None:
-    files, named = site.files(), f"{STUDIES}?user_id={site.user}"
-    await site.store(files[:10], path=named)
-    status, answer = await site.upload([files[10], files[11][:-900]])
-    assert (status, answer["counts"]) == (422, {"kept": 1, "refused": 1})
-    assert (await site.store(files[10:], path=named))[0] == 200
-    (scan,) = await site.until_scans(1)
-    assert scan["instances"] == len(files)
-
-
-async def test_stow_tells_of_each_instance_why(site: Site) -> None:
-    files = site.files()
-    ct = site.files(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")[0]
-    status, answer = await site.store([files[0], ct, files[1][:-900], b"hello"])
-    assert status == 202
-    assert len(answer["00081199"]["Value"]) == 1
-    failed = answer["00081198"]["Value"]
-    assert [item["00081197"]["Value"] for item in failed] == [[0x0122], [0xC000], [0xC000]]
-    assert [item["00091001"]["Value"][0] for item in failed] == [
-        "unsupported_modality",
-        "truncated_file",
-        "not_dicom",
-    ]
-    assert failed[0]["00081155"]["Value"] == [str(slice_dataset(0, series=1).SOPInstanceUID)]
-    status, _ = await site.store([b"hello"])
-    assert status == 409
-
-
-async def test_stow_into_a_study_takes_only_that_study(site: Site) -> None:
-    files = site.files()
-    study = str(slice_dataset(0).StudyInstanceUID)
-    assert (await site.store(files[:1], path=f"{STUDIES}/{study}"))[0] == 200
-    status, answer = await site.store(files[1:2], path=f"{STUDIES}/1.2.3")
-    assert status == 409
-    assert answer["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
-    status, answer = await site.store(files[1:2], path=f"{STUDIES}/x..y")
-    assert (status, answer["code"]) == (422, "malformed_dicom")
-
-
-async def test_stow_refuses_other_bodies_and_people(site: Site) -> None:
-    files = site.files()
-    assert (await site.store(files[:1], kind="application/dicom+json"))[0] == 415
-    assert (await site.ask("POST", STUDIES, "integration", data=b"x"))[0] == 415
-    assert (await site.store(files[:1], role="patient"))[0] == 403
-    assert (await site.store(files[:1], role="compliance"))[0] == 403
