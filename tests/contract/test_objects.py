@@ -228,6 +228,7 @@ async def test_objects_are_listed_by_folder_and_deleted_once_or_twice(
         await objects.put(path, SUBJECT, b"x" * 10)
     found = [blob async for blob in objects.list("staging/a")]
     assert sorted(blob.path for blob in found) == paths[:2]
+    assert [await objects.exists(path) for path in (*paths, "staging/a")] == [True] * 3 + [False]
     assert all(blob.stored_bytes == 64 + 10 + 16 for blob in found)
     assert len({blob.written_at.tzinfo for blob in found}) == 1
     await objects.delete(["staging/none", *paths[:2], "staging/none"])

@@ -277,6 +277,21 @@ async def test_a_delivery_under_way_brings_nothing_back(
     assert await place.left() == place.nothing()
 
 
+async def test_a_scan_that_is_swept_before_it_is_named_is_not_announced(
+    place: Place, tmp_path: Path
+) -> None:
+    async def sweep() -> None:
+        stored = [blob.path async for blob in place.platform.objects.list("scans")]
+        await place.platform.objects.delete(stored)
+
+    with pytest.raises(Unavailable, match="object_swept"):
+        await deliver(place, AtThePut(place, "scan", "after", sweep), tmp_path / "a")
+    await deliver(place, place.platform.objects, tmp_path / "b")
+    (path,) = [blob.path async for blob in place.platform.objects.list("scans")]
+    (said,) = await place.platform.pool.fetch("select body from outbox")
+    assert path.encode() in said["body"]
+
+
 async def test_a_delivery_afterwards_leaves_nothing(place: Place, tmp_path: Path) -> None:
     await place.eraser.erase(USER)
     with pytest.raises(Rejected) as error:

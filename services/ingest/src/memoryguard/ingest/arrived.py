@@ -136,3 +136,8 @@ async def hold(connection: Connection, series: Series) -> None:
 def changed() -> Unavailable:
     """Say that others sent images of the same series at this moment."""
     return Unavailable("series_changed", "more images arrived meanwhile", "try again")
+
+
+def swept() -> Unavailable:
+    """Say that what a try found stored was cleared away before it was named."""
+    return Unavailable("object_swept", "a stored object was cleared away meanwhile", "try again")

@@ -19,7 +19,7 @@ from memoryguard.common.contracts.events import (
     ScanRejected,
 )
 from memoryguard.common.errors import Rejected
-from memoryguard.common.runtime.database import AWAY, session_lock
+from memoryguard.common.runtime.database import AWAY, lock, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.sandbox import Sandbox
@@ -30,6 +30,7 @@ from memoryguard.ingest.arrived import (
     announced_before,
     arriving_series,
     hold,
+    swept,
 )
 from memoryguard.ingest.assembly import Assembly
 from memoryguard.ingest.domain.series import Verdict, judge
@@ -39,6 +40,8 @@ from memoryguard.ingest.settings import IngestSettings
 
 logger = logging.getLogger(__name__)
 
+SWEEPING = "sweeping"
+"""Lock: alone for who clears away what no row names, shared for who gives it a row."""
 SIDE_BY_SIDE = 4
 LOOK_S = 0.5
 RETRY_S = 5.0
@@ -256,6 +259,9 @@ class Settling:
         """Announce the scan, unless more images came meanwhile; whether it is new."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await hold(connection, series)
+            await lock(connection, SWEEPING, shared=True)
+            if not await self._platform.objects.exists(scan.archive.uri):
+                raise swept()  # it was left over from an older try
             if series.alias and series.user_id:
                 await make_link(connection, series.alias, owner, series.actor_id)
             await connection.execute(

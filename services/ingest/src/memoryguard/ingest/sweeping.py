@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from datetime import UTC, datetime, timedelta
 
 from memoryguard.common.runtime import blobs
-from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.database import AWAY, lock
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
+from memoryguard.ingest.settling import SWEEPING
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +74,11 @@ class Sweeper:
         """Delete what is old and is not among the paths that a query gives."""
         swept = 0
         async for batch in _batches(self._old(folder)):
-            kept = {row["path"] for row in await self._platform.pool.fetch(named, batch)}
-            left_over = [path for path in batch if path not in kept]
-            await self._platform.objects.delete(left_over)
+            async with self._platform.pool.acquire() as connection, connection.transaction():
+                await lock(connection, SWEEPING)  # or one of them might get its row now
+                kept = {row["path"] for row in await connection.fetch(named, batch)}
+                left_over = [path for path in batch if path not in kept]
+                await self._platform.objects.delete(left_over)
             swept += len(left_over)
         return swept
 

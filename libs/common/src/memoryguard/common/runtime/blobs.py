@@ -130,6 +130,22 @@ async def read_ranges(
         return [memoryview(piece) for piece in found]
 
 
+async def exists(store: Store, path: str) -> bool:
+    """Whether a blob is there.
+
+    Raises
+    ------
+    Unavailable
+        ``object_store_unavailable``.
+    """
+    try:
+        async with reachable():
+            await store.head_async(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 async def stream(store: Store, path: str, first: int, size: int) -> Iterable[bytes | memoryview]:
     """Read a blob in pieces, which the caller takes in a thread, within `reachable`.
 

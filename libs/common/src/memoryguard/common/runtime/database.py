@@ -239,10 +239,13 @@ async def session_lock(
 _TRY_LOCK = "select pg_try_advisory_lock($1, $2)"
 
 
-async def lock(connection: Connection, *names: str) -> None:
-    """Take an advisory lock until the end of the transaction."""
+async def lock(connection: Connection, *names: str, shared: bool = False) -> None:
+    """Take an advisory lock until the end of the transaction, alone or shared with others."""
+    kind = "_shared" if shared else ""
     await connection.execute(
-        "select pg_advisory_xact_lock($1, $2)", ADVISORY_CLASS, lock_key(*names)
+        f"select pg_advisory_xact_lock{kind}($1, $2)",  # one of two words
+        ADVISORY_CLASS,
+        lock_key(*names),
     )
 
 

@@ -196,6 +196,19 @@ class ObjectStore:
         found = await self._open(path, subject_id)
         return None if found is None else found[0]
 
+    async def exists(self, path: str) -> bool:
+        """Whether an object is there.
+
+        Raises
+        ------
+        Rejected
+            ``bad_object_path``.
+        Unavailable
+            ``object_store_unavailable``.
+        """
+        _check_path(path)
+        return await blobs.exists(self._store, path)
+
     async def list(self, folder: str) -> AsyncGenerator[Blob]:
         """List the objects below a folder, in no order. Sizes are those of the ciphertext.
 
