@@ -71,7 +71,9 @@ async def test_six_processes_are_one_platform(tmp_path: Path, database_url: str)
     assert statuses[-1]["status"] == "failed", "noise of 24 slices is no head"
     assert statuses[-1]["error"]["code"]
     for name in SERVICES:
-        for line in (tmp_path / f"{name}.log").read_text().splitlines():
+        said = (tmp_path / f"{name}.log").read_text()
+        for line in said.splitlines():
+            assert line.startswith("{"), f"{name} says what is no log: {said}"
             assert json.loads(line)["level"] in ("info", "warning")
 
 
