@@ -90,8 +90,7 @@ class ScanHandler:
     ) -> ObjectRef | None:
         if content is None:
             return None
-        path = _path(scan, extract.engine, name)
-        return await self._platform.objects.put(path, scan.subject_id, content)
+        return await _store(self._platform, scan, extract.engine, name, content)
 
 
 class DocumentHandler:
@@ -131,18 +130,25 @@ class DocumentHandler:
             user_id=scan.user_id,
             engine=scan.engine,
             dicom=DicomObject(
-                content=await self._store(scan, "segmentation.dcm", drawn.content),
-                header=await self._store(scan, "segmentation.json", drawn.header),
+                content=await _store(
+                    self._platform, scan, scan.engine, "segmentation.dcm", drawn.content
+                ),
+                header=await _store(
+                    self._platform, scan, scan.engine, "segmentation.json", drawn.header
+                ),
                 modality="SEG",
                 **drawn.found_by,
             ),
         )
 
-    async def _store(self, scan: VolumesExtracted, name: str, content: bytes) -> ObjectRef:
-        path = _path(scan, scan.engine, name)
-        return await self._platform.objects.put(path, scan.subject_id, content)
 
-
-def _path(scan: ScanReceived | VolumesExtracted, engine: Engine, name: str) -> str:
+async def _store(
+    platform: Platform,
+    scan: ScanReceived | VolumesExtracted,
+    engine: Engine,
+    name: str,
+    content: bytes,
+) -> ObjectRef:
     folder = f"{engine.name}-{engine.weights_sha256[:16]}"
-    return f"derived/{scan.subject_id}/{scan.scan_id}/{folder}/{name}"
+    path = f"derived/{scan.subject_id}/{scan.scan_id}/{folder}/{name}"
+    return await platform.objects.put(path, scan.subject_id, content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import aiohttp
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.tls import on_this_machine
+from memoryguard.ingest.listing import listed
 from memoryguard.ingest.settings import IngestSettings
 
 PATIENCE_S = 60.0
@@ -70,17 +70,14 @@ def destinations(settings: IngestSettings, platform: PlatformSettings) -> list[D
     Misconfigured
         ``bad_destinations``; ``plaintext_results`` in the production profile.
     """
-    listed = [base.strip().rstrip("/") for base in settings.results_to.split(",") if base.strip()]
     try:
-        authorizations: Mapping[str, str] = json.loads(
-            settings.results_authorizations.get_secret_value() or "{}"
-        )
-        parts = [urlsplit(base) for base in listed]
+        bases = listed(settings.results_to, settings.results_authorizations)
+        parts = [urlsplit(base) for base in bases]
         good = all(p.scheme in ("http", "https") and p.hostname and not p.query for p in parts)
         good = good and not any(p.username or p.password or p.fragment for p in parts)
     except ValueError as error:
         raise _bad_destinations() from error
-    if not good or set(authorizations) - set(listed):
+    if not good:
         raise _bad_destinations()
     for part in parts:
         plain = part.scheme == "http" and not on_this_machine(part.hostname or "")
@@ -90,7 +87,7 @@ def destinations(settings: IngestSettings, platform: PlatformSettings) -> list[D
                 "the production profile does not store results back over plain HTTP",
                 "use https in MEMORYGUARD_INGEST_RESULTS_TO",
             )
-    return [Destination(base, authorizations.get(base)) for base in listed]
+    return [Destination(*each) for each in bases.items()]
 
 
 def _check(status: int, answer: bytes) -> None:

@@ -8,9 +8,8 @@ bucket is reached as the object store is, with the environment's login (``AWS_â€
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -28,6 +27,7 @@ from memoryguard.common.runtime.blobs import open_store
 from memoryguard.ingest.archive import is_zip
 from memoryguard.ingest.delivery import File
 from memoryguard.ingest.domain.elements import MAX_FILE_BYTES
+from memoryguard.ingest.listing import listed
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.spool import Spool
 from memoryguard.ingest.ways.parts import Parts
@@ -78,16 +78,11 @@ class Origins:
 
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
-        listed = [base.strip().rstrip("/") for base in settings.origins.split(",") if base.strip()]
         try:
-            secrets: Mapping[str, str] = json.loads(
-                settings.origin_authorizations.get_secret_value() or "{}"
-            )
-            self._origins = [_Origin.at(base, secrets.get(base)) for base in listed]
+            bases = listed(settings.origins, settings.origin_authorizations)
+            self._origins = [_Origin.at(*each) for each in bases.items()]
         except ValueError as error:
             raise _bad_origins() from error
-        if set(secrets) - set(listed):
-            raise _bad_origins()
 
     async def fetched(self, uri: str) -> AsyncGenerator[tuple[str, File]]:
         """Give the files that lie at an address.
