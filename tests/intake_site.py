@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from ingest_samples import (
     series_files,
 )
 from pydicom.dataset import Dataset
 
-from memoryguard.cli.home import Home
-from memoryguard.cli.up import Running
+from memoryguard.cli.home import Home, make_home
+from memoryguard.cli.up import Running, platform
 from memoryguard.common.runtime.database import connect
+from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.delivery import Here
+from memoryguard.ingest.service import RECIPE as INGEST
 
 UPLOAD = "/api/v1/imaging/upload"
 STUDIES = "/dicom-web/studies"
@@ -119,3 +124,16 @@ class Site:
             while len(found := await self.scans()) < count:
                 await asyncio.sleep(0.05)
         return found
+
+
+@asynccontextmanager
+async def running_intake(folder: Path, postgres_url: str) -> AsyncGenerator[tuple[Home, Running]]:
+    """Run ingest alone, in a home of its own; what is quiet for .2 s is complete."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.2")
+        home = make_home(folder / "home")
+        async with (
+            fresh_database(postgres_url) as url,
+            platform(home, database_url=url, recipes=[INGEST]) as running,
+        ):
+            yield home, running

@@ -17,17 +17,16 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from ingest_samples import series_files, zipped
+from intake_site import running_intake
 from pydicom.dataset import Dataset
 
 from memoryguard.cli.client import client
-from memoryguard.cli.home import Home, make_home
-from memoryguard.cli.up import Running, platform
+from memoryguard.cli.home import Home
+from memoryguard.cli.up import Running
 from memoryguard.cli.uploading import TRIES, Uploading
 from memoryguard.cli.worklist import waiting
 from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime.database import connect
-from memoryguard.common.testing.databases import fresh_database
-from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ingest.staging import BATCH_FILES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -198,14 +197,8 @@ class Said:
 async def place(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 ) -> AsyncGenerator[tuple[Home, Running]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.2")
-        home = make_home(tmp_path_factory.mktemp("commands") / "home")
-        async with (
-            fresh_database(postgres_url) as url,
-            platform(home, database_url=url, recipes=[INGEST]) as running,
-        ):
-            yield home, running
+    async with running_intake(tmp_path_factory.mktemp("commands"), postgres_url) as place:
+        yield place
 
 
 @pytest.fixture

@@ -9,26 +9,18 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import pytest
 import pytest_asyncio
-from intake_site import Site
+from intake_site import Site, running_intake
 
-from memoryguard.cli.home import Home, make_home
-from memoryguard.cli.up import Running, platform
-from memoryguard.common.testing.databases import fresh_database
-from memoryguard.ingest.service import RECIPE as INGEST
+from memoryguard.cli.home import Home
+from memoryguard.cli.up import Running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 ) -> AsyncGenerator[tuple[Home, Running]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.2")
-        home = make_home(tmp_path_factory.mktemp("intake") / "home")
-        async with (
-            fresh_database(postgres_url) as url,
-            platform(home, database_url=url, recipes=[INGEST]) as running,
-        ):
-            yield home, running
+    async with running_intake(tmp_path_factory.mktemp("intake"), postgres_url) as place:
+        yield place
 
 
 @pytest_asyncio.fixture(loop_scope="module")
