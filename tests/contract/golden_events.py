@@ -75,9 +75,11 @@ CHANGE = e.Change(
     scans=2,
     interval_years=1.5,
     percent_per_year=-2.0,
+    se_percent_per_year=1.1,
     ci95_percent_per_year=(-4.2, 0.2),
     within_measurement_noise=True,
     published_percent_per_year={"synthetic group": -1.0},
+    error_source="a synthetic source",
 )
 
 

@@ -40,6 +40,10 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         What was measured.
     earlier
         The same person's earlier scans, in any order.
+
+    Notes
+    -----
+    A scan that arrives late is an earlier one of those after it: see `handlers.score`.
     """
     started = time.perf_counter()
     person = measure.Person(
@@ -89,7 +93,9 @@ def _change(
         return {}, (), NO_EARLIER_SCAN
     series = over_time.change([_dated(each) for each in (*earlier, scan)])
     changes = {
-        name: _changed(change) for name, change in series.regions.items() if change.scans > 1
+        name: _changed(change)
+        for name, change in series.regions.items()
+        if change.reason != NO_EARLIER_SCAN
     }
     return changes, series.flags, None
 
@@ -146,12 +152,14 @@ def _changed(change: over_time.Change) -> Change:
         scans=change.scans,
         interval_years=change.interval_years,
         percent_per_year=change.percent_per_year,
+        se_percent_per_year=change.se_percent_per_year,
         ci95_percent_per_year=change.ci95_percent_per_year,
         within_measurement_noise=change.within_measurement_noise,
         published_percent_per_year={
             f"{each.published.group}, {each.published.source}": each.published.mean_percent_per_year
             for each in change.compared
         },
+        error_source=change.error_source,
         error_reason=change.error_reason,
         reason=change.reason,
     )

@@ -18,7 +18,10 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join atrophy's parts."""
     return Service(
         name="atrophy",
-        handlers={VolumesExtracted: Handler(record=score), ScanErased: Handler(record=forget)},
+        handlers={
+            VolumesExtracted: Handler(record=score, version=2),
+            ScanErased: Handler(record=forget),
+        },
         projection=PROJECTION,
     )
 

@@ -99,10 +99,14 @@ class Change(Part):
     scans: int
     interval_years: float
     percent_per_year: float | None
+    se_percent_per_year: float | None = Field(default=None, description="One standard error.")
     ci95_percent_per_year: tuple[float, float] | None = None
     within_measurement_noise: bool | None = None
     published_percent_per_year: dict[str, float] = Field(
         default_factory=dict, description="Mean rates of groups, by group and source."
+    )
+    error_source: str | None = Field(
+        default=None, description="What the interval is made from: the figure, and whose it is."
     )
     error_reason: str | None = Field(default=None, description="Why there is no interval.")
     reason: str | None = Field(default=None, description="Why there is no rate.")
