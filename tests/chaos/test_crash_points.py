@@ -49,7 +49,7 @@ EFFECTS = {
                "address", "put keys", "put staging", "put identity", "put scans", "delete"},
     "processor": {"migration", "inbox", "outbox", "producer", "put derived"},
     "atrophy": {"migration", "inbox", "outbox", "producer", "measurement"},
-    "ml": {"migration", "inbox", "outbox", "producer", "metric"},
+    "ml": {"migration", "inbox", "outbox", "producer", "metric", "scored"},
     "audit": {"migration", "outbox", "producer", "entry+node+head", "checkpoint",
               "put checkpoints"},
     "api": {"migration", "inbox", "outbox", "producer", "scan_fact", "health",
