@@ -137,7 +137,9 @@ def standing(facts: Facts) -> Standing:
 
 def _reached(facts: Facts) -> set[Stage]:
     """Return the stages that have a fact; a refusal after a measurement takes that one back."""
-    reached: set[Stage] = {stage for stage, kinds in KINDS_OF_STAGE.items() if latest(facts, *kinds)}
+    reached: set[Stage] = {
+        stage for stage, kinds in KINDS_OF_STAGE.items() if latest(facts, *kinds)
+    }
     if latest(facts, "extracted", "refused") == "refused":
         reached.discard("measured")
     return reached
