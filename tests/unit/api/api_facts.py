@@ -201,11 +201,22 @@ def predicted() -> e.RiskPredicted:
         base=0.33,
         output=0.3,
         contributions=(
-            e.Contribution(feature="hippocampus_total_mm3", value=6000.0, contribution=0.12),
+            e.Contribution(
+                feature="hippocampus_z",
+                value=-1.5,
+                contribution=0.12,
+                group="imaging",
+                sentence="A small hippocampus raises the similarity.",
+            ),
             e.Contribution(feature="moca", value=28.0, contribution=-0.15),
         ),
-        missing={"apoe4_count": "not_reported"},
+        missing={"apoe4_alleles": "not_reported"},
         seconds={"read": 1.0, "segment": 5.5, "score": 0.1, "predict": 0.2},
+        intervals95={"CN": (0.1, 0.35), "MCI": (0.4, 0.6), "Dementia": (0.2, 0.41)},
+        prevalence={"CN": 0.28, "MCI": 0.49, "Dementia": 0.23},
+        baseline="mean over 99 drawn people",
+        background_people=99,
+        group_contributions={"imaging": 0.12, "clinical": -0.15},
     )
 
 

@@ -32,9 +32,11 @@ DOCUMENT: dict[str, Any] = {
         "explained": "dementia_similarity",
         "base": 0.33,
         "output": 0.30,
+        "intervals95": {"CN": [0.1, 0.3], "MCI": [0.4, 0.6], "Dementia": [0.17, 0.43]},
+        "baseline": "mean over 99 drawn people",
         "contributions": [
-            {"feature": "moca", "value": 22.0, "contribution": -0.1},
-            {"feature": "hippocampus_total_mm3", "value": 6010.0, "contribution": 0.07},
+            {"feature": "moca", "value": 22.0, "contribution": -0.1, "sentence": "So it is."},
+            {"feature": "hippocampus_z", "value": -1.5, "contribution": 0.07},
         ],
         "missing": {"education_years": "not_reported"},
     },

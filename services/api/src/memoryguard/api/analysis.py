@@ -20,6 +20,12 @@ DISCLAIMER = "Research software, not a medical device."
 GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": THICKNESS}
 DERIVED = ("asymmetry_percent", "ratios")
 MODALITIES = {"MR": "MRI"}
+RISK = (
+    *("model", "probabilities", "explained", "base", "output", "contributions", "missing"),
+    # Not in what was said by earlier versions.
+    *("dementia_similarity", "intervals95", "interval_omits", "prevalence", "method", "baseline"),
+    *("background_people", "additivity_error", "group_contributions", "features"),
+)
 # What a severity says about "is it low (a ventricle: large) for age"; absent means not known.
 DETECTED = {"none": False, "mild": True, "moderate": True, "severe": True}
 SHOWN_OF_ACQUISITION = ("manufacturer", "scanner_model", "field_strength_t", "spacing_mm", "series")
@@ -198,8 +204,7 @@ def _risk(scan: Scan) -> Document | None:
     if _answered(scan) != "predicted":
         return None
     said = _said(scan, "predicted")
-    names = ("model", "probabilities", "explained", "base", "output", "contributions", "missing")
-    return {name: said[name] for name in names}
+    return {name: said.get(name) for name in RISK}
 
 
 def _risk_withheld(scan: Scan) -> Document | None:

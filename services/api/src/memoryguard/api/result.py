@@ -239,15 +239,37 @@ def _risk(document: Document) -> Html:
         reasons = [el("li", r["message"].capitalize()) for r in document["reasons"]["risk"]]
         return _section(title, el("p", "The model gives no answer:"), el("ul", *reasons))
     groups = [
-        _row(words.name(group), f"{100 * share:.0f} %", charts.share_bar(share))
+        _row(
+            words.name(group),
+            f"{100 * share:.0f} %",
+            words.interval((risk["intervals95"] or {}).get(group)),
+            charts.share_bar(share),
+        )
         for group, share in risk["probabilities"].items()
     ]
     return _section(
         title,
-        _table(SIMILAR, ("Group", "Similarity", ""), groups),
+        _table(SIMILAR, ("Group", "Similarity", "95 % interval", ""), groups),
+        _assumed(risk["prevalence"]),
         _contributions(risk),
+        _totals(risk["group_contributions"]),
         _missing(risk["missing"]),
     )
+
+
+def _assumed(prevalence: Mapping[str, float] | None) -> Html | None:
+    if not prevalence:
+        return None
+    shares = ", ".join(f"{words.name(g)} {100 * share:.0f} %" for g, share in prevalence.items())
+    return el("p", f"For people of whom so many belong to each group: {shares}.", class_="why")
+
+
+def _totals(totals: Mapping[str, float] | None) -> Html | None:
+    """What the scan says in all, and what is known beside it."""
+    if not totals:
+        return None
+    listed = ", ".join(f"{n} {words.signed(100 * v, ' points')}" for n, v in totals.items())
+    return el("p", f"Together: {listed}.", class_="why")
 
 
 def _contributions(risk: Document) -> Html:
@@ -258,14 +280,15 @@ def _contributions(risk: Document) -> Html:
             words.number(c["value"]),
             charts.contribution_bar(c["contribution"], largest),
             words.signed(100 * c["contribution"], " points"),
+            c.get("sentence"),
         )
         for c in risk["contributions"]
     ]
     caption = (
-        f"What moves the {words.name(risk['explained'])} from its mean of"
-        f" {100 * risk['base']:.0f} % to {100 * risk['output']:.0f} % (SHAP values)."
+        f"What moves the {words.name(risk['explained'])} from {100 * risk['base']:.0f} %"
+        f" ({risk['baseline'] or 'its mean'}) to {100 * risk['output']:.0f} % (SHAP values)."
     )
-    return _table(caption, ("Input", "Value", "Lowers or raises", "By"), rows)
+    return _table(caption, ("Input", "Value", "Lowers or raises", "By", "In words"), rows)
 
 
 def _missing(missing: Mapping[str, str]) -> Html | None:

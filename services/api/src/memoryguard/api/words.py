@@ -7,6 +7,8 @@ person is to diagnosed groups today. The phrases keep to that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 NAMES = {
     "hippocampus_left": "Hippocampus, left",
     "hippocampus_right": "Hippocampus, right",
@@ -58,6 +60,10 @@ NAMES = {
     "dementia_similarity": "similarity to the dementia group",
     "age_years": "Age, years",
     "male": "Male sex (1) or female (0)",
+    "hippocampus_z": "Hippocampi, both, z",
+    "ventricles_z": "Lateral ventricles, both, z",
+    "brain_z": "Whole brain, z",
+    "hippocampus_percent_per_year": "Hippocampi, both, % a year",
     "hippocampus_total_mm3": "Hippocampi, both, mm³",
     "intracranial_mm3": "Inside of the skull, mm³",
     "education_years": "Education, years",
@@ -147,6 +153,11 @@ def _edge(percent: float) -> str:
     if percent < 1:
         return "below 1"
     return "above 99" if percent > 99 else f"{percent:.0f}"
+
+
+def interval(shares: Sequence[float] | None) -> str:
+    """Write an interval of a share, in whole percent."""
+    return f"{100 * shares[0]:.0f} to {100 * shares[1]:.0f} %" if shares else ""
 
 
 def signed(value: float, unit: str, decimals: int = 1) -> str:

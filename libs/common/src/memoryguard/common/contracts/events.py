@@ -205,6 +205,32 @@ class RiskPredicted(Fact):
     contributions: tuple[Contribution, ...]
     missing: dict[str, str] = Field(default_factory=dict, description="Feature -> reason code.")
     seconds: dict[str, float]
+    dementia_similarity: float | None = Field(
+        default=None, description="Probability of the dementia group today; no forecast."
+    )
+    intervals95: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="95 % interval of each group's probability."
+    )
+    interval_omits: tuple[str, ...] = Field(
+        default=(), description="Inputs whose own error is known in part only."
+    )
+    prevalence: dict[str, float] = Field(
+        default_factory=dict, description="Shares of the groups that the probabilities assume."
+    )
+    method: Literal["exact", "permutation"] | None = Field(
+        default=None, description="How the contributions were computed."
+    )
+    baseline: str | None = Field(default=None, description="Whose mean the base is.")
+    background_people: int | None = None
+    additivity_error: float | None = Field(
+        default=None, description="|base + contributions - output|; at most 1e-6."
+    )
+    group_contributions: dict[str, float] = Field(
+        default_factory=dict, description="Contributions added up: imaging, clinical."
+    )
+    features: dict[str, Quantity] = Field(
+        default_factory=dict, description="All that was gathered, used or not, with reasons."
+    )
 
 
 class RiskWithheld(Fact):
@@ -217,6 +243,9 @@ class RiskWithheld(Fact):
     reasons: tuple[Reason, ...]
     missing: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, float]
+    features: dict[str, Quantity] = Field(
+        default_factory=dict, description="All that was gathered, with reasons."
+    )
 
 
 # --- access --------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ MEANINGS: Mapping[str, str] = {
     "feature": "Input of the model.",
     "contribution": "What it adds to the base (a SHAP value).",
     "missing": "Inputs that are missing, each with a reason code.",
+    "background_people": "How many people the base is a mean over.",
     # the log
     "size": "Number of entries that are signed.",
 }

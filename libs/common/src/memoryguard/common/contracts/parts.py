@@ -114,6 +114,13 @@ class Contribution(Part):
     feature: str
     value: float
     contribution: float
+    group: Literal["imaging", "clinical"] | None = Field(
+        default=None, description="Whether the scan says it, or what is known beside it."
+    )
+    error: float | None = Field(
+        default=None, description="Standard error; null where the contribution is exact."
+    )
+    sentence: str | None = Field(default=None, description="The same in plain words.")
 
 
 class DicomObject(Part):
