@@ -85,6 +85,24 @@ def synthseg_people(tables: Path) -> list[Healthy]:
     return people
 
 
+def linear_index_people(tables: Path) -> list[Healthy]:
+    """IXI: both lateral ventricles by a program of its own; head size from FreeSurfer's table."""
+    heads = {
+        int(row["participant_id"].removeprefix("sub-IXI")): float(row["eTIV"])
+        for row in _rows(tables / "IXI_aparc_thickness.csv")
+    }
+    who = ixi_demographics(tables)
+    people: list[Healthy] = []
+    path = tables / "ixi_lateral_ventricles_linearindices.tsv"
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            number = int(row["Name"].split("-")[0].removeprefix("IXI"))
+            if number in heads and number in who and who[number]["AGE"]:
+                volume = float(row["Lateral Ventricular Volume"])
+                people.append(_of_ixi(who[number], heads[number], {"lateral_ventricles": volume}))
+    return people
+
+
 def ixi_demographics(tables: Path) -> dict[int, dict[str, str]]:
     """IXI's people by number: hospital, sex, age."""
     return {int(row["IXI_ID"]): row for row in _rows(tables / "ixi_demographics.csv")}
