@@ -163,7 +163,7 @@ def centring(by_site: Mapping[str, Sequence[float]]) -> Result:
 
 def _sd_interval(by_site: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     """Bootstrap over sites, or over people where there are too few sites to draw from."""
-    chance, groups = random.Random(SEED), list(by_site.values())  # noqa: S311  # not a secret
+    chance, groups = random.Random(SEED), list(by_site.values())  # not a secret
     units: list[Sequence[float]] = groups if len(groups) > 5 else [[z] for g in groups for z in g]
     found = sorted(
         statistics.stdev([z for unit in chance.choices(units, k=len(units)) for z in unit])
