@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
+from memoryguard.common.contracts.parts import Calibration
 
 SUBJECT = "5e" * 16
 SCAN = derived_id("golden", "scan")
@@ -48,6 +49,15 @@ VOLUMES_MM3 = {
     "total_brain": e.Quantity(value=None, reason="not_measured_by_engine"),
 }
 THICKNESS_MM = {"cortex_mean": e.Quantity(value=None, reason="not_measured_by_engine")}
+CALIBRATION = Calibration(ratio=1.02, sd_z=0.05, n=3, data="three synthetic heads")
+PACK = e.NormPack(
+    version="2", sha256="ef" * 32, software="FreeSurfer 6", signed_by="0123456789abcdef"
+)
+SMALL = e.Summary(
+    region="hippocampus_total",
+    severity="mild",
+    sentence="The hippocampi together: mildly low volume for age.",
+)
 SECONDS = {"read": 1.5, "segment": 12.0}
 SCORE = e.RegionScore(
     volume_mm3=5900.0,
@@ -59,8 +69,9 @@ SCORE = e.RegionScore(
         "pack": 0.02,
         "site": 0.0,
         "scanner": 0.0,
+        "version": 0.0,
         "calibration": 0.05,
-        "measurement": 0.1,
+        "retest": 0.1,
         "intracranial": 0.05,
     },
     centile=4.457,
@@ -69,8 +80,10 @@ SCORE = e.RegionScore(
     severity_probabilities={"none": 0.0004, "mild": 0.9918, "moderate": 0.0078, "severe": 0.0},
     direction="low",
     pack="synthetic_norm",
+    calibration=CALIBRATION,
 )
 UNSCORED = e.RegionScore(volume_mm3=None, reason="not_measured_by_engine")
+UNSCORED_CORTEX = e.ThicknessScore(thickness_mm=None, reason="not_measured_by_engine")
 CHANGE = e.Change(
     scans=2,
     interval_years=1.5,
@@ -151,6 +164,9 @@ MEASUREMENT: tuple[Fact, ...] = (
         person=PERSON,
         acquisition=ACQUISITION,
         regions={"hippocampus_total": SCORE, "total_brain": UNSCORED},
+        thickness={"cortex_mean": UNSCORED_CORTEX},
+        summaries={"hippocampal": SMALL},
+        packs={"synthetic_norm": PACK},
         overall="mild",
         overall_region="hippocampus_total",
         overall_considered=("hippocampus_total",),

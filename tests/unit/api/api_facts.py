@@ -31,7 +31,22 @@ VOLUMES = {
     "total_brain": e.Quantity(value=1_050_000.0, error_sd=9000.0),
     "intracranial": e.Quantity(value=1_400_000.0, error_sd=9000.0),
 }
-THICKNESS = {"cortex_mean": e.Quantity(value=None, reason="engine_does_not_measure_it")}
+THICKNESS = {
+    "cortex_left": e.Quantity(value=2.31, error_sd=0.05),
+    "cortex_mean": e.Quantity(value=None, reason="engine_does_not_measure_it"),
+}
+THIN = e.ThicknessScore(
+    thickness_mm=2.31,
+    error_sd_mm=0.05,
+    expected_mm=2.42,
+    z=-1.1,
+    z_sd=0.9,
+    centile=13.6,
+    severity="uncertain",
+    severity_reason="class_uncertain",
+    direction="low",
+    pack="potvin_2016_2017",
+)
 REGIONS = {
     "hippocampus_total": e.RegionScore(
         volume_mm3=6000.0,
@@ -155,6 +170,19 @@ def scored(change: dict[str, e.Change] | None = None) -> e.AtrophyScored:
         person=PERSON,
         acquisition=MADE,
         regions=REGIONS,
+        thickness={"cortex_left": THIN},
+        summaries={
+            "hippocampal": e.Summary(
+                region="hippocampus_total",
+                severity="moderate",
+                sentence="The hippocampi together: moderately low volume for age.",
+            )
+        },
+        packs={
+            "potvin_2016_2017": e.NormPack(
+                version="2", sha256="ef" * 32, software="FreeSurfer 5.3", signed_by="0123"
+            )
+        },
         overall="moderate",
         overall_region="hippocampus_total",
         overall_at_least=True,

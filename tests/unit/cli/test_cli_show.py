@@ -26,6 +26,7 @@ DOCUMENT: dict[str, Any] = {
             }
         },
         "overall": "severe",
+        "summaries": {"hippocampal": {"sentence": "The hippocampi together: severely low."}},
     },
     "risk": {
         "probabilities": {"CN": 0.2, "MCI": 0.5, "Dementia": 0.3},
@@ -80,7 +81,7 @@ def document() -> dict[str, Any]:
         "6,010 ± 120", "-3.52", "< 1", "severe", "1,050,000 ± ?", "2.41 ± ? mm",
         "no z, norm not transferable: total brain", "engine cannot: white matter",
         "Dementia  30 %", "+7.0 points", "-10.0 points", "education, years: not reported",
-        "together 4.1 s",
+        "together 4.1 s", "The hippocampi together: severely low.",
     ],
 )  # fmt: skip
 def test_everything_is_said(document: dict[str, Any], expected: str) -> None:

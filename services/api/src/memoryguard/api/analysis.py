@@ -183,6 +183,9 @@ def _features(measured: Mapping[str, Any], scored: Mapping[str, Any]) -> Documen
 def _atrophy(scored: Mapping[str, Any]) -> Document:
     return {
         "regions": _in_order(scored.get("regions", {})),
+        "thickness": scored.get("thickness", {}),
+        "summaries": scored.get("summaries", {}),
+        "packs": scored.get("packs", {}),
         "overall": scored.get("overall"),
         "overall_region": scored.get("overall_region"),
         "overall_at_least": scored.get("overall_at_least", False),
@@ -256,8 +259,8 @@ def _absent(said: Mapping[str, Any], group: str, otherwise: str) -> dict[str, st
 def _unscored(scored: Mapping[str, Any]) -> dict[str, str]:
     """Why a region has no z, or one that is too uncertain for a word."""
     coded = {
-        name: region["reason"] or region.get("severity_reason")
-        for name, region in scored["regions"].items()
+        name: score["reason"] or score.get("severity_reason")
+        for name, score in (scored["regions"] | scored.get("thickness", {})).items()
     }
     coded |= {"overall": scored["overall_reason"], "change": scored["change_reason"]}
     return {name: code for name, code in coded.items() if code}

@@ -142,6 +142,12 @@ def volume(value_mm3: float, error_sd_mm3: float | None = None) -> str:
     return f"{value_ml:,.{decimals}f}{spread} mL".replace(" ", NO_BREAK)
 
 
+def thickness(value_mm: float, error_sd_mm: float | None = None) -> str:
+    """Write a thickness in mm."""
+    spread = f" ± {error_sd_mm:.2f}" if error_sd_mm is not None else ""
+    return f"{value_mm:.2f}{spread} mm".replace(" ", NO_BREAK)
+
+
 def centile(percent: float, band: tuple[float, float] | None) -> str:
     """Write a centile with its 80 % band; the ends are not told apart finer than 1 %."""
     if band is None:

@@ -19,12 +19,15 @@ from memoryguard.common.contracts.parts import (
     Contribution,
     DicomObject,
     Engine,
+    NormPack,
     ObjectRef,
     Person,
     Quality,
     Quantity,
     Reason,
     RegionScore,
+    Summary,
+    ThicknessScore,
 )
 
 Scope: TypeAlias = Literal["status", "results"]
@@ -171,6 +174,15 @@ class AtrophyScored(Fact):
     person: Person
     acquisition: Acquisition
     regions: dict[str, RegionScore]
+    thickness: dict[str, ThicknessScore] = Field(
+        default_factory=dict, description="Each thickness against healthy people."
+    )
+    summaries: dict[str, Summary] = Field(
+        default_factory=dict, description="Hippocampi, cortex, ventricles, whole brain."
+    )
+    packs: dict[str, NormPack] = Field(
+        default_factory=dict, description="The norms behind every z, by name."
+    )
     overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
     overall_region: str | None = Field(default=None, description="Where the word comes from.")
     overall_considered: tuple[str, ...] = Field(
