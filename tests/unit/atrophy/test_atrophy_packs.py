@@ -54,7 +54,9 @@ def facts_of(name: str) -> Any:
 def test_nomis_predicts_what_its_own_formula_does(region: str) -> None:
     """Its inputs by their own names, with a voxel of 1 mm³ and the rest at its centre."""
     model = facts_of("models")["nomis_fs6"]
-    (source,) = (r for r in model["regions"] if r["structure"] in (region, f"{region} (BrainSegVolNotVent)"))
+    (source,) = (
+        r for r in model["regions"] if r["structure"] in (region, f"{region} (BrainSegVolNotVent)")
+    )
     age, icv, male = 78.0, 1_350_000.0, 1.0
     a, v = age - model["centers"]["age"], icv - model["centers"]["etiv_mm3"]
     inputs = {
