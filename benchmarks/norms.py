@@ -286,7 +286,8 @@ def main() -> None:
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
     results: Result = {}
     for sample in samples(args.tables, facts):
-        for oldest in (False, True):
+        young = any(person.age_years < OLD_YEARS for person in sample.people)
+        for oldest in (False, True) if young else (True,):
             name = f"{sample.name}, {'50 and over' if oldest else '18 and over'}"
             rows = measure(sample, oldest)
             print(f"\n**{name}**")
