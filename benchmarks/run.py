@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 T1_FOLDER = HERE.parents[1] / "shared" / "data" / "t1"
 TABLES = HERE.parents[1] / "shared" / "data" / "tables"
 ON_REAL_HEADS = ("segmentation", "thickness")
-ON_TABLES = ("norms",)
+ON_TABLES = {"norms": "Norms on healthy people", "risk": "Risk model beside its peers"}
 FULL: dict[str, list[str]] = {
     "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
     "flow": [], **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
@@ -68,9 +68,9 @@ def main() -> None:
             print(f"## {name.capitalize()} beside FreeSurfer\n", flush=True)
         if name in ON_TABLES:
             if not TABLES.is_dir():
-                print(f"## {name.capitalize()}\n\nnot measured: no tables beside the checkout\n")
+                print(f"## {ON_TABLES[name]}\n\nnot measured: no tables beside the checkout\n")
                 continue
-            print(f"## {name.capitalize()} on healthy people\n", flush=True)
+            print(f"## {ON_TABLES[name]}\n", flush=True)
         say(f"benchmark: {name}")
         results[name] = run(name, arguments)
     if args.json:

@@ -121,9 +121,12 @@ def test_whatever_is_known_it_answers_and_adds_up(known: set[str], seed: int) ->
         assert 0.0 <= low <= probability <= high <= 1.0
 
 
-def test_shap_agrees_with_the_shipped_model(model: RiskModel) -> None:
+def test_shap_agrees_with_the_shipped_model(
+    model: RiskModel, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Warming up compares, and would refuse; and says nothing (shap draws a progress bar)."""
     model.warm_up()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_is_known_less_surely_gets_a_wider_interval(model: RiskModel) -> None:
