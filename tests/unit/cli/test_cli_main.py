@@ -29,6 +29,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
+        (["score", "{}/none.csv"], 3, "table_not_named"),
+        (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
     ],
 )
 def test_errors_are_one_helpful_line(
@@ -45,7 +47,7 @@ def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (
         "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
-        "redrive", "doctor", "demo", "worklist",
+        "redrive", "doctor", "demo", "worklist", "score",
     )  # fmt: skip
     assert all(f" {command} " in text for command in commands)
 

@@ -51,6 +51,7 @@ app.command(audit_app)
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.worklist:app", name="worklist")
+app.command("memoryguard.cli.score.command:score", name="score")
 
 out = Console()
 err = Console(stderr=True)
