@@ -30,6 +30,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
         (["score", "{}/none.csv"], 3, "table_not_named"),
+        (["rerun", "--model", "{}", "--since", "2026-01-01", "--home", "{}/no"], 78, "no_home"),
+        (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
     ],
 )
@@ -47,7 +49,7 @@ def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (
         "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
-        "redrive", "doctor", "demo", "worklist", "score",
+        "redrive", "doctor", "demo", "worklist", "score", "rerun",
     )  # fmt: skip
     assert all(f" {command} " in text for command in commands)
 

@@ -52,6 +52,7 @@ app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.worklist:app", name="worklist")
 app.command("memoryguard.cli.score.command:score", name="score")
+app.command("memoryguard.cli.rerun.command:app", name="rerun")
 
 out = Console()
 err = Console(stderr=True)

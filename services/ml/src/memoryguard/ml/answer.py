@@ -39,7 +39,9 @@ def shipped_model() -> RiskModel:
     return RiskModel()
 
 
-def answer(scored: AtrophyScored, health: Mapping[str, float]) -> RiskPredicted | RiskWithheld:
+def answer(
+    scored: AtrophyScored, health: Mapping[str, float], model: RiskModel | None = None
+) -> RiskPredicted | RiskWithheld:
     """Compare a person with diagnosed groups.
 
     Parameters
@@ -48,9 +50,11 @@ def answer(scored: AtrophyScored, health: Mapping[str, float]) -> RiskPredicted 
         The scored scan, which carries its volumes.
     health
         Latest health metrics by name; what is not known is absent.
+    model
+        The model that answers; the shipped one by default.
     """
     started = time.perf_counter()
-    model = shipped_model()
+    model = model or shipped_model()
     alleles = health.get("apoe4_alleles")
     features = gather(
         scored.person.age_years,
