@@ -162,6 +162,11 @@ def _risk(risk: Risk | None) -> Iterator[tuple[str, Any]]:
         yield risk.explained, risk.output
         for group, probability in risk.probabilities.items():
             yield f"probability_{_lower(group)}", probability
+        # A model that states no interval has none in its facts.
+        intervals: dict[str, tuple[float, float]] = getattr(risk, "intervals95", {})
+        for group, (low, high) in intervals.items():
+            yield f"probability_{_lower(group)}_low", low
+            yield f"probability_{_lower(group)}_high", high
         for each in sorted(risk.contributions, key=lambda each: each.feature):
             yield f"contribution_{each.feature}", each.contribution
         yield "contributions_base", risk.base
