@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
+from memoryguard.common.contracts.parts import Calibration
 
 SUBJECT = "5e" * 16
 SCAN = derived_id("golden", "scan")
@@ -48,6 +49,15 @@ VOLUMES_MM3 = {
     "total_brain": e.Quantity(value=None, reason="not_measured_by_engine"),
 }
 THICKNESS_MM = {"cortex_mean": e.Quantity(value=None, reason="not_measured_by_engine")}
+CALIBRATION = Calibration(ratio=1.02, sd_z=0.05, n=3, data="three synthetic heads")
+PACK = e.NormPack(
+    version="2", sha256="ef" * 32, software="FreeSurfer 6", signed_by="0123456789abcdef"
+)
+SMALL = e.Summary(
+    region="hippocampus_total",
+    severity="mild",
+    sentence="The hippocampi together: mildly low volume for age.",
+)
 SECONDS = {"read": 1.5, "segment": 12.0}
 SCORE = e.RegionScore(
     volume_mm3=5900.0,
@@ -59,8 +69,9 @@ SCORE = e.RegionScore(
         "pack": 0.02,
         "site": 0.0,
         "scanner": 0.0,
+        "version": 0.0,
         "calibration": 0.05,
-        "measurement": 0.1,
+        "retest": 0.1,
         "intracranial": 0.05,
     },
     centile=4.457,
@@ -69,8 +80,10 @@ SCORE = e.RegionScore(
     severity_probabilities={"none": 0.0004, "mild": 0.9918, "moderate": 0.0078, "severe": 0.0},
     direction="low",
     pack="synthetic_norm",
+    calibration=CALIBRATION,
 )
 UNSCORED = e.RegionScore(volume_mm3=None, reason="not_measured_by_engine")
+UNSCORED_CORTEX = e.ThicknessScore(thickness_mm=None, reason="not_measured_by_engine")
 CHANGE = e.Change(
     scans=2,
     interval_years=1.5,
@@ -151,6 +164,9 @@ MEASUREMENT: tuple[Fact, ...] = (
         person=PERSON,
         acquisition=ACQUISITION,
         regions={"hippocampus_total": SCORE, "total_brain": UNSCORED},
+        thickness={"cortex_mean": UNSCORED_CORTEX},
+        summaries={"hippocampal": SMALL},
+        packs={"synthetic_norm": PACK},
         overall="mild",
         overall_region="hippocampus_total",
         overall_considered=("hippocampus_total",),
@@ -167,16 +183,43 @@ MEASUREMENT: tuple[Fact, ...] = (
         scan_id=SCAN,
         user_id=USER,
         model=MODEL,
-        probabilities={"CN": 0.25, "MCI": 0.5, "Dementia": 0.25},
+        probabilities={"CN": 0.25, "MCI": 0.25, "Dementia": 0.5},
         explained="dementia_similarity",
         base=0.25,
         output=0.5,
         contributions=(
-            e.Contribution(feature="hippocampus_total_mm3", value=5900.0, contribution=0.125),
-            e.Contribution(feature="moca", value=24.0, contribution=0.125),
+            e.Contribution(
+                feature="hippocampus_z",
+                value=-1.5,
+                contribution=0.125,
+                group="imaging",
+                sentence="A hippocampus smaller than in 9 of 10 healthy people of that age raises"
+                " the similarity by 12 points.",
+            ),
+            e.Contribution(
+                feature="moca",
+                value=24.0,
+                contribution=0.125,
+                group="clinical",
+                sentence="24 of 30 points of MoCA raise the similarity by 12 points.",
+            ),
         ),
         missing={"education_years": "not_reported"},
         seconds={**SECONDS, "score": 0.01, "predict": 0.2},
+        dementia_similarity=0.5,
+        intervals95={"CN": (0.125, 0.375), "MCI": (0.125, 0.5), "Dementia": (0.25, 0.75)},
+        interval_omits=("hippocampus_z",),
+        prevalence={"CN": 0.25, "MCI": 0.5, "Dementia": 0.25},
+        method="exact",
+        baseline="mean over 99 drawn people (25 CN, 49 MCI, 25 Dementia), mixed by the prevalence",
+        background_people=99,
+        additivity_error=0.0,
+        group_contributions={"imaging": 0.125, "clinical": 0.125},
+        features={
+            "hippocampus_z": e.Quantity(value=-1.5, error_sd=0.5),
+            "moca": e.Quantity(value=24.0),
+            "education_years": e.Quantity(value=None, reason="not_reported"),
+        },
     ),
     e.RiskWithheld(
         subject_id=SUBJECT,
@@ -186,6 +229,7 @@ MEASUREMENT: tuple[Fact, ...] = (
         reasons=(e.Reason(code="required_input_missing", message="the age is not known"),),
         missing={"age_years": "age_unknown"},
         seconds={**SECONDS, "score": 0.01, "predict": 0.0},
+        features={"age_years": e.Quantity(value=None, reason="age_unknown")},
     ),
 )
 

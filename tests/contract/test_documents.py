@@ -73,7 +73,8 @@ def test_every_setting_is_used() -> None:
     )
     settings = [row[0] for row in _rows(_page("CONFIG.md")) if len(row) == 4]
     names = re.findall(
-        r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|AUDIT_|API_|KAFKA_|OIDC_)?(\w+)`", " ".join(settings)
+        r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|ATROPHY_|AUDIT_|API_|KAFKA_|OIDC_)?(\w+)`",
+        " ".join(settings),
     )
     assert len(names) >= 15
     assert [name for name in names if not re.search(rf"\.{name.lower()}\b", code)] == []

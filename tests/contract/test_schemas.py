@@ -120,6 +120,8 @@ def _kept(old: Any, new: Any) -> bool:
     """Whether everything that the old document says is still in the new one."""
     if isinstance(old, dict) and isinstance(new, dict):
         return all(name in new and _kept(value, new[name]) for name, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_kept, old, new))
     return old == new
 
 

@@ -1,235 +1,230 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit, measure and export the risk models shipped with the ml service.
+"""Fit and export the risk model shipped with the ml service.
 
     pip install -r training/risk/requirements.txt
-    python training/risk/fit.py [--table DIR/gsvd_synthetic_ADNI.csv]
+    python training/risk/fit.py
 
-One multinomial logistic regression for every subset of the optional inputs (education, APOE4,
-MoCA): a missing input is then never filled in, the person is compared by what is known. All are
-fitted without penalty on draws from the class moments with equal priors, so no coefficient is
-typed or tuned. ``--table`` adds the sanity check on the synthetic ADNI rows (never fitted on).
+One multinomial logistic regression for every set of known inputs: a missing input is never filled
+in, the person is compared by what is known. All are fitted on people drawn from the moments, as
+many of each group; nothing that is measured on is read. Every bootstrap draws the moments anew.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import hashlib
-import itertools
 import json
+import sys
+import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from card import render
-from cohort import CLASSES, FEATURES, MOMENTS, OPTIONAL, REQUIRED, Moments, draw, load_moments
-from measure import bootstrap_interval, figures, reliability, with_prior
+from cohort import (
+    ASSUMPTIONS,
+    CLASSES,
+    FEATURES,
+    HEALTHY,
+    HERE,
+    MOMENTS,
+    Moments,
+    crosswalk,
+    draw,
+    load_moments,
+    rates,
+    read,
+)
+from graph import build
+from logistic import fit, raw
 from numpy.typing import NDArray
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-WEIGHTS = Path(__file__).parents[2] / "services/ml/src/memoryguard/ml/weights"
-NAME, VERSION = "dementia-similarity", "1"
-FIT_SEED, CHECK_SEED, BACKGROUND_SEED, GOLDEN_SEED, BOOTSTRAP_SEED = 1, 2, 3, 4, 5
-FIT_PER_CLASS, CHECK_PER_CLASS, BACKGROUND_PER_CLASS = 20_000, 20_000, 33
-RANGE_SD = 4.0
-# Where medicine says which way a feature points, the fitted model must agree: sign of the change
-# of dementia's odds against normal with the feature.
-EXPECTED_SIGNS = {
-    "hippocampus_total_mm3": -1,
-    "intracranial_mm3": 1,
+WEIGHTS = HERE.parents[1] / "services/ml/src/memoryguard/ml/weights"
+NAME, VERSION = "dementia-similarity", "2"
+FIT_SEED, BOOTSTRAP_SEED, BACKGROUND_SEED, GOLDEN_SEED = 1, 2, 3, 4
+FIT_PER_CLASS, BOOTSTRAP_PER_CLASS, BACKGROUND_PER_CLASS = 20_000, 4_000, 99
+BOOTSTRAPS = 60
+ALWAYS = 2  # age and sex
+ONE_OF = ("hippocampus_z", "ventricles_z", "brain_z")
+# Which way a feature pushes from CN to MCI to dementia; 0 where medicine does not say.
+SIGNS = {
+    "age_years": 1,
+    "male": 0,
+    "education_years": 0,
+    "apoe4_alleles": 1,
     "moca": -1,
-    "apoe4_count": 1,
+    "mmse": -1,
+    "hippocampus_z": -1,
+    "ventricles_z": 1,
+    "brain_z": -1,
+    "hippocampus_percent_per_year": -1,
 }
-# Of these, the ones along which the probability of dementia itself must fall everywhere. (APOE4
-# is about as common in MCI as in dementia, given MoCA, so it cannot be asked of it.)
-MONOTONE = ("hippocampus_total_mm3", "moca")
-
-
-def subsets() -> list[tuple[str, ...]]:
-    """Feature names of the eight models, from the fewest optional inputs to all."""
-    chosen = itertools.chain.from_iterable(
-        itertools.combinations(OPTIONAL, size) for size in range(len(OPTIONAL) + 1)
+RANGE_SD = 4.0
+# A rate whose error is larger than people differ says nothing of the person.
+LARGEST_ERROR_SD = {
+    "hippocampus_percent_per_year": max(
+        rates("hippocampus", name)[0][2] for name in ("CN", "Dementia")
     )
-    return [REQUIRED + extra for extra in chosen]
+}
 
 
-def model_file(features: tuple[str, ...]) -> str:
-    """File name of the model with exactly these features."""
-    return "-".join(["risk", *[f.split("_")[0] for f in features[len(REQUIRED) :]]]) + ".onnx"
+@dataclass(frozen=True)
+class Scale:
+    """Mean and SD (k,) by which features are standardised."""
+
+    mean: NDArray[np.float64]
+    sd: NDArray[np.float64]
 
 
-def columns(features: tuple[str, ...]) -> list[int]:
-    """Columns of a cohort that hold the named features."""
-    return [FEATURES.index(name) for name in features]
-
-
-def fit(x: NDArray[np.float64], y: NDArray[np.int64]) -> Pipeline:
-    """Standardised multinomial logistic regression without penalty."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, max_iter=1000)).fit(x, y)
-
-
-def check_signs(model: Pipeline, features: tuple[str, ...]) -> None:
-    """Stop when a feature points against medicine (see `EXPECTED_SIGNS` and `MONOTONE`).
-
-    With a linear score per class the probability of dementia falls everywhere with a feature
-    exactly when dementia's coefficient is the smallest of the three.
-    """
-    normal, _, dementia = model[-1].coef_
-    for index, name in enumerate(features):
-        wrong = EXPECTED_SIGNS.get(name, 0) * (dementia[index] - normal[index]) < 0
-        if wrong or (name in MONOTONE and model[-1].coef_[:, index].argmin() != 2):
-            raise SystemExit(f"{name} points the wrong way in {features}")
-
-
-def export(model: Pipeline, features: tuple[str, ...]) -> str:
-    """Write one model as ONNX (opset 17, scaling inside) and return its SHA-256."""
-    onnx_model = to_onnx(
-        model,
-        initial_types=[("features", FloatTensorType([None, len(features)]))],
-        options={id(model): {"zipmap": False}},
-        target_opset=17,
-    )
-    data = onnx_model.SerializeToString()
-    (WEIGHTS / model_file(features)).write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def run_onnx(features: tuple[str, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities (n, 3) of the exported model."""
-    path = WEIGHTS / model_file(features)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(["probabilities"], {"features": x.astype(np.float32)})[0].astype(np.float64)
-
-
-def ranges(moments: Moments) -> dict[str, list[float]]:
-    """Per feature: lowest mean − 4 SD and highest mean + 4 SD over the classes."""
-    sd = {name: np.sqrt(np.diag(moments.covariance[name])) for name in CLASSES}
-    low = np.min([moments.mean[name] - RANGE_SD * sd[name] for name in CLASSES], axis=0)
-    high = np.max([moments.mean[name] + RANGE_SD * sd[name] for name in CLASSES], axis=0)
-    found = {name: [float(low[i]), float(high[i])] for i, name in enumerate(FEATURES)}
-    # What can only take certain values is bounded by them.
-    limits = {"male": (0.0, 1.0), "apoe4_count": (0.0, 2.0), "moca": (0.0, 30.0)}
-    for name, (least, most) in limits.items():
-        found[name] = [max(least, found[name][0]), min(most, found[name][1])]
-    found["male"] = [0.0, 1.0]
-    found["apoe4_count"] = [0.0, 2.0]
-    return found
-
-
-def read_table(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Read the synthetic ADNI rows, columns in the order of `FEATURES`."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = ("age", "ptgender", "hippocampus", "icv", "pteducat", "apoe4", "moca")
-    features = [
-        [float(row[n] == "Male") if n == "ptgender" else float(row[n]) for n in names]
-        for row in rows
-    ]
-    return np.asarray(features), np.asarray([CLASSES.index(row["dx"]) for row in rows])
-
-
-def measured(
-    features: tuple[str, ...], x: NDArray[np.float64], y: NDArray[np.int64], *, table: bool
-) -> dict[str, Any]:
-    """Figures of one exported model; a table's probabilities are moved to its class shares."""
-    probabilities = run_onnx(features, x[:, columns(features)])
-    if not table:
-        found: dict[str, Any] = dict(figures(probabilities, y))
-        found["reliability_dementia"] = reliability(probabilities[:, 2], y == 2)
-        return found
-    moved = with_prior(probabilities, np.bincount(y, minlength=3) / len(y))
-    found = dict(figures(moved, y))
-    found["macro_ovr_auc_ci95"] = bootstrap_interval(moved, y, "macro_ovr_auc", BOOTSTRAP_SEED)
-    found["auc_cn_vs_dementia_ci95"] = bootstrap_interval(
-        moved, y, "auc_cn_vs_dementia", BOOTSTRAP_SEED
-    )
-    found["class_counts"] = np.bincount(y, minlength=3).tolist()
-    found["reliability_dementia"] = reliability(moved[:, 2], y == 2)
-    return found
-
-
-def write_json(name: str, document: Any) -> str:
-    """Write a JSON file into the weights folder and return its SHA-256."""
-    data = (json.dumps(document, indent=1) + "\n").encode()
-    (WEIGHTS / name).write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def golden(models: dict[tuple[str, ...], Pipeline], moments: Moments) -> list[dict[str, Any]]:
-    """A few drawn people with scikit-learn's probabilities, to hold the exports against."""
-    people, _ = draw(moments, 2, GOLDEN_SEED)
+def patterns() -> list[list[int]]:
+    """Columns of the known inputs for every pattern: bit j says that optional input j is known."""
+    optional = range(len(FEATURES) - ALWAYS)
     return [
-        {
-            "features": list(features),
-            "values": row[columns(features)].tolist(),
-            "probabilities": model.predict_proba(row[None, columns(features)])[0].tolist(),
-        }
-        for features, model in models.items()
-        for row in people
+        [*range(ALWAYS), *(ALWAYS + j for j in optional if number >> j & 1)]
+        for number in range(2 ** len(optional))
     ]
+
+
+def fit_all(
+    x: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    scale: Scale,
+    starts: list[NDArray[np.float64]] | None = None,
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    """Increments per pattern, and the table (patterns, k + 1, 3) of raw coefficients."""
+    standard = (x - scale.mean) / scale.sd
+    signs = np.asarray([float(SIGNS[name]) for name in FEATURES])
+    found: list[NDArray[np.float64]] = []
+    table = np.zeros((len(patterns()), len(FEATURES) + 1, len(CLASSES)))
+    for number, columns in enumerate(patterns()):
+        start = starts[number] if starts else None
+        found.append(fit(standard[:, columns], labels, signs[columns], start))
+        table[number, [*columns, len(FEATURES)]] = raw(
+            found[-1], scale.mean[columns], scale.sd[columns]
+        )
+    return found, table
+
+
+def bootstraps(
+    moments: Moments, scale: Scale, starts: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Tables (b, patterns, k + 1, 3) of moments drawn anew, on the same random numbers."""
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    tables: list[NDArray[np.float64]] = []
+    for place in range(BOOTSTRAPS):
+        started = time.perf_counter()
+        again = moments.resampled(generator)
+        people = draw(again, BOOTSTRAP_PER_CLASS, np.random.default_rng(FIT_SEED))
+        tables.append(fit_all(*people, scale, starts)[1])
+        print(f"bootstrap {place + 1}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
+    return np.stack(tables)
+
+
+def ranges(x: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+    """Per feature: lowest mean − 4 SD and highest mean + 4 SD over the classes.
+
+    MMSE's is MoCA's through the crosswalk: its own spread is cut off at 30 points.
+    """
+    groups = [x[labels == number] for number in range(len(CLASSES))]
+    low = np.min([g.mean(axis=0) - RANGE_SD * g.std(axis=0) for g in groups], axis=0)
+    high = np.max([g.mean(axis=0) + RANGE_SD * g.std(axis=0) for g in groups], axis=0)
+    found = {n: (float(low[i]), float(high[i])) for i, n in enumerate(FEATURES)}
+    found |= {"male": (0.0, 1.0), "apoe4_alleles": (0.0, 2.0)}
+    found["moca"] = (max(0.0, found["moca"][0]), 30.0)
+    found["mmse"] = (float(crosswalk(np.asarray([found["moca"][0]]))[0]), 30.0)
+    return {name: (round(least, 3), round(most, 3)) for name, (least, most) in found.items()}
+
+
+def write(folder: Path, name: str, data: bytes) -> dict[str, str]:
+    """Write a file, and name it with its SHA-256."""
+    (folder / name).write_bytes(data)
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def as_json(document: Any) -> bytes:
+    """Encode a document."""
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def background(moments: Moments) -> dict[str, Any]:
+    """Drawn people that explanations compare with; as many of each group."""
+    x, labels = draw(moments, BACKGROUND_PER_CLASS, np.random.default_rng(BACKGROUND_SEED))
+    groups = [CLASSES[label] for label in labels]
+    return {"features": list(FEATURES), "groups": groups, "values": x.round(3).tolist()}
+
+
+def golden(moments: Moments, table: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """People with different things known, and what the table says of them in numpy."""
+    x, _ = draw(moments, 4, np.random.default_rng(GOLDEN_SEED))
+    generator = np.random.default_rng(GOLDEN_SEED)
+    found: list[dict[str, Any]] = []
+    for person in x.round(3):
+        number = int(generator.integers(len(table)))
+        columns = patterns()[number]
+        scores = person[columns] @ table[number, columns] + table[number, -1]
+        powers = np.exp(scores - scores.max())
+        values = {FEATURES[column]: float(person[column]) for column in columns}
+        found.append({"values": values, "probabilities": (powers / powers.sum()).tolist()})
+    return found
+
+
+def manifest(x: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any]:
+    """What the service must know of the model beside its files."""
+    recruited = read(ASSUMPTIONS)["prevalence"]
+    everybody = sum(recruited["counts"].values())
+    limits = ranges(x, labels)
+    return {
+        "format": 1,
+        "name": NAME,
+        "version": VERSION,
+        "inputs": [
+            {
+                "name": name,
+                "low": limits[name][0],
+                "high": limits[name][1],
+                "required": place < ALWAYS,
+                "largest_error_sd": LARGEST_ERROR_SD.get(name),
+            }
+            for place, name in enumerate(FEATURES)
+        ],
+        "one_of": list(ONE_OF),
+        "missing_as_nan": True,
+        "classes": list(CLASSES),
+        "explained": CLASSES[-1],
+        "trained_for": {name: 1 / len(CLASSES) for name in CLASSES},
+        "prevalence": {n: count / everybody for n, count in recruited["counts"].items()},
+        "prevalence_source": f"{recruited['what']}; {recruited['source']}",
+        "made": {
+            "inputs_sha256": {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in (MOMENTS, ASSUMPTIONS, HEALTHY)
+            },
+            "seeds": {"fit": FIT_SEED, "bootstrap": BOOTSTRAP_SEED, "background": BACKGROUND_SEED},
+            "per_class": {"fit": FIT_PER_CLASS, "bootstrap": BOOTSTRAP_PER_CLASS},
+            "bootstraps": BOOTSTRAPS,
+            "range_sd": RANGE_SD,
+            "signs": {name: sign for name, sign in SIGNS.items() if sign},
+            "versions": {name: version(name) for name in ("numpy", "scipy", "onnx")},
+        },
+    }
 
 
 def main() -> None:
-    """Fit, export, measure, and write the manifest and the model card."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", type=Path)
-    table = parser.parse_args().table
+    """Fit, export, and write the manifest."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     moments = load_moments()
-    x, y = draw(moments, FIT_PER_CLASS, FIT_SEED)
-    fresh = draw(moments, CHECK_PER_CLASS, CHECK_SEED)
-    rows = read_table(table) if table else None
-    models: dict[tuple[str, ...], Pipeline] = {}
-    entries: list[dict[str, Any]] = []
-    report: list[dict[str, Any]] = []
-    for features in subsets():
-        models[features] = fit(x[:, columns(features)], y)
-        check_signs(models[features], features)
-        sha256 = export(models[features], features)
-        entries.append({"file": model_file(features), "features": list(features), "sha256": sha256})
-        figure: dict[str, Any] = {"features": list(features)}
-        figure["fresh_draws"] = measured(features, *fresh, table=False)
-        if rows is not None:
-            figure["synthetic_adni_table"] = measured(features, *rows, table=True)
-        report.append(figure)
-    background, _ = draw(moments, BACKGROUND_PER_CLASS, BACKGROUND_SEED)
-    background_sha = write_json(
-        "background.json", {"features": list(FEATURES), "values": background.round(4).tolist()}
+    x, labels = draw(moments, FIT_PER_CLASS, np.random.default_rng(FIT_SEED))
+    scale = Scale(x.mean(axis=0), x.std(axis=0))
+    increments, table = fit_all(x, labels, scale)
+    drawn = bootstraps(moments, scale, increments)
+    model = build(table, drawn, ALWAYS).SerializeToString()
+    document = manifest(x, labels)
+    document["model"] = write(WEIGHTS, "risk.onnx", model)
+    document["background"] = write(
+        WEIGHTS, "background.json", json.dumps(background(moments)).encode()
     )
-    packages = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
-    manifest = {
-        "name": NAME,
-        "version": VERSION,
-        "classes": list(CLASSES),
-        "class_priors": {name: 1 / len(CLASSES) for name in CLASSES},
-        "required": list(REQUIRED),
-        "optional": list(OPTIONAL),
-        "ranges": ranges(moments),
-        "range_sd": RANGE_SD,
-        "models": entries,
-        "background": {
-            "file": "background.json",
-            "sha256": background_sha,
-            "people": len(background),
-        },
-        "moments_sha256": hashlib.sha256(MOMENTS.read_bytes()).hexdigest(),
-        "seeds": {"fit": FIT_SEED, "check": CHECK_SEED, "background": BACKGROUND_SEED},
-        "per_class": {"fit": FIT_PER_CLASS, "check": CHECK_PER_CLASS},
-        "versions": {name: version(name) for name in packages},
-    }
-    write_json("manifest.json", manifest)
-    here = Path(__file__).parent
-    text = json.dumps(report, indent=1)
-    (here / "figures.json").write_text(text + "\n", encoding="utf-8")
-    text = json.dumps(golden(models, moments), indent=1)
-    (here / "golden.json").write_text(text + "\n", encoding="utf-8")
-    (WEIGHTS / "MODEL_CARD.md").write_text(render(manifest, report), encoding="utf-8")
+    write(WEIGHTS, "manifest.json", as_json(document))
+    write(HERE, "golden.json", as_json(golden(moments, table)))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,22 @@ VOLUMES = {
     "total_brain": e.Quantity(value=1_050_000.0, error_sd=9000.0),
     "intracranial": e.Quantity(value=1_400_000.0, error_sd=9000.0),
 }
-THICKNESS = {"cortex_mean": e.Quantity(value=None, reason="engine_does_not_measure_it")}
+THICKNESS = {
+    "cortex_left": e.Quantity(value=2.31, error_sd=0.05),
+    "cortex_mean": e.Quantity(value=None, reason="engine_does_not_measure_it"),
+}
+THIN = e.ThicknessScore(
+    thickness_mm=2.31,
+    error_sd_mm=0.05,
+    expected_mm=2.42,
+    z=-1.1,
+    z_sd=0.9,
+    centile=13.6,
+    severity="uncertain",
+    severity_reason="class_uncertain",
+    direction="low",
+    pack="potvin_2016_2017",
+)
 REGIONS = {
     "hippocampus_total": e.RegionScore(
         volume_mm3=6000.0,
@@ -155,6 +170,19 @@ def scored(change: dict[str, e.Change] | None = None) -> e.AtrophyScored:
         person=PERSON,
         acquisition=MADE,
         regions=REGIONS,
+        thickness={"cortex_left": THIN},
+        summaries={
+            "hippocampal": e.Summary(
+                region="hippocampus_total",
+                severity="moderate",
+                sentence="The hippocampi together: moderately low volume for age.",
+            )
+        },
+        packs={
+            "potvin_2016_2017": e.NormPack(
+                version="2", sha256="ef" * 32, software="FreeSurfer 5.3", signed_by="0123"
+            )
+        },
         overall="moderate",
         overall_region="hippocampus_total",
         overall_at_least=True,
@@ -201,11 +229,22 @@ def predicted() -> e.RiskPredicted:
         base=0.33,
         output=0.3,
         contributions=(
-            e.Contribution(feature="hippocampus_total_mm3", value=6000.0, contribution=0.12),
+            e.Contribution(
+                feature="hippocampus_z",
+                value=-1.5,
+                contribution=0.12,
+                group="imaging",
+                sentence="A small hippocampus raises the similarity.",
+            ),
             e.Contribution(feature="moca", value=28.0, contribution=-0.15),
         ),
-        missing={"apoe4_count": "not_reported"},
+        missing={"apoe4_alleles": "not_reported"},
         seconds={"read": 1.0, "segment": 5.5, "score": 0.1, "predict": 0.2},
+        intervals95={"CN": (0.1, 0.35), "MCI": (0.4, 0.6), "Dementia": (0.2, 0.41)},
+        prevalence={"CN": 0.28, "MCI": 0.49, "Dementia": 0.23},
+        baseline="mean over 99 drawn people",
+        background_people=99,
+        group_contributions={"imaging": 0.12, "clinical": -0.15},
     )
 
 

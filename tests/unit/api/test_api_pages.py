@@ -96,7 +96,10 @@ async def test_a_result_is_written_out(api: Api, client: Client) -> None:
         "headframe 0.1.0",
         "ab" * 32,
         "cd" * 32,
-        "potvin_2016_2017",
+        "potvin_2016_2017 2",
+        "The hippocampi together: moderately low volume for age.",
+        "2.31 ± 0.05 mm",
+        "2.42 mm",
         "synthetic",
     ):
         assert words in page.text, words

@@ -147,7 +147,6 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
         "cortical_grey_matter": "engine_does_not_measure_it"
     }
     assert told["reasons"]["thickness_mm"] == {
-        "cortex_left": "not_measured",
         "cortex_right": "not_measured",
         "cortex_mean": "engine_does_not_measure_it",
     }

@@ -11,7 +11,8 @@ from memoryguard.atrophy.domain.result import Score
 from memoryguard.atrophy.domain.score import score
 from memoryguard.atrophy.packs import load_packs
 
-BASELINE = Engine("headframe", "1")
+# The version that the shipped packs know the offset of.
+BASELINE = Engine("headframe", "1.3.0")
 WOMAN_72 = Person(72.0, "F", 3.0, "SIEMENS")
 # Invented, near the middle of the norm for this woman; the errors are of a plausible size.
 VOLUMES = {

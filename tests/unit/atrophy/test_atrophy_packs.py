@@ -26,6 +26,7 @@ def make_packs() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
     sys.modules["make_packs"] = module
     spec.loader.exec_module(module)
     return module

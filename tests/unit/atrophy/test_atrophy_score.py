@@ -12,16 +12,17 @@ from atrophy_people import VOLUMES, WOMAN_72, aged, scored
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 from memoryguard.atrophy.domain.result import Overall, RegionScore
 from memoryguard.atrophy.domain.score import overall
+from memoryguard.atrophy.packs import load_pack
 
 
 def test_a_usual_brain_is_unremarkable() -> None:
     found = scored()
     hippocampus = found.regions["hippocampus_total"]
-    assert hippocampus.pack == "potvin_2016_2017"
+    assert hippocampus.pack == "potvin_2016_2017+nomis_fs6"
     assert hippocampus.z == pytest.approx(0.0, abs=0.3)
     assert hippocampus.severity == "none"
     assert hippocampus.centile == pytest.approx(50.0, abs=12.0)
-    assert found.packs == {"potvin_2016_2017": "1"}
+    assert found.packs == {"potvin_2016_2017": "2", "nomis_fs6": "2"}
     assert found.flags == ()
 
 
@@ -33,7 +34,7 @@ def test_a_small_hippocampus_is_severe_and_names_itself() -> None:
 
 
 def test_wide_ventricles_are_abnormal_high() -> None:
-    found = scored(lateral_ventricles=Quantity(90_000.0, 1000.0)).regions["lateral_ventricles"]
+    found = scored(lateral_ventricles=Quantity(150_000.0, 1000.0)).regions["lateral_ventricles"]
     assert found.direction == "high"
     assert found.z is not None
     assert found.z > 3.0
@@ -46,7 +47,7 @@ def test_the_parts_make_the_sd() -> None:
     region = scored().regions["hippocampus_total"]
     parts = region.sd_parts
     assert parts is not None
-    assert parts.measurement == pytest.approx(100.0 / region.residual_sd)
+    assert parts.retest == pytest.approx(100.0 / region.calibration.ratio / region.residual_sd)
     assert parts.calibration > 0.2
     assert parts.scanner == 0.0
     assert region.z_sd == pytest.approx(
@@ -55,7 +56,8 @@ def test_the_parts_make_the_sd() -> None:
             + parts.site**2
             + parts.scanner**2
             + parts.calibration**2
-            + (parts.measurement or 0) ** 2
+            + parts.version**2
+            + (parts.retest or 0) ** 2
             + (parts.intracranial or 0) ** 2
         )
     )
@@ -64,7 +66,7 @@ def test_the_parts_make_the_sd() -> None:
 def test_head_size_error_enters_by_the_norms_slope() -> None:
     region = scored(intracranial=Quantity(1_420_000.0, 100_000.0)).regions["hippocampus_total"]
     lower, upper = (
-        scored(intracranial=Quantity(icv, 1.0)).regions["hippocampus_total"].expected_mm3
+        scored(intracranial=Quantity(icv, 1.0)).regions["hippocampus_total"].expected
         for icv in (1_320_000.0, 1_520_000.0)
     )
     assert region.sd_parts is not None
@@ -75,16 +77,24 @@ def test_unknown_scanner_costs_certainty_and_is_flagged() -> None:
     found = scored(replace(WOMAN_72, manufacturer=None, field_strength_t=None))
     region = found.regions["hippocampus_total"]
     assert region.sd_parts is not None
-    assert region.sd_parts.scanner > 0.3
+    assert region.sd_parts.scanner > 0.2
     assert "scanner_unknown" in found.flags
 
 
-def test_missing_errors_leave_the_z_but_no_word() -> None:
+def test_a_missing_error_is_taken_from_published_rescans() -> None:
     region = scored(hippocampus_total=Quantity(7550.0)).regions["hippocampus_total"]
-    assert region.z is not None
-    assert region.z_sd is None
-    assert region.severity == "uncertain"
-    assert region.severity_reason == "error_of_z_unknown"
+    assert region.sd_parts is not None
+    assert region.calibration is not None
+    cv = 0.018 * 7550.0 / region.calibration.ratio
+    assert region.sd_parts.retest == pytest.approx(cv / region.residual_sd)
+
+
+def test_a_volume_without_any_published_error_takes_the_bound_of_its_agreement() -> None:
+    found = scored(third_ventricle=Quantity(1320.0)).regions["third_ventricle"]
+    assert found.sd_parts is not None
+    pack = load_pack("potvin_2016_2017")
+    bound = math.sqrt(1.0 - 0.97) * pack.population_sd["third_ventricle"] / found.residual_sd
+    assert found.sd_parts.retest == pytest.approx(bound)
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,18 @@ DOCUMENT: dict[str, Any] = {
             }
         },
         "overall": "severe",
+        "summaries": {"hippocampal": {"sentence": "The hippocampi together: severely low."}},
     },
     "risk": {
         "probabilities": {"CN": 0.2, "MCI": 0.5, "Dementia": 0.3},
         "explained": "dementia_similarity",
         "base": 0.33,
         "output": 0.30,
+        "intervals95": {"CN": [0.1, 0.3], "MCI": [0.4, 0.6], "Dementia": [0.17, 0.43]},
+        "baseline": "mean over 99 drawn people",
         "contributions": [
-            {"feature": "moca", "value": 22.0, "contribution": -0.1},
-            {"feature": "hippocampus_total_mm3", "value": 6010.0, "contribution": 0.07},
+            {"feature": "moca", "value": 22.0, "contribution": -0.1, "sentence": "So it is."},
+            {"feature": "hippocampus_z", "value": -1.5, "contribution": 0.07},
         ],
         "missing": {"education_years": "not_reported"},
     },
@@ -78,7 +81,7 @@ def document() -> dict[str, Any]:
         "6,010 ± 120", "-3.52", "< 1", "severe", "1,050,000 ± ?", "2.41 ± ? mm",
         "no z, norm not transferable: total brain", "engine cannot: white matter",
         "Dementia  30 %", "+7.0 points", "-10.0 points", "education, years: not reported",
-        "together 4.1 s",
+        "together 4.1 s", "The hippocampi together: severely low.",
     ],
 )  # fmt: skip
 def test_everything_is_said(document: dict[str, Any], expected: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped risk models: intact, equal to what was fitted, explained, and abstaining."""
+"""The shipped risk model: intact, equal to what was fitted, ordered, explained, and abstaining."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from unit.ml.ml_models import PERSON, measures
 
 from memoryguard.common.errors import Misconfigured
-from memoryguard.ml.domain.features import FEATURES, OPTIONAL, REQUIRED, FeatureSet
 from memoryguard.ml.domain.prediction import NoPrediction, Prediction
 from memoryguard.ml.model import SHIPPED, RiskModel
+from memoryguard.ml.network import Network
 
 TRAINING = Path(__file__).parents[3] / "training/risk"
 GOLDEN = json.loads((TRAINING / "golden.json").read_text())
-FIGURES = json.loads((TRAINING / "figures.json").read_text())
-SUBSETS = [extra for size in range(4) for extra in itertools.combinations(OPTIONAL, size)]
-PERSON = {
-    "age_years": 74.0,
-    "male": 0.0,
-    "hippocampus_total_mm3": 6300.0,
-    "intracranial_mm3": 1_450_000.0,
-    "education_years": 15.0,
-    "apoe4_count": 1.0,
-    "moca": 22.0,
-}
+NAMES = tuple(PERSON)
+OPTIONAL = NAMES[2:]
+RISES = {"age_years", "apoe4_alleles", "ventricles_z"}
+FALLS = {"moca", "mmse", "hippocampus_z", "brain_z", "hippocampus_percent_per_year"}
+PATTERNS = np.asarray(list(itertools.product([True, False], repeat=len(OPTIONAL))))
 
 
 @pytest.fixture(scope="module")
@@ -38,154 +36,188 @@ def model() -> RiskModel:
     return RiskModel()
 
 
-def known(*extra: str, **values: float) -> FeatureSet:
-    """Required inputs and the optional ones named."""
-    kept = [name for name in FEATURES if name in REQUIRED or name in extra]
-    found = {name: (PERSON | values)[name] for name in kept}
-    return FeatureSet(found, {n: "not_reported" for n in FEATURES if n not in found})
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """The file alone, as any other runtime would load it."""
+    return Network((SHIPPED / "risk.onnx").read_bytes(), len(NAMES), 3)
 
 
-def similarity(model: RiskModel, **values: float) -> float:
-    names = tuple(FEATURES)
-    row = np.asarray([[(PERSON | values)[name] for name in names]])
-    return float(model.probabilities(names, row)[0, 2])
+def rows_of_every_pattern(values: dict[str, float]) -> NDArray[np.float64]:
+    rows = np.tile([values[name] for name in NAMES], (len(PATTERNS), 1))
+    rows[:, 2:][~PATTERNS] = np.nan
+    return rows
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: "-".join(case["features"][4:]) or "none")
-def test_exports_equal_what_was_fitted(model: RiskModel, case: dict[str, list[float]]) -> None:
-    """scikit-learn in double precision against ONNX in single."""
-    names = tuple(str(name) for name in case["features"])
-    found = model.probabilities(names, np.asarray([case["values"]]))[0]
-    assert found == pytest.approx(case["probabilities"], abs=1e-5)
-
-
-@pytest.mark.parametrize("extra", SUBSETS, ids=lambda extra: "-".join(extra) or "none")
-def test_every_subset_answers_and_adds_up(model: RiskModel, extra: tuple[str, ...]) -> None:
-    found = model.predict(known(*extra))
+def predicted(model: RiskModel, values: dict[str, float], **errors: float) -> Prediction:
+    found = model.predict(measures(values, errors))
     assert isinstance(found, Prediction)
-    assert sum(found.probabilities.values()) == pytest.approx(1.0, abs=1e-6)
-    assert found.dementia_similarity == found.probabilities["Dementia"]
+    return found
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{len(case['values'])} known")
+def test_the_file_says_what_was_fitted(network: Network, case: dict[str, dict[str, float]]) -> None:
+    row = [case["values"].get(name, math.nan) for name in NAMES]
+    found = network.probabilities(np.asarray([row]))[0]
+    assert found == pytest.approx(case["probabilities"], abs=1e-9)
+
+
+def test_inputs_are_those_that_the_tests_know(model: RiskModel) -> None:
+    assert model.manifest.features == NAMES
+    assert model.manifest.classes == ("CN", "MCI", "Dementia")
+    assert {n for n, sign in model.manifest.made["signs"].items() if sign > 0} == RISES
+    assert {n for n, sign in model.manifest.made["signs"].items() if sign < 0} == FALLS
+
+
+def test_the_file_is_ordered_in_every_pattern(network: Network) -> None:
+    """A coefficient that rises from CN to MCI to dementia makes the probability rise everywhere."""
+    found = network.run("coefficients", rows_of_every_pattern(PERSON))
+    steps = np.diff(found[:, :-1], axis=2)
+    for name, sign in [*((n, 1.0) for n in RISES), *((n, -1.0) for n in FALLS)]:
+        assert (sign * steps[:, NAMES.index(name)] >= 0.0).all(), name
+    unknown = np.isnan(rows_of_every_pattern(PERSON))
+    assert (found[:, :-1][unknown] == 0.0).all()
+
+
+@pytest.mark.parametrize("name", sorted(RISES | FALLS))
+def test_the_probability_itself_goes_one_way(network: Network, name: str) -> None:
+    """On the file, in every pattern, over the whole range and beyond."""
+    generator = np.random.default_rng(1)
+    for _ in range(3):
+        values = {n: v + generator.standard_normal() for n, v in PERSON.items()}
+        steps = [values | {name: values[name] + step} for step in np.linspace(-8.0, 8.0, 9)]
+        found = np.asarray([network.probabilities(rows_of_every_pattern(v))[:, 2] for v in steps])
+        changes = np.diff(found if name in RISES else found[::-1], axis=0)
+        assert (changes >= -1e-12).all()
+        known = ~np.isnan(rows_of_every_pattern(PERSON)[:, NAMES.index(name)])
+        assert (changes[:, ~known] == 0.0).all()
+
+
+def test_age_and_sex_are_asked_for_by_the_file_itself(network: Network) -> None:
+    rows = rows_of_every_pattern(PERSON)
+    assert np.isfinite(network.probabilities(rows)).all()
+    for column in (0, 1):
+        without = rows.copy()
+        without[:, column] = np.nan
+        assert np.isnan(network.probabilities(without)).all()
+
+
+@given(st.sets(st.sampled_from(OPTIONAL)), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_known_it_answers_and_adds_up(known: set[str], seed: int) -> None:
+    model = RiskModel()
+    noise = np.random.default_rng(seed).uniform(-1.0, 1.0, len(NAMES))
+    noise[1] = 0.0
+    values = {n: PERSON[n] + e for n, e in zip(NAMES, noise, strict=True) if n in known}
+    values |= {"age_years": 70.0, "male": 1.0, "brain_z": values.get("brain_z", 0.3)}
+    found = predicted(model, values, brain_z=0.5)
     explained = found.explanation
-    assert tuple(explained.contributions) == REQUIRED + extra
-    total = explained.base + math.fsum(explained.contributions.values())
-    assert total == pytest.approx(found.dementia_similarity, abs=1e-6)
-    assert set(found.missing) == set(OPTIONAL) - set(extra)
+    assert math.fsum(found.probabilities.values()) == pytest.approx(1.0, abs=1e-12)
+    assert set(explained.effects) == set(values)
+    total = explained.base + math.fsum(effect.value for effect in explained.effects.values())
+    assert total == pytest.approx(found.similarity, abs=1e-9)
+    assert explained.additivity_error < 1e-9
+    for name, probability in found.probabilities.items():
+        low, high = found.intervals95[name]
+        assert 0.0 <= low <= probability <= high <= 1.0
 
 
-def test_shapley_values_are_exact(model: RiskModel) -> None:
-    """Against the definition: every order's marginal contribution, over the whole background."""
-    found = model.predict(known())
-    assert isinstance(found, Prediction)
-    document = json.loads((SHIPPED / "background.json").read_text())
-    background = np.asarray(document["values"])[:, : len(REQUIRED)]
-    person = np.asarray([PERSON[name] for name in REQUIRED])
-
-    def value(coalition: frozenset[int]) -> float:
-        rows = background.copy()
-        for column in coalition:
-            rows[:, column] = person[column]
-        return float(model.probabilities(REQUIRED, rows)[:, 2].mean())
-
-    everyone = range(len(REQUIRED))
-    coalitions = [
-        frozenset(chosen) for size in range(5) for chosen in itertools.combinations(everyone, size)
-    ]
-    worth = {coalition: value(coalition) for coalition in coalitions}
-    for index, name in enumerate(REQUIRED):
-        marginals = [
-            worth[frozenset(order[: order.index(index) + 1])]
-            - worth[frozenset(order[: order.index(index)])]
-            for order in itertools.permutations(everyone)
-        ]
-        assert found.explanation.contributions[name] == pytest.approx(
-            math.fsum(marginals) / len(marginals), abs=1e-6
-        )
+def test_shap_agrees_with_the_shipped_model(model: RiskModel) -> None:
+    """Warming up compares, and would refuse; and says nothing (shap draws a progress bar)."""
+    model.warm_up()
 
 
-def test_less_hippocampus_and_fewer_points_never_look_healthier(model: RiskModel) -> None:
-    volumes = [similarity(model, hippocampus_total_mm3=v) for v in range(9000, 4000, -250)]
-    assert volumes == sorted(volumes)
-    assert volumes[-1] - volumes[0] > 0.1
-    points = [similarity(model, moca=m) for m in range(30, 10, -1)]
-    assert points == sorted(points)
+def test_what_is_known_less_surely_gets_a_wider_interval(model: RiskModel) -> None:
+    def width(error: float) -> float:
+        low, high = predicted(model, PERSON, hippocampus_z=error).intervals95["Dementia"]
+        return high - low
+
+    assert 0.0 < width(0.0) < width(0.5) < width(1.5)
+    again = predicted(model, PERSON, hippocampus_z=0.5)
+    assert again == predicted(model, PERSON, hippocampus_z=0.5)
+
+
+def test_another_population_has_other_odds(model: RiskModel) -> None:
+    shares = {"CN": 0.8, "MCI": 0.15, "Dementia": 0.05}
+    here, there = predicted(model, PERSON), predicted(RiskModel(None, shares), PERSON)
+    assert there.prevalence == shares
+    assert there.similarity < here.similarity
+    for name in ("MCI", "Dementia"):
+        odds = [each.probabilities[name] / each.probabilities["CN"] for each in (here, there)]
+        assumed = [each.prevalence[name] / each.prevalence["CN"] for each in (here, there)]
+        assert odds[0] / assumed[0] == pytest.approx(odds[1] / assumed[1])
+    assert there.explanation.base < here.explanation.base
+    assert "79 CN, 15 MCI, 5 Dementia" in there.explanation.baseline
+
+
+def test_the_default_population_is_the_published_one(model: RiskModel) -> None:
+    counts = [share * (229 + 398 + 192) for share in model.prevalence.values()]
+    assert counts == pytest.approx([229.0, 398.0, 192.0])
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"CN": 0.5, "MCI": 0.5},
+        {"CN": 0.5, "MCI": 0.4, "Dementia": 0.2},
+        {"CN": 1.2, "MCI": -0.4, "Dementia": 0.2},
+        {"CN": 0.5, "MCI": 0.3, "AD": 0.2},
+    ],
+)
+def test_a_prevalence_that_is_none_is_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        RiskModel(None, shares)
+    assert caught.value.code == "risk_prevalence"
 
 
 def test_extremes_look_like_their_groups(model: RiskModel) -> None:
-    well = model.predict(known(*OPTIONAL, hippocampus_total_mm3=8200.0, moca=28.0, apoe4_count=0.0))
-    ill = model.predict(known(*OPTIONAL, hippocampus_total_mm3=4800.0, moca=16.0, apoe4_count=2.0))
-    assert isinstance(well, Prediction)
-    assert isinstance(ill, Prediction)
+    well = predicted(model, PERSON | {"hippocampus_z": 0.8, "moca": 29.0, "mmse": 30.0})
+    ill = predicted(model, PERSON | {"hippocampus_z": -3.5, "moca": 15.0, "mmse": 20.0})
     assert well.probabilities["CN"] > 0.6
     assert ill.probabilities["Dementia"] > 0.8
-    assert ill.explanation.contributions["moca"] > 0.0 > well.explanation.contributions["moca"]
+    effects = [each.explanation.effects["moca"].value for each in (ill, well)]
+    assert effects[0] > 0.0 > effects[1]
 
 
-@pytest.mark.parametrize("entry", FIGURES, ids=lambda e: "-".join(e["features"][4:]) or "none")
-def test_measured_figures_beat_the_prior(entry: dict[str, dict[str, float]]) -> None:
-    for sample in ("fresh_draws", "synthetic_adni_table"):
-        figures = entry[sample]
-        assert figures["brier"] < figures["brier_of_prior"]
-        assert figures["log_loss"] < figures["log_loss_of_prior"]
-        assert figures["macro_ovr_auc"] > 0.65
-
-
-def test_missing_required_input_withholds(model: RiskModel) -> None:
-    features = known()
-    values = {k: v for k, v in features.values.items() if k != "hippocampus_total_mm3"}
-    missing = features.missing | {"hippocampus_total_mm3": "not_measured"}
-    found = model.predict(FeatureSet(values, missing))
+@pytest.mark.parametrize("missing", ["age_years", "male"])
+def test_without_age_or_sex_it_says_nothing(model: RiskModel, missing: str) -> None:
+    found = model.predict(measures({n: v for n, v in PERSON.items() if n != missing}))
     assert isinstance(found, NoPrediction)
-    assert [(r.code, r.feature) for r in found.reasons] == [
-        ("required_input_missing", "hippocampus_total_mm3")
-    ]
+    assert [(r.code, r.feature) for r in found.reasons] == [("required_input_missing", missing)]
+
+
+def test_without_any_region_it_says_nothing(model: RiskModel) -> None:
+    found = model.predict(measures({n: v for n, v in PERSON.items() if not n.endswith("_z")}))
+    assert isinstance(found, NoPrediction)
+    assert [r.code for r in found.reasons] == ["too_much_missing"]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("age_years", 30.0), ("hippocampus_total_mm3", 1200.0), ("moca", 31.0), ("apoe4_count", 3.0)],
+    [("age_years", 30.0), ("hippocampus_z", -9.0), ("moca", 31.0), ("apoe4_alleles", 3.0)],
 )
-def test_outside_the_training_range_withholds(model: RiskModel, name: str, value: float) -> None:
-    found = model.predict(known(*OPTIONAL, **{name: value}))
+def test_outside_the_training_range_it_says_nothing(
+    model: RiskModel, name: str, value: float
+) -> None:
+    found = model.predict(measures(PERSON | {name: value}))
     assert isinstance(found, NoPrediction)
-    assert found.out_of_range == (name,)
+    assert [(r.code, r.feature) for r in found.reasons] == [("input_outside_training_range", name)]
 
 
-def test_refused_scan_withholds(model: RiskModel) -> None:
-    assert isinstance(model.predict(known(), "refused"), NoPrediction)
+def test_of_a_refused_scan_it_says_nothing(model: RiskModel) -> None:
+    assert isinstance(model.predict(measures(PERSON), "refused"), NoPrediction)
 
 
 def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     folder = shutil.copytree(SHIPPED, tmp_path / "weights")
-    file = folder / "risk.onnx"
-    data = bytearray(file.read_bytes())
+    data = bytearray((folder / "risk.onnx").read_bytes())
     data[-1] ^= 1
-    file.write_bytes(data)
+    (folder / "risk.onnx").write_bytes(data)
     with pytest.raises(Misconfigured) as caught:
         RiskModel(folder)
     assert caught.value.code == "risk_model_damaged"
 
 
-def test_an_absent_file_is_found(tmp_path: Path) -> None:
-    folder = shutil.copytree(SHIPPED, tmp_path / "weights")
-    (folder / "background.json").unlink()
-    with pytest.raises(Misconfigured) as caught:
-        RiskModel(folder)
-    assert caught.value.code == "risk_model_absent"
-
-
-def test_warming_up_says_nothing(model: RiskModel, capsys: pytest.CaptureFixture[str]) -> None:
-    """shap draws a progress bar when it is left to itself."""
-    model.warm_up()
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_family_is_known_by_its_manifest(model: RiskModel) -> None:
-    manifest = (SHIPPED / "manifest.json").read_bytes()
-    assert model.weights_sha256 == hashlib.sha256(manifest).hexdigest()
-
-
-def test_manifest_names_the_moments_it_was_fitted_on() -> None:
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
-    moments = (TRAINING / "moments.json").read_bytes()
-    assert manifest["moments_sha256"] == hashlib.sha256(moments).hexdigest()
-    assert sum(manifest["class_priors"].values()) == pytest.approx(1.0)
+def test_it_is_known_by_its_manifest_which_names_what_it_was_made_of(model: RiskModel) -> None:
+    assert model.sha256 == hashlib.sha256((SHIPPED / "manifest.json").read_bytes()).hexdigest()
+    for name, digest in model.manifest.made["inputs_sha256"].items():
+        assert hashlib.sha256((TRAINING / name).read_bytes()).hexdigest() == digest

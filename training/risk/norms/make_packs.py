@@ -1,27 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the atrophy service's norm packs from the sourced facts, and measure how they carry over.
+"""Write and sign the atrophy service's norm packs, and measure how they carry over.
 
     python training/risk/norms/make_packs.py --facts DIR/norms.json --tables DIR/tables
 
-Coefficients are copied by this program. The `evidence` rows are computed here, with the service's
-own code, on healthy people measured with other software than the pack's: one mean and SD of z per
-sample. Only those summaries go into the pack; no individual row leaves the tables.
+Coefficients are copied by this program from the sourced facts. Beside them go summaries that are
+computed here, with the service's own code, on healthy people that no pack was fitted to:
+`evidence` (mean and SD of z in a sample), `sites` (SD between the mean z of sites) and
+`population_sd` (SD of a measurement over people). No individual row leaves the tables.
+`calibrations` come from what ``measure_offsets.py`` found about our engine.
+
+The packs are signed with a key made for this run. Its public half is added to ``keys.json``, its
+private half is thrown away with the process: nobody can sign anything else with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import math
 import statistics
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memoryguard.atrophy.domain.norms import Covariates, expect, possible_scanners, z_score
-from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.packs import parse_pack
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tables import Healthy, freesurfer_people, ixi_freesurfer_people, synthseg_people
 
+from memoryguard.atrophy.domain.calibrate import posterior
+from memoryguard.atrophy.domain.norms import (
+    Covariates,
+    Expectation,
+    expect,
+    possible_scanners,
+    z_score,
+    z_slope,
+)
+from memoryguard.atrophy.domain.pack import Pack
+from memoryguard.atrophy.domain.sites import pool
+from memoryguard.atrophy.packs import parse_pack
+from memoryguard.atrophy.packs.signature import RELEASE_KEYS, sign, text_of
+
+VERSION = "2"
 PACKS = Path(__file__).parents[3] / "services/atrophy/src/memoryguard/atrophy/packs"
 # The facts' region names that the service calls otherwise.
 IXI_NAMES = {
@@ -34,30 +52,40 @@ IXI_NAMES = {
     "cerebral_white": "cerebral_white_matter",
     "total_brain": "total_brain",
 }
-POTVIN_NAMES = (
-    "hippocampus_left",
-    "hippocampus_right",
-    "lateral_ventricle_left",
-    "lateral_ventricle_right",
-    "third_ventricle",
-    "cortical_grey_left",
-    "cortical_grey_right",
-)
-# Scanners of the three IXI hospitals, as the IXI project describes them.
-IXI_SCANNERS = {"HH": (3.0, "Philips"), "Guys": (1.5, "Philips"), "IOP": (1.5, "GE")}
+POTVIN_NAMES = {
+    "hippocampus_left": "hippocampus_left",
+    "hippocampus_right": "hippocampus_right",
+    "lateral_ventricle_left": "lateral_ventricle_left",
+    "lateral_ventricle_right": "lateral_ventricle_right",
+    "third_ventricle": "third_ventricle",
+    "cortical_grey_left": "cortical_grey_left",
+    "cortical_grey_right": "cortical_grey_right",
+    "mean_cortical_thickness_left": "cortex_left",
+    "mean_cortical_thickness_right": "cortex_right",
+}
+NOMIS_NAMES = {
+    "hippocampus_left": "hippocampus_left",
+    "hippocampus_right": "hippocampus_right",
+    "lateral_ventricle_left": "lateral_ventricle_left",
+    "lateral_ventricle_right": "lateral_ventricle_right",
+    "third_ventricle": "third_ventricle",
+    "total_brain (BrainSegVolNotVent)": "total_brain",
+}
+# NOMIS's inputs in the letters of a pack's terms. What only FreeSurfer states (CNR, surface holes)
+# stands at its centre, where it adds nothing; `voxel` is 1, and its coefficient a constant.
+NOMIS_TERMS = {
+    "age": "A", "age2": "A^2", "age3": "A^3", "etiv": "V", "etiv2": "V^2", "etiv3": "V^3",
+    "age_x_etiv": "A*V", "age_x_sex_m": "A*M", "etiv_x_sex_m": "V*M", "etiv_x_mfs_15": "V*F",
+    "mfs_15_x_manufacturer_philips": "P*F", "mfs_15_x_manufacturer_ge": "G*F", "sex_m": "M",
+    "mfs_15": "F", "manufacturer_philips": "P", "manufacturer_ge": "G",
+}  # fmt: skip
+NOMIS_AT_CENTRE = {"surfaceholes", "surfaceholes2", "surfaceholes3", "cnr", "cnr2", "cnr3"}
+# Where the source's own sample size and ages could not be verified: those of Potvin 2016, whose
+# authors made NOMIS of a larger sample.
+POTVIN_N, POTVIN_CORTEX_N = 2790, 2713
 YOUNGEST_YEARS = 50.0
-
-
-@dataclass(frozen=True)
-class Healthy:
-    """One healthy person of a table, as the packs see them."""
-
-    age_years: float
-    male: bool
-    icv_mm3: float
-    field_strength_t: float | None
-    manufacturer: str | None
-    volumes_mm3: dict[str, float]
+OFFSETS = Path(__file__).with_name("offsets.json")
+SITES = "healthy adults: fcon1000's sites, and IXI's hospitals where its FreeSurfer table has it"
 
 
 def potvin(facts: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +94,7 @@ def potvin(facts: dict[str, Any]) -> dict[str, Any]:
     by_name = {region["structure"]: region for region in model["regions"]}
     return {
         "name": "potvin_2016_2017",
-        "version": "1",
+        "version": VERSION,
         **{key: model[key] for key in ("citation", "address", "licence", "exactness", "software")},
         "licence_note": "coefficients are published facts; no text or code of the source is copied",
         "population": model["population"],
@@ -74,15 +102,9 @@ def potvin(facts: dict[str, Any]) -> dict[str, Any]:
         "field_strengths_t": [1.5, 3.0],
         # 23 samples are pooled in the residual, so it already holds the spread between sites.
         "new_site_sd_factor": 1.0,
-        "regions": {name: _potvin_region(by_name[name]) for name in POTVIN_NAMES},
+        "regions": {ours: _potvin_region(by_name[name]) for name, ours in POTVIN_NAMES.items()},
         "totals": {
-            "hippocampus_total": {
-                "rule": "sum",
-                "parts": ["hippocampus_left", "hippocampus_right"],
-                "rho": model["total_hippocampus"]["rho"],
-                "status": model["total_hippocampus"]["status"],
-                "source": model["total_hippocampus"]["rho_evidence"],
-            },
+            "hippocampus_total": _hippocampi(model["total_hippocampus"]),
             "lateral_ventricles": {
                 "rule": "log10_of_sum",
                 "parts": ["lateral_ventricle_left", "lateral_ventricle_right"],
@@ -90,8 +112,33 @@ def potvin(facts: dict[str, Any]) -> dict[str, Any]:
                 "status": model["total_lateral_ventricles"]["status"],
                 "source": model["total_lateral_ventricles"]["sd_evidence"],
             },
+            "cortical_grey_matter": _joined(facts, "sum", "cortical_grey", "ctxvol"),
+            "cortex_mean": _joined(facts, "mean", "cortex", "thick"),
         },
         "evidence": {},
+    }
+
+
+def _hippocampi(total: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "rule": "sum",
+        "parts": ["hippocampus_left", "hippocampus_right"],
+        "rho": total["rho"],
+        "status": total["status"],
+        "source": total["rho_evidence"],
+    }
+
+
+def _joined(facts: dict[str, Any], rule: str, name: str, key: str) -> dict[str, Any]:
+    """Both sides together, by the correlation of their residuals within site (fcon1000)."""
+    overall, within = facts["validation"]["more"][f"LRcorr_fcon {key}"]
+    return {
+        "rule": rule,
+        "parts": [f"{name}_left", f"{name}_right"],
+        "rho": within,
+        "status": "derived here, not published",
+        "source": f"residuals of the sides correlate {within} within site, {overall} over all"
+        " (fcon1000, n=1043, computed_here)",
     }
 
 
@@ -99,13 +146,62 @@ def _potvin_region(region: dict[str, Any]) -> dict[str, Any]:
     cortical = region["region_key"].startswith("Cortex")
     return {
         "region_key": region["region_key"],
-        "response": "log10_mm3" if region["response"].startswith("log10") else "mm3",
+        "response": _scale(region["response"]),
         "center_age_years": region["center_age"],
         "center_icv_mm3": region["center_icv_mm3"],
         "coefficients": region["coefficients"],
         "resid_sd": region["resid_sd"],
         # The population's two sample sizes, as the facts give them.
-        "fit_n": 2713 if cortical else 2790,
+        "fit_n": POTVIN_CORTEX_N if cortical else POTVIN_N,
+    }
+
+
+def _scale(response: str) -> str:
+    return "log10_mm3" if response.startswith("log10") else response
+
+
+def nomis(facts: dict[str, Any]) -> dict[str, Any]:
+    """NOMIS (FreeSurfer 6) as a pack document, without evidence."""
+    model = facts["models"]["nomis_fs6"]
+    by_name = {region["structure"]: region for region in model["regions"]}
+    return {
+        "name": "nomis_fs6",
+        "version": VERSION,
+        "citation": [model["citation"]],
+        **{key: model[key] for key in ("address", "licence", "exactness", "software")},
+        "licence_note": "BSD 3-clause: coefficients copied with this notice of their source",
+        "population": model["population"],
+        "caution": f"{model['warning']} Here: {model['without_QC_inputs']}. Ages and sample size"
+        " are those of Potvin 2016, since the source's own were not verified.",
+        "valid_age_years": facts["models"]["potvin_2016_2017"]["valid_age"],
+        "field_strengths_t": [1.5, 3.0],
+        "new_site_sd_factor": 1.0,
+        "regions": {
+            ours: _nomis_region(by_name[name], model["centers"])
+            for name, ours in NOMIS_NAMES.items()
+        },
+        "totals": {
+            "hippocampus_total": _hippocampi(
+                facts["models"]["potvin_2016_2017"]["total_hippocampus"]
+            ),
+            "lateral_ventricles": _joined(facts, "log10_of_sum", "lateral_ventricle", "latvent"),
+        },
+        "evidence": {},
+    }
+
+
+def _nomis_region(region: dict[str, Any], centers: dict[str, float]) -> dict[str, Any]:
+    coefficients = dict(region["coefficients"])
+    intercept = region["intercept"] + coefficients.pop("voxel")
+    kept = {name: value for name, value in coefficients.items() if name not in NOMIS_AT_CENTRE}
+    return {
+        "region_key": region["region_key"],
+        "response": _scale(region["response"]),
+        "center_age_years": centers["age"],
+        "center_icv_mm3": centers["etiv_mm3"],
+        "coefficients": {"1": intercept} | {NOMIS_TERMS[name]: v for name, v in kept.items()},
+        "resid_sd": region["resid_sd"],
+        "fit_n": POTVIN_N,
     }
 
 
@@ -115,7 +211,7 @@ def ixi(facts: dict[str, Any]) -> dict[str, Any]:
     low, high = model["valid_age"]
     return {
         "name": "ixi_synthseg_fit",
-        "version": "1",
+        "version": VERSION,
         "citation": [
             "IXI dataset, brain-development.org (CC BY-SA 3.0): SynthSeg volumes of healthy adults",
             model["status"],
@@ -160,69 +256,14 @@ def _ixi_region(name: str, region: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def freesurfer_people(tables: Path) -> list[Healthy]:
-    """1000 Functional Connectomes: FreeSurfer volumes, 23 sites, scanners not in the table."""
-    people: list[Healthy] = []
-    for row in _rows(tables / "fcon1000.csv"):
-        sides = {
-            "hippocampus": ("Left-Hippocampus", "Right-Hippocampus"),
-            "lateral_ventricle": ("Left-Lateral-Ventricle", "Right-Lateral-Ventricle"),
-        }
-        volumes = _with_totals({k: (float(row[a]), float(row[b])) for k, (a, b) in sides.items()})
-        volumes |= {
-            "third_ventricle": float(row["3rd-Ventricle"]),
-            "cortical_grey_matter": float(row["CortexVol"]),
-            "cerebral_white_matter": float(row["CerebralWhiteMatterVol"]),
-            "total_brain": float(row["BrainSegVolNotVentSurf"]),
-        }
-        icv = float(row["EstimatedTotalIntraCranialVol"])
-        people.append(
-            Healthy(float(row["age"]), float(row["sex"]) == 1.0, icv, None, None, volumes)
-        )
-    return people
-
-
-def synthseg_people(tables: Path) -> list[Healthy]:
-    """IXI: SynthSeg volumes, three hospitals with known scanners."""
-    who = {int(row["IXI_ID"]): row for row in _rows(tables / "ixi_demographics.csv")}
-    people: list[Healthy] = []
-    for row in _rows(tables / "ixi_synthseg_volumes.csv"):
-        person = who[int(row["subject_id"].removeprefix("IXI"))]
-        sides = {
-            "hippocampus": ("vol_left hippocampus", "vol_right hippocampus"),
-            "lateral_ventricle": ("vol_left lateral ventricle", "vol_right lateral ventricle"),
-        }
-        volumes = _with_totals({k: (float(row[a]), float(row[b])) for k, (a, b) in sides.items()})
-        volumes["third_ventricle"] = float(row["vol_3rd ventricle"])
-        icv = float(row["vol_total intracranial"])
-        field_t, maker = IXI_SCANNERS[person["SITE"]]
-        male = person["SEX_LABEL"] == "Male"
-        people.append(Healthy(float(person["AGE"]), male, icv, field_t, maker, volumes))
-    return people
-
-
-def _with_totals(sides: dict[str, tuple[float, float]]) -> dict[str, float]:
-    totals = {"hippocampus": "hippocampus_total", "lateral_ventricle": "lateral_ventricles"}
-    volumes: dict[str, float] = {}
-    for name, (left, right) in sides.items():
-        volumes |= {f"{name}_left": left, f"{name}_right": right, totals[name]: left + right}
-    return volumes
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def evidence(
     pack: Pack, region: str, people: list[Healthy], sample: str, software: str
 ) -> dict[str, Any] | None:
     """Mean and SD of z over the people of a sample that the pack covers and aged 50 or over."""
-    low, high = pack.valid_age_years
     values = [
         _z(pack, region, person)
-        for person in people
-        if max(low, YOUNGEST_YEARS) <= person.age_years <= high and region in person.volumes_mm3
+        for person in _covered(pack, region, people)
+        if person.age_years >= YOUNGEST_YEARS
     ]
     if len(values) < 2:
         return None
@@ -235,40 +276,146 @@ def evidence(
     }
 
 
+def site_spread(pack: Pack, region: str, people: list[Healthy]) -> dict[str, Any] | None:
+    """SD between sites of the mean z, over every healthy adult of every site at hand."""
+    by_site: dict[str, list[float]] = {}
+    for person in _covered(pack, region, people):
+        by_site.setdefault(person.site, []).append(_z(pack, region, person))
+    if len(by_site) < 2:
+        return None
+    pooled = pool(by_site)
+    return {
+        "sd_z": round(pooled.tau, 4),
+        "ci95": [round(edge, 4) for edge in pooled.tau_ci95],
+        "n_sites": pooled.sites,
+        "n_people": pooled.people,
+        "sample": SITES,
+    }
+
+
+def population_sd(pack: Pack, region: str, people: list[Healthy]) -> float | None:
+    """SD over people on the scale of the response, age and head size included."""
+    values = [person.values[region] for person in _covered(pack, region, people)]
+    if len(values) < 2:
+        return None
+    logarithmic = pack.regions[region].response == "log10_mm3"
+    return _rounded(statistics.stdev(map(math.log10, values) if logarithmic else values))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _covered(pack: Pack, region: str, people: list[Healthy]) -> list[Healthy]:
+    low, high = pack.valid_age_years
+    return [p for p in people if low <= p.age_years <= high and region in p.values]
+
+
 def _z(pack: Pack, region: str, person: Healthy) -> float:
     covariates = Covariates(person.age_years, person.male, person.icv_mm3)
     scanners = possible_scanners(person.field_strength_t, person.manufacturer)
-    return z_score(
-        pack, region, person.volumes_mm3[region], expect(pack, region, covariates, scanners)
-    )
+    return z_score(person.values[region], expect((pack,), region, covariates, scanners))
+
+
+def calibration(pack: Pack, icv_ln_sd: float) -> dict[str, Any] | None:
+    """Offset of our engine to the pack, by region: what was measured, and what was to be expected.
+
+    The prior's SD is turned from z into the logarithm of a volume at the middle of the norm.
+    """
+    measured = json.loads(OFFSETS.read_text(encoding="utf-8"))
+    priors = {"intracranial": icv_ln_sd}
+    for region in measured["regions"]:
+        spread = pack.other_program_sd_z(region)
+        if region in pack.regions and spread:
+            middle = _middle(pack, region)
+            priors[region] = spread / (z_slope(middle.expected, middle) * middle.expected)
+    regions: dict[str, dict[str, float]] = {}
+    for region, found in measured["regions"].items():
+        if region not in priors:
+            continue
+        spread_ln = _spread_ln(region, measured["regions"])
+        offset = posterior(
+            found["mean_ln"], spread_ln, measured["n"], priors[region], measured["data"]
+        )
+        regions[region] = {
+            "ratio": round(offset.ratio, 5),
+            "ln_sd": round(offset.ln_sd, 5),
+            "measured_ratio": round(math.exp(found["mean_ln"]), 5),
+            "measured_sd_ln": found["sd_ln"],
+            "prior_ln_sd": round(priors[region], 5),
+        }
+    named = {key: measured[key] for key in ("engine", "version", "software", "n", "data")}
+    return {**named, "regions": regions} if len(regions) > 1 else None
+
+
+def _spread_ln(region: str, measured: dict[str, dict[str, float]]) -> float:
+    """SD over the heads; of a side, the root mean square of both sides': three heads are few."""
+    name, _, side = region.rpartition("_")
+    both = [f"{name}_left", f"{name}_right"] if side in ("left", "right") else [region]
+    return math.sqrt(statistics.fmean(measured[each]["sd_ln"] ** 2 for each in both))
+
+
+def _middle(pack: Pack, region: str) -> Expectation:
+    """Expectation for a woman of 65 whose head has the norms' mean size."""
+    covariates = Covariates(65.0, male=False, icv_mm3=1.45e6)
+    return expect((pack,), region, covariates, possible_scanners(None, None))
+
+
+def intracranial_ln_sd(facts: dict[str, Any]) -> float:
+    """SD of ln(ratio) of another program's head size: SynthSeg's to FreeSurfer's on IXI, by sex."""
+    table = facts["models"]["icv_by_sex"]["table"]
+    free, synth = table["IXI FreeSurfer eTIV"], table["IXI 50+ SynthSeg TIV"]
+    offsets = [math.log(synth[sex][1] / free[sex][1]) for sex in ("female", "male")]
+    return round(math.sqrt(statistics.fmean(each**2 for each in offsets)), 4)
 
 
 def documents(facts: Path, tables: Path) -> list[dict[str, Any]]:
-    """Both packs as documents, with their evidence."""
+    """Every pack as a document, with what was measured about it."""
     sources = json.loads(facts.read_text(encoding="utf-8"))
-    free = ("fcon1000, healthy, 50 and over", "FreeSurfer", freesurfer_people(tables))
-    synth = ("IXI, healthy, 50 and over", "SynthSeg", synthseg_people(tables))
+    fcon, ixi_free = freesurfer_people(tables), ixi_freesurfer_people(tables)
+    synthseg = synthseg_people(tables)
+    free = ("fcon1000, healthy, 50 and over", "FreeSurfer", fcon)
+    synth = ("IXI, healthy, 50 and over", "SynthSeg", synthseg)
+    icv_ln_sd = intracranial_ln_sd(sources)
     made: list[dict[str, Any]] = []
     # A pack is never judged on the people it was fitted to.
-    for document, samples in ((potvin(sources), (free, synth)), (ixi(sources), (free,))):
+    for document, samples, at_sites, population in (
+        (potvin(sources), (free, synth), [*fcon, *ixi_free], fcon),
+        (nomis(sources), (free, synth), [*fcon, *ixi_free], fcon),
+        (ixi(sources), (free,), [], synthseg),
+    ):
         pack = parse_pack(document)
+        document |= {"sites": {}, "population_sd": {}, "intracranial_ln_sd": icv_ln_sd}
         for region in pack.regions:
             found = [evidence(pack, region, people, name, sw) for name, sw, people in samples]
             if rows := [row for row in found if row]:
                 document["evidence"][region] = rows
+            if spread := site_spread(pack, region, at_sites):
+                document["sites"][region] = spread
+            if sd := population_sd(pack, region, population):
+                document["population_sd"][region] = sd
+        if pack.software.startswith("FreeSurfer"):
+            offsets = calibration(parse_pack(document), icv_ln_sd)
+            document["calibrations"] = [offsets] if offsets else []
         made.append(document)
     return made
 
 
 def main() -> None:
-    """Write both packs."""
+    """Write and sign every pack."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--tables", type=Path, required=True)
     arguments = parser.parse_args()
+    key = Ed25519PrivateKey.generate()
     for document in documents(arguments.facts, arguments.tables):
+        path = PACKS / f"{document['name']}.json"
         text = json.dumps(document, indent=1, ensure_ascii=False)
-        (PACKS / f"{document['name']}.json").write_text(text + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8")
+        sign(path, key)
+    trusted = json.loads(RELEASE_KEYS.read_text(encoding="utf-8")) if RELEASE_KEYS.exists() else {}
+    trusted[f"norms {VERSION}"] = text_of(key.public_key())
+    RELEASE_KEYS.write_text(json.dumps(trusted, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from memoryguard.common.contracts.events import (
     VolumesExtracted,
 )
 from memoryguard.common.contracts.events import Engine as EngineIdentity
+from memoryguard.common.contracts.parts import NormScore
 from memoryguard.common.errors import Rejected
 from memoryguard.processor.domain.measurement import Measurement, nothing
 from memoryguard.processor.domain.measurement import Quality as Verdict
@@ -199,6 +200,9 @@ def _atrophy(scored: AtrophyScored | None) -> dict[str, Any]:
         return {"regions": {}, "overall": None}
     return {
         "regions": {n: r.model_dump(mode="json") for n, r in scored.regions.items()},
+        "thickness": {n: t.model_dump(mode="json") for n, t in scored.thickness.items()},
+        "summaries": {n: each.model_dump(mode="json") for n, each in scored.summaries.items()},
+        "packs": {n: pack.model_dump(mode="json") for n, pack in scored.packs.items()},
         "overall": scored.overall,
         "overall_region": scored.overall_region,
         "overall_at_least": scored.overall_at_least,
@@ -212,7 +216,8 @@ def _unscored(scan: VolumesExtracted, scored: AtrophyScored | None) -> dict[str,
     """Why a region has no z, or one that is too uncertain for a word."""
     if scored is None:
         return {"overall": scan.quality.reasons[0].code if scan.quality.reasons else "refused"}
-    coded = {n: r.reason or r.severity_reason for n, r in scored.regions.items()}
+    scores: dict[str, NormScore] = {**scored.regions, **scored.thickness}
+    coded = {name: score.reason or score.severity_reason for name, score in scores.items()}
     coded["overall"] = scored.overall_reason
     return {name: code for name, code in coded.items() if code}
 

@@ -25,7 +25,9 @@ def explanation(document: Mapping[str, Any]) -> RenderableType:
     groups = Table.grid(padding=(0, 2))
     for group, probability in risk["probabilities"].items():
         bar = Text("█" * round(probability * 2 * BAR_WIDTH), "blue")
-        groups.add_row(words(group), f"{100 * probability:.0f} %", bar)
+        interval = (risk.get("intervals95") or {}).get(group)
+        between = f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %" if interval else ""
+        groups.add_row(words(group), f"{100 * probability:.0f} %", Text(between, "dim"), bar)
     return Group(
         Text("Similar to diagnosed groups today", "bold"),
         Text(),
@@ -34,11 +36,18 @@ def explanation(document: Mapping[str, Any]) -> RenderableType:
         Text.assemble(
             (f"What moves {words(risk['explained'])}", "bold"),
             (f"  from {100 * risk['base']:.0f} % to {100 * risk['output']:.0f} %", "dim"),
+            (f"\n{risk['baseline']}" if risk.get("baseline") else "", "dim"),
         ),
         Text(),
         _contributions(risk["contributions"]),
+        Text("".join(f"\n{each['sentence']}" for each in _said(risk["contributions"]))),
         Text("".join(f"\n{words(n)}: {words(w)}" for n, w in risk["missing"].items()), "dim"),
     )
+
+
+def _said(contributions: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out what is said in no words, or moves less than a point."""
+    return [c for c in contributions if c.get("sentence") and abs(c["contribution"]) >= 0.005]
 
 
 def _contributions(contributions: list[Mapping[str, Any]]) -> Table:

@@ -105,7 +105,8 @@ def _volumes(document: Mapping[str, Any]) -> RenderableType:
         ("", "left"),
     )
     absent: dict[str, list[str]] = {}
-    scores, reasons = document["atrophy"]["regions"], document["reasons"]
+    atrophy, reasons = document["atrophy"], document["reasons"]
+    scores = atrophy["regions"] | atrophy.get("thickness", {})
     for part, digits in (("volumes_mm3", 0), ("thickness_mm", 2)):
         for name, value in document[part].items():
             score = scores.get(name) or {}
@@ -164,7 +165,10 @@ def _overall(document: Mapping[str, Any]) -> Text:
     text = Text.assemble(("Overall  ", "bold"), (severity, SEVERITY_STYLES[severity]))
     text.append(" at least" if atrophy.get("overall_at_least") else "")
     region = words(atrophy.get("overall_region"))
-    return text.append(f"  {', '.join(part for part in (region, why) if part)}", "dim")
+    text.append(f"  {', '.join(part for part in (region, why) if part)}", "dim")
+    for summary in (atrophy.get("summaries") or {}).values():
+        text.append(f"\n{summary['sentence']}", "dim")
+    return text
 
 
 def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> RenderableType:

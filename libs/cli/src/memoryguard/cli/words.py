@@ -5,7 +5,13 @@ from __future__ import annotations
 
 _NAMES = {
     "apoe4 count": "APOE ε4 alleles",
+    "apoe4 alleles": "APOE ε4 alleles",
     "moca": "MoCA",
+    "mmse": "MMSE",
+    "hippocampus z": "hippocampi, z",
+    "ventricles z": "ventricles, z",
+    "brain z": "brain, z",
+    "hippocampus percent per year": "hippocampi, % a year",
     "lateral ventricle left": "lat. ventricle left",
     "lateral ventricle right": "lat. ventricle right",
     "cortex mean": "cortex thickness",

@@ -20,6 +20,12 @@ DISCLAIMER = "Research software, not a medical device."
 GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": THICKNESS}
 DERIVED = ("asymmetry_percent", "ratios")
 MODALITIES = {"MR": "MRI"}
+RISK = (
+    *("model", "probabilities", "explained", "base", "output", "contributions", "missing"),
+    # Not in what was said by earlier versions.
+    *("dementia_similarity", "intervals95", "interval_omits", "prevalence", "method", "baseline"),
+    *("background_people", "additivity_error", "group_contributions", "features"),
+)
 # What a severity says about "is it low (a ventricle: large) for age"; absent means not known.
 DETECTED = {"none": False, "mild": True, "moderate": True, "severe": True}
 SHOWN_OF_ACQUISITION = ("manufacturer", "scanner_model", "field_strength_t", "spacing_mm", "series")
@@ -177,6 +183,9 @@ def _features(measured: Mapping[str, Any], scored: Mapping[str, Any]) -> Documen
 def _atrophy(scored: Mapping[str, Any]) -> Document:
     return {
         "regions": _in_order(scored.get("regions", {})),
+        "thickness": scored.get("thickness", {}),
+        "summaries": scored.get("summaries", {}),
+        "packs": scored.get("packs", {}),
         "overall": scored.get("overall"),
         "overall_region": scored.get("overall_region"),
         "overall_at_least": scored.get("overall_at_least", False),
@@ -198,8 +207,7 @@ def _risk(scan: Scan) -> Document | None:
     if _answered(scan) != "predicted":
         return None
     said = _said(scan, "predicted")
-    names = ("model", "probabilities", "explained", "base", "output", "contributions", "missing")
-    return {name: said[name] for name in names}
+    return {name: said.get(name) for name in RISK}
 
 
 def _risk_withheld(scan: Scan) -> Document | None:
@@ -251,8 +259,8 @@ def _absent(said: Mapping[str, Any], group: str, otherwise: str) -> dict[str, st
 def _unscored(scored: Mapping[str, Any]) -> dict[str, str]:
     """Why a region has no z, or one that is too uncertain for a word."""
     coded = {
-        name: region["reason"] or region.get("severity_reason")
-        for name, region in scored["regions"].items()
+        name: score["reason"] or score.get("severity_reason")
+        for name, score in (scored["regions"] | scored.get("thickness", {})).items()
     }
     coded |= {"overall": scored["overall_reason"], "change": scored["change_reason"]}
     return {name: code for name, code in coded.items() if code}

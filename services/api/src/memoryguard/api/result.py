@@ -125,52 +125,44 @@ def _volumes(document: Document) -> Html:
         "Centile",
         "In words",
     )
-    regions = document["atrophy"]["regions"]
+    atrophy = document["atrophy"]
     rows = [
-        _volume_row(document, name, regions.get(name, {})) for name in document["volumes_mm3"]
+        _measured_row(document, "volumes_mm3", name, atrophy["regions"].get(name, {}))
+        for name in document["volumes_mm3"]
     ] + [
-        _row(words.name(name), *_thickness(document, name, value), *[None] * 5)
-        for name, value in document["thickness_mm"].items()
+        _measured_row(document, "thickness_mm", name, atrophy["thickness"].get(name, {}))
+        for name in document["thickness_mm"]
     ]
     flags = [el("li", words.plain(flag).capitalize()) for flag in document["atrophy"]["flags"]]
     return _section(
         "Volumes",
+        el("ul", *(el("li", each["sentence"]) for each in atrophy["summaries"].values()))
+        if atrophy["summaries"]
+        else None,
         _table(COMPARED, heads, rows),
         [el("p", "Keep in mind:"), el("ul", *flags)] if flags else None,
     )
 
 
-def _volume_row(document: Document, name: str, region: Document) -> Html:
-    value, reasons = document["volumes_mm3"][name], document["reasons"]
+def _measured_row(document: Document, group: str, name: str, score: Document) -> Html:
+    value, reasons = document[group][name], document["reasons"]
     if value is None:
-        return _row(words.name(name), _why(reasons["volumes_mm3"].get(name)), *[None] * 5)
-    error = document["errors_sd"]["volumes_mm3"].get(name)
-    expected, z = region.get("expected_mm3"), region.get("z")
-    measured = words.volume(value, error)
-    if z is None:
-        return _row(
-            words.name(name),
-            measured,
-            None,
-            _why(reasons["atrophy"].get(name) or "not_compared"),
-            *[None] * 3,
-        )
+        return _row(words.name(name), _why(reasons[group].get(name)), *[None] * 5)
+    write = words.volume if group == "volumes_mm3" else words.thickness
+    measured = write(value, document["errors_sd"][group].get(name))
+    if score.get("z") is None:
+        why = _why(reasons["atrophy"].get(name) or "not_compared")
+        return _row(words.name(name), measured, None, why, *[None] * 3)
+    expected = score.get("expected_mm3", score.get("expected_mm"))
     return _row(
         words.name(name),
         measured,
-        words.volume(expected) if expected is not None else None,
-        words.signed(z, ""),
-        charts.norm_bar(z, region["z_sd"]),
-        words.centile(region["centile"], region.get("centile_band")),
-        words.severity(region["severity"], region["direction"]),
+        write(expected) if expected is not None else None,
+        words.signed(score["z"], ""),
+        charts.norm_bar(score["z"], score["z_sd"]),
+        words.centile(score["centile"], score.get("centile_band")),
+        words.severity(score["severity"], score["direction"]),
     )
-
-
-def _thickness(document: Document, name: str, value: float | None) -> list[Child]:
-    if value is None:
-        return [_why(document["reasons"]["thickness_mm"].get(name))]
-    error = document["errors_sd"]["thickness_mm"].get(name)
-    return [f"{value:.2f} ± {error:.2f} mm" if error is not None else f"{value:.2f} mm"]
 
 
 def _why(code: str | None) -> Html:
@@ -239,15 +231,37 @@ def _risk(document: Document) -> Html:
         reasons = [el("li", r["message"].capitalize()) for r in document["reasons"]["risk"]]
         return _section(title, el("p", "The model gives no answer:"), el("ul", *reasons))
     groups = [
-        _row(words.name(group), f"{100 * share:.0f} %", charts.share_bar(share))
+        _row(
+            words.name(group),
+            f"{100 * share:.0f} %",
+            words.interval((risk["intervals95"] or {}).get(group)),
+            charts.share_bar(share),
+        )
         for group, share in risk["probabilities"].items()
     ]
     return _section(
         title,
-        _table(SIMILAR, ("Group", "Similarity", ""), groups),
+        _table(SIMILAR, ("Group", "Similarity", "95 % interval", ""), groups),
+        _assumed(risk["prevalence"]),
         _contributions(risk),
+        _totals(risk["group_contributions"]),
         _missing(risk["missing"]),
     )
+
+
+def _assumed(prevalence: Mapping[str, float] | None) -> Html | None:
+    if not prevalence:
+        return None
+    shares = ", ".join(f"{words.name(g)} {100 * share:.0f} %" for g, share in prevalence.items())
+    return el("p", f"For people of whom so many belong to each group: {shares}.", class_="why")
+
+
+def _totals(totals: Mapping[str, float] | None) -> Html | None:
+    """What the scan says in all, and what is known beside it."""
+    if not totals:
+        return None
+    listed = ", ".join(f"{n} {words.signed(100 * v, ' points')}" for n, v in totals.items())
+    return el("p", f"Together: {listed}.", class_="why")
 
 
 def _contributions(risk: Document) -> Html:
@@ -258,14 +272,15 @@ def _contributions(risk: Document) -> Html:
             words.number(c["value"]),
             charts.contribution_bar(c["contribution"], largest),
             words.signed(100 * c["contribution"], " points"),
+            c.get("sentence"),
         )
         for c in risk["contributions"]
     ]
     caption = (
-        f"What moves the {words.name(risk['explained'])} from its mean of"
-        f" {100 * risk['base']:.0f} % to {100 * risk['output']:.0f} % (SHAP values)."
+        f"What moves the {words.name(risk['explained'])} from {100 * risk['base']:.0f} %"
+        f" ({risk['baseline'] or 'its mean'}) to {100 * risk['output']:.0f} % (SHAP values)."
     )
-    return _table(caption, ("Input", "Value", "Lowers or raises", "By"), rows)
+    return _table(caption, ("Input", "Value", "Lowers or raises", "By", "In words"), rows)
 
 
 def _missing(missing: Mapping[str, str]) -> Html | None:
@@ -291,9 +306,9 @@ def _provenance(document: Document) -> Html:
     entries += [("Measured by", _engine(document["engine"]))] if document["engine"] else []
     answered = document["risk"] or document["risk_withheld"]
     entries += [("Model", _engine(answered["model"]))] if answered else []
-    packs = {region.get("pack") for region in document["atrophy"]["regions"].values()}
-    named = ", ".join(sorted(pack for pack in packs if pack))
-    entries += [("Norms", named)] if named else []
+    packs = document["atrophy"]["packs"]
+    named = [f"{name} {pack['version']}" for name, pack in sorted(packs.items())]
+    entries += [("Norms", ", ".join(named))] if named else []
     seconds = document["seconds"]
     steps = ", ".join(f"{words.plain(step)} {value:.1f} s" for step, value in seconds.items())
     entries += [("Time taken", steps)] if steps else []

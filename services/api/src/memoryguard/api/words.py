@@ -7,6 +7,8 @@ person is to diagnosed groups today. The phrases keep to that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 NAMES = {
     "hippocampus_left": "Hippocampus, left",
     "hippocampus_right": "Hippocampus, right",
@@ -58,6 +60,10 @@ NAMES = {
     "dementia_similarity": "similarity to the dementia group",
     "age_years": "Age, years",
     "male": "Male sex (1) or female (0)",
+    "hippocampus_z": "Hippocampi, both, z",
+    "ventricles_z": "Lateral ventricles, both, z",
+    "brain_z": "Whole brain, z",
+    "hippocampus_percent_per_year": "Hippocampi, both, % a year",
     "hippocampus_total_mm3": "Hippocampi, both, mm³",
     "intracranial_mm3": "Inside of the skull, mm³",
     "education_years": "Education, years",
@@ -136,6 +142,12 @@ def volume(value_mm3: float, error_sd_mm3: float | None = None) -> str:
     return f"{value_ml:,.{decimals}f}{spread} mL".replace(" ", NO_BREAK)
 
 
+def thickness(value_mm: float, error_sd_mm: float | None = None) -> str:
+    """Write a thickness in mm."""
+    spread = f" ± {error_sd_mm:.2f}" if error_sd_mm is not None else ""
+    return f"{value_mm:.2f}{spread} mm".replace(" ", NO_BREAK)
+
+
 def centile(percent: float, band: tuple[float, float] | None) -> str:
     """Write a centile with its 80 % band; the ends are not told apart finer than 1 %."""
     if band is None:
@@ -147,6 +159,11 @@ def _edge(percent: float) -> str:
     if percent < 1:
         return "below 1"
     return "above 99" if percent > 99 else f"{percent:.0f}"
+
+
+def interval(shares: Sequence[float] | None) -> str:
+    """Write an interval of a share, in whole percent."""
+    return f"{100 * shares[0]:.0f} to {100 * shares[1]:.0f} %" if shares else ""
 
 
 def signed(value: float, unit: str, decimals: int = 1) -> str:

@@ -6,29 +6,27 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from typing import Any
 
 from memoryguard.atrophy.domain import change as over_time
 from memoryguard.atrophy.domain import measure
 from memoryguard.atrophy.domain import score as scoring
 from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.packs import load_packs
+from memoryguard.atrophy.settings import norms
 from memoryguard.common.contracts.events import (
     AtrophyScored,
     Change,
+    NormPack,
     Quantity,
     RegionScore,
+    Summary,
+    ThicknessScore,
     VolumesExtracted,
 )
+from memoryguard.common.contracts.parts import Calibration
 
 NO_EARLIER_SCAN = "fewer_than_two_scans"
 NO_DATE = "acquisition_date_unknown"
-
-
-@lru_cache(maxsize=1)
-def shipped_packs() -> Mapping[str, Pack]:
-    """Norm packs of the package, read once."""
-    return load_packs()
 
 
 def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> AtrophyScored:
@@ -42,16 +40,7 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         The same person's earlier scans, in any order.
     """
     started = time.perf_counter()
-    person = measure.Person(
-        scan.person.age_years,
-        scan.person.sex,
-        scan.acquisition.field_strength_t,
-        scan.acquisition.manufacturer,
-    )
-    engine = measure.Engine(scan.engine.name, scan.engine.version)
-    score = scoring.score(
-        _measured(scan.volumes_mm3), person, shipped_packs(), engine, scan.quality.verdict
-    )
+    score = _scored(scan)
     changes, change_flags, change_reason = _change(scan, earlier)
     return AtrophyScored(
         subject_id=scan.subject_id,
@@ -64,6 +53,9 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         person=scan.person,
         acquisition=scan.acquisition,
         regions={name: _region(region) for name, region in score.regions.items()},
+        thickness={name: _thickness(each) for name, each in score.thickness.items()},
+        summaries={n: Summary(**dataclasses.asdict(s)) for n, s in score.summaries.items()},
+        packs={name: _pack(norms()[name]) for name in score.packs},
         overall=score.overall.severity,
         overall_region=score.overall.region,
         overall_considered=tuple(score.overall.considered),
@@ -76,6 +68,20 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         change=changes,
         change_reason=change_reason,
         seconds={**scan.seconds, "score": time.perf_counter() - started},
+    )
+
+
+def _scored(scan: VolumesExtracted) -> scoring.Score:
+    made = scan.acquisition
+    return scoring.score(
+        _measured(scan.volumes_mm3),
+        measure.Person(
+            scan.person.age_years, scan.person.sex, made.field_strength_t, made.manufacturer
+        ),
+        norms(),
+        measure.Engine(scan.engine.name, scan.engine.version),
+        scan.quality.verdict,
+        _measured(scan.thickness_mm),
     )
 
 
@@ -121,23 +127,48 @@ def _said(quantities: Mapping[str, measure.Quantity]) -> dict[str, Quantity]:
     }
 
 
-def _region(region: scoring.RegionScore) -> RegionScore:
-    probabilities = region.severity_probabilities
+def _region(score: scoring.RegionScore) -> RegionScore:
     return RegionScore(
-        volume_mm3=region.volume.value,
-        error_sd_mm3=region.volume.error_sd,
-        expected_mm3=region.expected_mm3,
-        z=region.z,
-        z_sd=region.z_sd,
-        z_sd_parts=dataclasses.asdict(region.sd_parts) if region.sd_parts else {},
-        centile=region.centile,
-        centile_band=region.centile_band,
-        severity=region.severity,
-        severity_probabilities=dict(probabilities) if probabilities else None,
-        severity_reason=region.severity_reason,
-        direction=region.direction,
-        pack=region.pack,
-        reason=region.reason,
+        volume_mm3=score.measured.value,
+        error_sd_mm3=score.measured.error_sd,
+        expected_mm3=score.expected,
+        **_compared(score),
+    )
+
+
+def _thickness(score: scoring.RegionScore) -> ThicknessScore:
+    return ThicknessScore(
+        thickness_mm=score.measured.value,
+        error_sd_mm=score.measured.error_sd,
+        expected_mm=score.expected,
+        **_compared(score),
+    )
+
+
+def _compared(score: scoring.RegionScore) -> dict[str, Any]:
+    probabilities, calibration = score.severity_probabilities, score.calibration
+    return {
+        "z": score.z,
+        "z_sd": score.z_sd,
+        "z_sd_parts": dataclasses.asdict(score.sd_parts) if score.sd_parts else {},
+        "centile": score.centile,
+        "centile_band": score.centile_band,
+        "severity": score.severity,
+        "severity_probabilities": dict(probabilities) if probabilities else None,
+        "severity_reason": score.severity_reason,
+        "direction": score.direction,
+        "pack": score.pack,
+        "calibration": Calibration(**dataclasses.asdict(calibration)) if calibration else None,
+        "reason": score.reason,
+    }
+
+
+def _pack(pack: Pack) -> NormPack:
+    return NormPack(
+        version=pack.version,
+        sha256=pack.sha256,
+        software=pack.software,
+        signed_by=pack.signed_by,
     )
 
 

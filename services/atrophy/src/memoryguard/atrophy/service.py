@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from memoryguard.atrophy.handlers import forget, score
+from memoryguard.atrophy.settings import norms
 from memoryguard.common.contracts.events import ScanErased, VolumesExtracted
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
@@ -15,7 +16,8 @@ PROJECTION = ("measurement",)
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-    """Join atrophy's parts."""
+    """Join atrophy's parts; norm packs that cannot be trusted stop it here."""
+    norms()
     return Service(
         name="atrophy",
         handlers={VolumesExtracted: Handler(record=score), ScanErased: Handler(record=forget)},

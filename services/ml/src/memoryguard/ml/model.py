@@ -1,100 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The risk model: ONNX files with a manifest, run by onnxruntime and explained by shap."""
+"""The risk model: an ONNX file with a manifest, checked at start, asked, and explained."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoryguard.common.errors import Misconfigured
-from memoryguard.ml.domain.features import (
-    FEATURES,
-    OPTIONAL,
-    REQUIRED,
-    FeatureSet,
-    out_of_range,
-    withheld,
-)
-from memoryguard.ml.domain.prediction import (
-    Explanation,
-    ModelIdentity,
-    NoPrediction,
-    Prediction,
-)
+from memoryguard.ml.domain import shapley
+from memoryguard.ml.domain.abstention import Known, known, withheld
+from memoryguard.ml.domain.features import Measure
+from memoryguard.ml.domain.prediction import Effect, Explanation, NoPrediction, Prediction
+from memoryguard.ml.domain.prevalence import mixed, moved, seats
+from memoryguard.ml.explaining import Probability, permuted, reference
+from memoryguard.ml.manifest import adds_up, open_folder
+from memoryguard.ml.network import BOOTSTRAP, COEFFICIENTS, PROBABILITIES, Network
 
 SHIPPED = Path(__file__).parent / "weights"
-DEMENTIA = "Dementia"
-ADDITIVITY_TOLERANCE = 1e-6
+TOLERANCE = 1e-6
+LARGEST_SUM_ERROR = 1e-5  # of a model in single precision
+# People of the background whom an explanation compares with, and draws of the inputs' errors.
+COMPARED = 99
+DRAWS, SEED = 100, 0
 
 
 class RiskModel:
-    """A family of models, one for every set of known inputs.
+    """A model that says how similar a person is to diagnosed groups.
 
     Parameters
     ----------
-    weights_dir
+    folder
         Folder with ``manifest.json`` and the files it names; the shipped one by default.
+    prevalence
+        Shares of the groups among the people asked about; the manifest's by default.
 
     Raises
     ------
     Misconfigured
-        When a file is absent, differs from its SHA-256, or the manifest asks for features that
-        this version does not gather.
+        When the folder does not hold a model that can be trusted to run (see `manifest` and
+        `network`), or shares are given that are none of the model's groups.
     """
 
-    def __init__(self, weights_dir: Path | None = None) -> None:
-        self._folder = weights_dir or SHIPPED
-        manifest = self._read("manifest.json")
-        self._manifest: dict[str, Any] = json.loads(manifest)
-        self._manifest_sha256 = hashlib.sha256(manifest).hexdigest()
-        unknown = set(self._manifest["ranges"]) ^ set(FEATURES)
-        if unknown:
-            raise Misconfigured(
-                "risk_model_features", "the risk model's features are not those gathered here"
-            )
-        self._by_features = {tuple(entry["features"]): entry for entry in self._manifest["models"]}
-        for entry in self._manifest["models"]:
-            self._verified(entry)
-        self._background = self._load_background()
-        self._sessions: dict[str, Any] = {}
-        self._explainers: dict[str, Any] = {}
-
-    @property
-    def name(self) -> str:
-        """Name of the model family."""
-        return self._manifest["name"]
-
-    @property
-    def version(self) -> str:
-        """Version of the model family."""
-        return self._manifest["version"]
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the manifest, which holds that of every file of the family."""
-        return self._manifest_sha256
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Diagnosed groups, in the order of the model's output."""
-        return tuple(self._manifest["classes"])
-
-    @property
-    def ranges(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value of each feature that the model answers for."""
-        return {name: (low, high) for name, (low, high) in self._manifest["ranges"].items()}
+    def __init__(
+        self, folder: Path | None = None, prevalence: Mapping[str, float] | None = None
+    ) -> None:
+        found = open_folder(folder or SHIPPED)
+        self.manifest = found.manifest
+        self.sha256 = found.sha256
+        self.inputs = found.manifest.needs()
+        self.prevalence = self._shares(prevalence)
+        self._place = self.manifest.classes.index(self.manifest.explained)
+        self._network = Network(
+            found.network, len(self.manifest.inputs), len(self.manifest.classes)
+        )
+        self._odds = np.asarray(
+            [
+                self.prevalence[name] / (self.manifest.trained_for or {})[name]
+                if self.prevalence
+                else 1.0
+                for name in self.manifest.classes
+            ]
+        )
+        self._background, self._baseline = self._compared(found.background, found.groups)
+        self._check(found.background)
 
     def predict(
         self,
-        features: FeatureSet,
+        features: Mapping[str, Measure],
         quality: Literal["accepted", "warned", "refused"] = "accepted",
     ) -> Prediction | NoPrediction:
         """Compare one person with the diagnosed groups.
@@ -102,126 +78,166 @@ class RiskModel:
         Parameters
         ----------
         features
-            What is known; the model for exactly these inputs answers.
+            Everything that was gathered.
         quality
-            Verdict on the scan the volumes come from.
+            Verdict on the scan that it comes from.
         """
-        reasons = withheld(features, self.ranges, quality)
+        given = known(features, self.inputs)
+        reasons = withheld(given, self.inputs, self.manifest.one_of, quality)
         if reasons:
-            return NoPrediction(reasons, features, out_of_range(features, self.ranges))
-        names = tuple(name for name in FEATURES if name in features.values)
-        entry = self._by_features[names]
-        row = np.asarray([[features.values[name] for name in names]], dtype=np.float64)
-        probabilities = self._run(entry, row)[0]
-        stated = dict(zip(self.classes, probabilities.tolist(), strict=True))
+            return NoPrediction(reasons, given)
+        row = self._row(given)
+        stated = self.probabilities(row[None])[0]
+        if not np.isfinite(stated).all():
+            raise ArithmeticError("the risk model's answer is no number")
         return Prediction(
-            probabilities=stated,
-            class_priors=dict(self._manifest["class_priors"]),
-            dementia_similarity=stated[DEMENTIA],
-            explanation=self._explain(entry, names, row, stated[DEMENTIA]),
-            features={name: features.values[name] for name in names},
-            missing=dict(features.missing),
-            model=ModelIdentity(self.name, self.version, entry["file"], entry["sha256"]),
+            probabilities=dict(zip(self.manifest.classes, stated.tolist(), strict=True)),
+            intervals95=self._intervals(row, given, stated),
+            prevalence=self.prevalence,
+            explained=self.manifest.explained,
+            explanation=self._explain(row, float(stated[self._place])),
+            given=given,
         )
 
+    def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (n, classes) of rows (n, inputs), NaN where not known, as deployed."""
+        return moved(self._network.probabilities(rows), self._odds)
+
     def warm_up(self) -> None:
-        """Load what the first explanation needs (seconds), so that no scan has to wait for it."""
-        names = REQUIRED + OPTIONAL
+        """Load what a first answer needs, and hold our exact Shapley values against shap's.
+
+        Raises
+        ------
+        Misconfigured
+            When they differ by more than 1e-6.
+        """
         middle = np.median(self._background, axis=0)
-        self.predict(FeatureSet(dict(zip(names, middle.tolist(), strict=True)), {}))
+        output = float(self.probabilities(middle[None])[0, self._place])
+        found = self._explain(middle, output)
+        if found.method == "exact":
+            base, effects = reference(self._probability(middle), middle, self._background)
+            ours = np.asarray([effect.value for effect in found.effects.values()])
+            if max(abs(base - found.base), float(np.abs(ours - effects).max())) > TOLERANCE:
+                raise Misconfigured(
+                    "risk_model_explanation",
+                    "exact Shapley values of the risk model differ from shap's",
+                    "install the locked versions of numpy, onnxruntime and shap",
+                )
 
-    def probabilities(
-        self, names: tuple[str, ...], rows: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Probabilities (n, 3), float64, of rows (n, k) whose columns are the named features."""
-        return self._run(self._by_features[names], rows)
+    def _row(self, given: Known) -> NDArray[np.float64]:
+        return np.asarray([given.values.get(name, np.nan) for name in self.manifest.features])
 
-    def _run(self, entry: dict[str, Any], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        import onnxruntime
-
-        file = entry["file"]
-        if file not in self._sessions:
-            options = onnxruntime.SessionOptions()
-            # A matrix of five by three: threads would only wait for each other.
-            options.intra_op_num_threads = 1
-            self._sessions[file] = onnxruntime.InferenceSession(
-                self._verified(entry), options, providers=["CPUExecutionProvider"]
+    def _shares(self, given: Mapping[str, float] | None) -> dict[str, float]:
+        """Give the shares of the groups as deployed; empty where the model knows of none."""
+        if given is None:
+            return dict(self.manifest.prevalence or {})
+        positive = all(0.0 < share < 1.0 for share in given.values())
+        if self.manifest.trained_for is None or not (
+            positive and adds_up(given, self.manifest.classes)
+        ):
+            raise Misconfigured(
+                "risk_prevalence",
+                "the stated prevalence does not fit the risk model",
+                f"MEMORYGUARD_ML_PREVALENCE: shares of {', '.join(self.manifest.classes)} that"
+                " add up to 1, for a model that says what shares it was trained for",
             )
-        inputs = {"features": rows.astype(np.float32)}
-        return self._sessions[file].run(["probabilities"], inputs)[0].astype(np.float64)
+        return {name: given[name] for name in self.manifest.classes}
 
-    def _explain(
-        self, entry: dict[str, Any], names: tuple[str, ...], row: NDArray[np.float64], output: float
-    ) -> Explanation:
-        """Exact Shapley values: every coalition of the (at most seven) inputs is evaluated."""
-        found = self._explainer(entry, names)(row, silent=True)
-        values: NDArray[np.float64] = np.asarray(found.values[0], dtype=np.float64)
-        base = float(np.ravel(found.base_values)[0])
-        if abs(base + float(values.sum()) - output) > ADDITIVITY_TOLERANCE:
+    def _compared(
+        self, background: NDArray[np.float64], groups: tuple[str, ...]
+    ) -> tuple[NDArray[np.float64], str]:
+        """People whom an explanation starts from, and what to call them."""
+        if not (groups and self.prevalence):
+            return background, f"mean over {len(background)} people of the model's background"
+        counts = seats(self.prevalence, COMPARED)
+        people = mixed(background, groups, counts)
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return people, f"mean over {len(people)} drawn people ({listed}), mixed by the prevalence"
+
+    def _check(self, background: NDArray[np.float64]) -> None:
+        """Stop when what comes out is no probabilities, or not those of the coefficients given."""
+        sparse = background.copy()
+        sparse[:, [not each.required for each in self.inputs]] = np.nan
+        sound = all(self._sound(rows) for rows in (background, sparse))
+        if not sound or (self._network.gives(COEFFICIENTS) and not self._linear(background)):
+            raise Misconfigured(
+                "risk_model_output",
+                "the risk model's answers for its own background are no probabilities",
+                "they are finite, add up to 1, and are the softmax of coefficients where it gives"
+                " any",
+            )
+
+    def _sound(self, rows: NDArray[np.float64]) -> bool:
+        found = self._network.probabilities(rows)
+        return (
+            found.shape == (len(rows), len(self.manifest.classes))
+            and bool(np.isfinite(found).all())
+            and bool((found >= 0.0).all())
+            and bool((np.abs(found.sum(axis=1) - 1.0) < LARGEST_SUM_ERROR).all())
+        )
+
+    def _linear(self, rows: NDArray[np.float64]) -> bool:
+        """Say whether probabilities are the softmax of (features, 1) times the coefficients."""
+        found = self._network.run(COEFFICIENTS, rows)
+        if found.shape != (len(rows), rows.shape[1] + 1, len(self.manifest.classes)):
+            return False
+        scores = np.einsum("nk,nkc->nc", np.column_stack([rows, np.ones(len(rows))]), found)
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        return bool((np.abs(expected - self._network.probabilities(rows)) < TOLERANCE).all())
+
+    def _intervals(
+        self, row: NDArray[np.float64], given: Known, stated: NDArray[np.float64]
+    ) -> dict[str, tuple[float, float]]:
+        """95 % of what other draws of the moments and of the inputs' own errors would say.
+
+        Errors are drawn independently, always with the same numbers. An interval is widened to
+        hold the probability itself.
+        """
+        errors = np.asarray([given.errors.get(name, 0.0) for name in self.manifest.features])
+        rows = row[None]
+        if errors.any():
+            noise = np.random.default_rng(SEED).standard_normal((DRAWS, len(errors)))
+            rows = row + noise * errors
+        output = BOOTSTRAP if self._network.gives(BOOTSTRAP) else PROBABILITIES
+        found = moved(self._network.run(output, rows), self._odds).reshape(-1, len(stated))
+        low, high = np.percentile(found, [2.5, 97.5], axis=0)
+        ends = zip(np.minimum(low, stated).tolist(), np.maximum(high, stated).tolist(), strict=True)
+        return dict(zip(self.manifest.classes, ends, strict=True))
+
+    def _probability(self, row: NDArray[np.float64]) -> Probability:
+        """Give the explained group's probability as a function of the known inputs alone."""
+        places = np.flatnonzero(~np.isnan(row))
+
+        def probability(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+            full = np.full((len(rows), len(row)), np.nan)
+            full[:, places] = rows
+            return self.probabilities(full)[:, self._place]
+
+        return probability
+
+    def _explain(self, row: NDArray[np.float64], output: float) -> Explanation:
+        """Give Shapley values over the known inputs; the others are in no coalition."""
+        places = np.flatnonzero(~np.isnan(row))
+        person, background = row[places], self._background[:, places]
+        if self._network.gives(COEFFICIENTS) and len(places) <= shapley.LARGEST:
+            coefficients = self._network.run(COEFFICIENTS, row[None])[0][[*places, -1]]
+            coefficients[-1] += np.log(self._odds)
+            base, values = shapley.exact(person, background, coefficients, self._place)
+            method, errors = "exact", [None] * len(values)
+        else:
+            base, values, spread = permuted(self._probability(row), person, background)
+            method, errors = "permutation", spread.tolist()
+        off = abs(base + float(values.sum()) - output)
+        if off > TOLERANCE:
             raise ArithmeticError("Shapley values do not add up to the model's output")
-        contributions = dict(zip(names, values.tolist(), strict=True))
-        return Explanation(base, contributions, len(self._background))
-
-    def _explainer(self, entry: dict[str, Any], names: tuple[str, ...]) -> Any:
-        if entry["file"] not in self._explainers:
-            ExactExplainer, Independent = _shap()
-            background = self._background[:, [FEATURES.index(name) for name in names]]
-            dementia = self.classes.index(DEMENTIA)
-
-            def similarity(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-                return self._run(entry, np.asarray(rows))[:, dementia]
-
-            self._explainers[entry["file"]] = ExactExplainer(
-                similarity, Independent(background, max_samples=len(background))
-            )
-        return self._explainers[entry["file"]]
-
-    def _load_background(self) -> NDArray[np.float64]:
-        document = json.loads(self._verified(self._manifest["background"]))
-        if tuple(document["features"]) != FEATURES:
-            raise Misconfigured(
-                "risk_model_features", "the background's features are not those gathered here"
-            )
-        return np.asarray(document["values"], dtype=np.float64)
-
-    def _verified(self, entry: dict[str, Any]) -> bytes:
-        data = self._read(entry["file"])
-        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            raise Misconfigured(
-                "risk_model_damaged",
-                "a file of the risk model differs from its manifest",
-                "install the package again, or restore the weights folder",
-            )
-        return data
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self._folder / name).read_bytes()
-        except OSError as error:
-            raise Misconfigured(
-                "risk_model_absent",
-                "a file of the risk model cannot be read",
-                "install the package again, or check the weights folder in the settings",
-            ) from error
-
-
-def _shap() -> tuple[Any, Any]:
-    """Import shap's exact explainer and its masker.
-
-    Up to Python 3.11 shap brings numba, which would compile for 14 s to save 5 ms per
-    explanation of seven inputs; it is told not to while shap's functions are defined.
-    """
-    with warnings.catch_warnings():
-        # shap and numba warn about their own dependencies while they load.
-        warnings.simplefilter("ignore")
-        numba = import_module("numba") if find_spec("numba") else None
-        before = numba.config.DISABLE_JIT if numba else None
-        try:
-            if numba:
-                numba.config.DISABLE_JIT = True
-            from shap.explainers import ExactExplainer
-            from shap.maskers import Independent
-        finally:
-            if numba:
-                numba.config.DISABLE_JIT = before
-    return ExactExplainer, Independent
+        names = [self.manifest.features[place] for place in places]
+        effects = [Effect(*each) for each in zip(values.tolist(), errors, strict=True)]
+        return Explanation(
+            base=base,
+            effects=dict(zip(names, effects, strict=True)),
+            method=method,
+            additivity_error=off,
+            baseline=self._baseline,
+            background_people=len(background),
+        )

@@ -19,12 +19,15 @@ from memoryguard.common.contracts.parts import (
     Contribution,
     DicomObject,
     Engine,
+    NormPack,
     ObjectRef,
     Person,
     Quality,
     Quantity,
     Reason,
     RegionScore,
+    Summary,
+    ThicknessScore,
 )
 
 Scope: TypeAlias = Literal["status", "results"]
@@ -171,6 +174,15 @@ class AtrophyScored(Fact):
     person: Person
     acquisition: Acquisition
     regions: dict[str, RegionScore]
+    thickness: dict[str, ThicknessScore] = Field(
+        default_factory=dict, description="Each thickness against healthy people."
+    )
+    summaries: dict[str, Summary] = Field(
+        default_factory=dict, description="Hippocampi, cortex, ventricles, whole brain."
+    )
+    packs: dict[str, NormPack] = Field(
+        default_factory=dict, description="The norms behind every z, by name."
+    )
     overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
     overall_region: str | None = Field(default=None, description="Where the word comes from.")
     overall_considered: tuple[str, ...] = Field(
@@ -205,6 +217,32 @@ class RiskPredicted(Fact):
     contributions: tuple[Contribution, ...]
     missing: dict[str, str] = Field(default_factory=dict, description="Feature -> reason code.")
     seconds: dict[str, float]
+    dementia_similarity: float | None = Field(
+        default=None, description="Probability of the dementia group today; no forecast."
+    )
+    intervals95: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="95 % interval of each group's probability."
+    )
+    interval_omits: tuple[str, ...] = Field(
+        default=(), description="Inputs whose own error is known in part only."
+    )
+    prevalence: dict[str, float] = Field(
+        default_factory=dict, description="Shares of the groups that the probabilities assume."
+    )
+    method: Literal["exact", "permutation"] | None = Field(
+        default=None, description="How the contributions were computed."
+    )
+    baseline: str | None = Field(default=None, description="Whose mean the base is.")
+    background_people: int | None = None
+    additivity_error: float | None = Field(
+        default=None, description="|base + contributions - output|; at most 1e-6."
+    )
+    group_contributions: dict[str, float] = Field(
+        default_factory=dict, description="Contributions added up: imaging, clinical."
+    )
+    features: dict[str, Quantity] = Field(
+        default_factory=dict, description="All that was gathered, used or not, with reasons."
+    )
 
 
 class RiskWithheld(Fact):
@@ -217,6 +255,9 @@ class RiskWithheld(Fact):
     reasons: tuple[Reason, ...]
     missing: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, float]
+    features: dict[str, Quantity] = Field(
+        default_factory=dict, description="All that was gathered, with reasons."
+    )
 
 
 # --- access --------------------------------------------------------------------------------

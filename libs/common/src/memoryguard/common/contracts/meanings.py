@@ -64,6 +64,8 @@ MEANINGS: Mapping[str, str] = {
     "volumes_mm3": "Volume per structure, cubic millimetres.",
     "volume_mm3": "Measured volume.",
     "error_sd_mm3": "One standard deviation of the measured volume.",
+    "error_sd_mm": "One standard deviation of the measured thickness.",
+    "expected_mm": "What the norm predicts for that age, sex and head size.",
     "expected_mm3": "What the norm predicts for that age, sex and head size.",
     "thickness_mm": "Thickness per structure, millimetres.",
     "seconds": "Duration of each stage.",
@@ -101,6 +103,7 @@ MEANINGS: Mapping[str, str] = {
     "feature": "Input of the model.",
     "contribution": "What it adds to the base (a SHAP value).",
     "missing": "Inputs that are missing, each with a reason code.",
+    "background_people": "How many people the base is a mean over.",
     # the log
     "size": "Number of entries that are signed.",
 }

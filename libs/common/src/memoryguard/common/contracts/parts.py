@@ -74,12 +74,27 @@ class Quality(Part):
     reasons: tuple[Reason, ...] = ()
 
 
-class RegionScore(Part):
-    """One region against healthy people of that age, sex and head size."""
+class NormPack(Part):
+    """Exactly which norms were used."""
 
-    volume_mm3: float | None
-    error_sd_mm3: float | None = None
-    expected_mm3: float | None = None
+    version: str
+    sha256: str = Field(description="Of the file, hexadecimal.")
+    software: str = Field(description="What measured the people behind the norm.")
+    signed_by: str = Field(description="Id of the key whose signature over the file holds.")
+
+
+class Calibration(Part):
+    """By what the engine's value was divided to be compared with another program's norm."""
+
+    ratio: float = Field(description="Engine's value over that of the norm's software.")
+    sd_z: float = Field(description="What its uncertainty adds to that of z, one SD.")
+    n: int = Field(description="Heads measured with both; 0: only other programs' spread is known.")
+    data: str = Field(description="Which heads.")
+
+
+class NormScore(Part):
+    """One measurement against healthy people of that age, sex and head size."""
+
     z: float | None = None
     z_sd: float | None = Field(default=None, description="Uncertainty of z, one SD.")
     z_sd_parts: dict[str, float | None] = Field(default_factory=dict)
@@ -89,8 +104,38 @@ class RegionScore(Part):
     severity_probabilities: dict[str, float] | None = None
     severity_reason: str | None = Field(default=None, description="Why it is uncertain.")
     direction: Literal["low", "high"] | None = Field(default=None, description="Abnormal side.")
-    pack: str | None = Field(default=None, description="Norm that it is compared with.")
+    pack: str | None = Field(
+        default=None, description="Norm that it is compared with; two with a plus: their mean."
+    )
+    calibration: Calibration | None = Field(
+        default=None, description="Null where the engine is the norm's own software."
+    )
     reason: str | None = Field(default=None, description="Why there is no z.")
+
+
+class RegionScore(NormScore):
+    """The volume of one region against healthy people of that age, sex and head size."""
+
+    volume_mm3: float | None
+    error_sd_mm3: float | None = None
+    expected_mm3: float | None = None
+
+
+class ThicknessScore(NormScore):
+    """A mean thickness of the cortex against healthy people of that age, sex and head size."""
+
+    thickness_mm: float | None = Field(description="Measured thickness.")
+    error_sd_mm: float | None = None
+    expected_mm: float | None = None
+
+
+class Summary(Part):
+    """One thing that a reader asks for, in a word and in a sentence."""
+
+    region: str | None = Field(description="Where the word comes from; null where there is none.")
+    severity: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
+    sentence: str = Field(description="Of how large it is for age, never of loss over time.")
+    reason: str | None = Field(default=None, description="Why it is uncertain or not compared.")
 
 
 class Change(Part):
@@ -114,6 +159,13 @@ class Contribution(Part):
     feature: str
     value: float
     contribution: float
+    group: Literal["imaging", "clinical"] | None = Field(
+        default=None, description="Whether the scan says it, or what is known beside it."
+    )
+    error: float | None = Field(
+        default=None, description="Standard error; null where the contribution is exact."
+    )
+    sentence: str | None = Field(default=None, description="The same in plain words.")
 
 
 class DicomObject(Part):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memoryguard.atrophy.domain.pack import Composite, Pack, RegionNorm
+from memoryguard.atrophy.domain.pack import Composite, Pack, RegionNorm, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,36 @@ class Covariates:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Prediction for one region on the scale of its response, and in mm³.
+    """Prediction for one region on the scale of its response.
 
-    `scanner_sd` is the spread (in z) over the scanners that the given facts leave possible: 0
-    where the scanner is known or the pack has no scanner terms.
+    Parameters
+    ----------
+    response
+        Predicted response, the mean over the possible scanners and over the packs.
+    scale
+        mm3, log10_mm3 or mm.
+    resid_sd
+        SD by which a z divides.
+    scanner_sd
+        Spread (in z) over the scanners that the given facts leave possible: 0 where the scanner
+        is known or the packs have no scanner terms.
+    version_sd
+        Spread (in z) between the packs, where more than one is asked.
+    population_sd
+        SD of the response over healthy adults, age and head size included; None where unknown.
     """
 
     response: float
-    expected_mm3: float
+    scale: Response
     resid_sd: float
-    scanner_sd: float
+    scanner_sd: float = 0.0
+    version_sd: float = 0.0
+    population_sd: float | None = None
+
+    @property
+    def expected(self) -> float:
+        """In the unit of the measurement; for a logarithm that is the median."""
+        return 10.0**self.response if self.scale == "log10_mm3" else self.response
 
 
 def possible_scanners(field_strength_t: float | None, manufacturer: str | None) -> list[Scanner]:
@@ -63,12 +83,14 @@ def possible_scanners(field_strength_t: float | None, manufacturer: str | None) 
 
 
 def predicted_response(pack: Pack, region: str, covariates: Covariates, scanner: Scanner) -> float:
-    """Predicted response of `region`, on its own scale (mm³ or log10 mm³)."""
+    """Predicted response of `region`, on its own scale (mm³, log10 mm³ or mm)."""
     norm = pack.regions[region]
     if isinstance(norm, Composite):
         parts = [predicted_response(pack, part, covariates, scanner) for part in norm.parts]
         if norm.rule == "sum":
             return math.fsum(parts)
+        if norm.rule == "mean":
+            return _mean(parts)
         return math.log10(math.fsum(10.0**part for part in parts))
     return _polynomial(norm, covariates, scanner)
 
@@ -89,32 +111,49 @@ def _polynomial(norm: RegionNorm, covariates: Covariates, scanner: Scanner) -> f
 
 
 def expect(
-    pack: Pack, region: str, covariates: Covariates, scanners: Sequence[Scanner]
+    packs: Sequence[Pack], region: str, covariates: Covariates, scanners: Sequence[Scanner]
 ) -> Expectation:
-    """Prediction averaged over the possible scanners, with their spread.
+    """Prediction averaged over the possible scanners and over the packs, with both spreads.
 
-    The average stands in the middle of what the pack's own scanner terms allow; the spread is
-    returned so that not knowing the scanner costs certainty instead of being ignored.
+    The average stands in the middle of what the packs leave possible; the spreads are returned
+    so that not knowing the scanner, or the software's version, costs certainty instead of being
+    ignored.
     """
-    norm = pack.regions[region]
-    responses = [predicted_response(pack, region, covariates, scanner) for scanner in scanners]
-    mean = math.fsum(responses) / len(responses)
-    variance = math.fsum((r - mean) ** 2 for r in responses) / len(responses)
-    expected_mm3 = mean if norm.response == "mm3" else 10.0**mean
-    return Expectation(mean, expected_mm3, norm.resid_sd, math.sqrt(variance) / norm.resid_sd)
+    first = packs[0].regions[region]
+    by_pack = [[predicted_response(p, region, covariates, s) for s in scanners] for p in packs]
+    by_scanner = [_mean(responses) for responses in zip(*by_pack, strict=True)]
+    resid_sd = math.sqrt(_mean([pack.resid_sd(region) ** 2 for pack in packs]))
+    known = [sd for pack in packs if (sd := pack.population_sd.get(region))]
+    return Expectation(
+        response=_mean(by_scanner),
+        scale=first.response,
+        resid_sd=resid_sd,
+        scanner_sd=_spread(by_scanner) / resid_sd,
+        version_sd=_spread([_mean(responses) for responses in by_pack]) / resid_sd,
+        population_sd=_mean(known) if known else None,
+    )
 
 
-def z_score(pack: Pack, region: str, volume_mm3: float, expectation: Expectation) -> float:
-    """Give z = (response − predicted) / residual SD, the definition of the packs' authors."""
-    return (_response(pack, region, volume_mm3) - expectation.response) / expectation.resid_sd
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
-def z_slope_per_mm3(pack: Pack, region: str, volume_mm3: float) -> float:
-    """dz/dvolume in 1/mm³: how a volume's error becomes an error of z."""
-    norm = pack.regions[region]
-    if norm.response == "mm3":
-        return 1.0 / norm.resid_sd
-    return 1.0 / (volume_mm3 * math.log(10.0) * norm.resid_sd)
+def _spread(values: Sequence[float]) -> float:
+    middle = _mean(values)
+    return math.sqrt(_mean([(value - middle) ** 2 for value in values]))
+
+
+def z_score(value: float, expectation: Expectation) -> float:
+    """Give z = (response − predicted) / SD, the definition of the packs' authors."""
+    response = math.log10(value) if expectation.scale == "log10_mm3" else value
+    return (response - expectation.response) / expectation.resid_sd
+
+
+def z_slope(value: float, expectation: Expectation) -> float:
+    """dz/dvalue, per mm³ or mm: how an error of the measurement becomes an error of z."""
+    if expectation.scale == "log10_mm3":
+        return 1.0 / (value * math.log(10.0) * expectation.resid_sd)
+    return 1.0 / expectation.resid_sd
 
 
 def fit_sd_z(pack: Pack, region: str) -> float:
@@ -133,7 +172,3 @@ def fit_sd_z(pack: Pack, region: str) -> float:
 def centile(z: float) -> float:
     """Centile of a z, 100·Φ(z), in percent."""
     return 50.0 * math.erfc(-z / math.sqrt(2.0))
-
-
-def _response(pack: Pack, region: str, volume_mm3: float) -> float:
-    return volume_mm3 if pack.regions[region].response == "mm3" else math.log10(volume_mm3)

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Response = Literal["mm3", "log10_mm3"]
-Rule = Literal["sum", "log10_of_sum"]
+Response = Literal["mm3", "log10_mm3", "mm"]
+Rule = Literal["sum", "log10_of_sum", "mean"]
+
+# For a region whose spread between sites nobody measured, never none at all: make_packs.py finds
+# .25 to .5 for hippocampi and ventricles, .7 to 1.1 for cortex and whole brain.
+UNMEASURED_SITE_SD_Z = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ class RegionNorm:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """A total of several regions for which the source published only the parts.
+    """A total or mean of several regions for which the source published only the parts.
 
-    ``sum`` adds the predicted parts (response in mm³); ``log10_of_sum`` adds the parts on the
+    ``sum`` and ``mean`` combine the predicted parts; ``log10_of_sum`` adds the parts on the
     scale of mm³ and takes log10 of the total.
     """
 
@@ -53,8 +57,9 @@ class Composite:
 
     @property
     def response(self) -> Response:
-        """Scale on which the total is compared."""
-        return "mm3" if self.rule == "sum" else "log10_mm3"
+        """Scale on which the whole is compared: sides of a volume add up, thicknesses average."""
+        scales: dict[Rule, Response] = {"sum": "mm3", "log10_of_sum": "log10_mm3", "mean": "mm"}
+        return scales[self.rule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,46 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteSpread:
+    """SD of the mean z between sites that the pack has not seen, with its 95 % interval."""
+
+    sd_z: float
+    ci95: tuple[float, float]
+    n_sites: int
+    n_people: int
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How an engine's values relate to the pack's software: divide by `ratio`.
+
+    `ln_sd` is the SD of ln(ratio); `n` heads were measured with both.
+    """
+
+    ratio: float
+    ln_sd: float
+    n: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Offsets of one version of an engine, by region; ``intracranial`` may be among them."""
+
+    engine: str
+    version: str
+    regions: dict[str, Offset]
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
-    """A versioned set of norms of one source and one software."""
+    """A versioned set of norms of one source and one software.
+
+    `engines` is empty in shipped packs, which `choice` knows; a deployment's own pack names
+    there the engines that are its software. `sha256` and `signed_by` tell which bytes it was
+    read from and whose key vouches for them.
+    """
 
     name: str
     version: str
@@ -89,31 +132,64 @@ class Pack:
     new_site_sd_factor: float
     regions: dict[str, RegionNorm | Composite]
     evidence: dict[str, tuple[Evidence, ...]]
+    sites: dict[str, SiteSpread] = field(default_factory=dict[str, SiteSpread])
+    population_sd: dict[str, float] = field(default_factory=dict[str, float])
+    calibrations: tuple[Calibration, ...] = ()
+    intracranial_ln_sd: float = 0.0
+    engines: tuple[str, ...] = ()
+    sha256: str = ""
+    signed_by: str = ""
 
-    @property
-    def site_sd_z(self) -> float:
-        """Extra SD (in z) of a site the pack has not seen.
+    def resid_sd(self, region: str) -> float:
+        """SD by which a z of this pack divides, on the scale of the response.
 
-        ``new_site_sd_factor`` is how much wider the pack's own source found the z of a new site
-        (1 where the residual already pools many sites), so the extra part is sqrt(f² − 1).
+        ``new_site_sd_factor`` is how much wider people of a site outside the fit were found to
+        spread: 1 where the residual already pools many sites.
         """
-        return math.sqrt(self.new_site_sd_factor**2 - 1.0)
+        return self.regions[region].resid_sd * self.new_site_sd_factor
 
-    def calibration_sd_z(self, region: str) -> float | None:
+    def site_sd_z(self, region: str) -> float:
+        """SD (in z) of the offset of a site that the pack has not seen.
+
+        Where it was not measured: what the pack's own factor for a new site leaves, else
+        `UNMEASURED_SITE_SD_Z`.
+        """
+        if spread := self.sites.get(region):
+            return spread.sd_z
+        factor = self.new_site_sd_factor
+        return math.sqrt(factor**2 - 1.0) / factor if factor > 1.0 else UNMEASURED_SITE_SD_Z
+
+    def offset(self, engine: str, version: str, region: str) -> Offset | None:
+        """Return what was measured about an engine's version, None where nothing was."""
+        for calibration in self.calibrations:
+            if (calibration.engine, calibration.version) == (engine, version):
+                return calibration.regions.get(region)
+        return None
+
+    def other_program_sd_z(self, region: str) -> float | None:
         """SD (in z) of the unknown offset between this pack's software and another one.
 
         Root mean square, over the samples of healthy people measured with other software, of
         each sample's mean z, plus whatever its variance exceeds 1:
         sqrt(mean(mean_z² + max(0, sd_z² − 1))). An engine not calibrated to the pack is taken as
-        one more such program: its offset is unknown, and about as large as theirs are.
+        one more such program: its offset is unknown, and about as large as theirs are. The sides
+        of a structure and their total share one figure: there are few samples, and one of them
+        may lie near 0 by chance.
 
         Returns
         -------
         float or None
             None where no such sample was measured.
         """
-        rows = self.evidence.get(region, ())
+        rows = [row for name in self._kin(region) for row in self.evidence.get(name, ())]
         if not rows:
             return None
         excess = [row.mean_z**2 + max(0.0, row.sd_z**2 - 1.0) for row in rows]
         return math.sqrt(math.fsum(excess) / len(excess))
+
+    def _kin(self, region: str) -> tuple[str, ...]:
+        """Sides and total of one structure, the region itself among them."""
+        for name, norm in self.regions.items():
+            if isinstance(norm, Composite) and region in (name, *norm.parts):
+                return (name, *norm.parts)
+        return (region,)

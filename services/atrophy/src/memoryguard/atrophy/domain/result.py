@@ -19,14 +19,17 @@ class SdParts:
     pack
         Expected value of the norm, from its finite sample.
     site
-        A site that the pack has not seen.
+        A site that the pack has not seen, beyond what its scanner explains.
     scanner
         Scanner unknown or of a maker the pack does not know.
+    version
+        Norms of two versions of the software disagree, and the version is not stated.
     calibration
-        Offset between the engine and the pack's software, uncalibrated so far; 0 where the
-        engine is that software.
-    measurement
-        Error of the volume itself; None where the engine gave none.
+        Offset between the engine and the pack's software, in the region and in the head size; 0
+        where the engine is that software.
+    retest
+        Error of the measurement itself: the engine's, else a published one (see `retest`); None
+        where neither is known.
     intracranial
         Error of the intracranial volume by which the norm adjusts; None where not given.
     """
@@ -34,38 +37,56 @@ class SdParts:
     pack: float
     site: float
     scanner: float
+    version: float
     calibration: float
-    measurement: float | None
+    retest: float | None
     intracranial: float | None
 
     @property
     def total(self) -> float | None:
         """Root sum of squares of all parts; None where a part is unknown."""
-        if self.measurement is None or self.intracranial is None:
+        if self.retest is None or self.intracranial is None:
             return None
-        parts = (self.pack, self.site, self.scanner, self.calibration)
-        return math.hypot(*parts, self.measurement, self.intracranial)
+        parts = (self.pack, self.site, self.scanner, self.version, self.calibration)
+        return math.hypot(*parts, self.retest, self.intracranial)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """By what the engine's value was divided before it was compared.
+
+    `sd_z` is the part of z's SD that the offset leaves, `n` how many heads were measured with
+    both programs: 0 where only the spread of other programs is known.
+    """
+
+    ratio: float
+    sd_z: float
+    n: int
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
 class RegionScore:
     """One region against its norm.
 
-    `z` counts residual SDs of the norm (`residual_sd`, on the scale of `response`); `z_sd` is how
-    uncertain that z is, from `sd_parts`. `expected_mm3` is the norm's prediction (for ventricles
-    the median, since their logarithm is normal). `centile` is in percent, `centile_band` its 80 %
-    band. `reason` says why `z` is None, `severity_reason` why the word is "uncertain".
+    `measured` and `expected` are volumes in mm³, or thicknesses in mm. `z` counts residual SDs
+    of the norm (`residual_sd`, on `scale`); `z_sd` is how uncertain that z is, from `sd_parts`.
+    `expected` is the norm's prediction (for ventricles the median, since their logarithm is
+    normal). `pack` joins the names with a plus where two norms are averaged. `centile` is in
+    percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
+    the word is "uncertain".
     """
 
-    volume: Quantity
+    measured: Quantity
     direction: Direction
     pack: str | None = None
-    expected_mm3: float | None = None
-    response: str | None = None
+    expected: float | None = None
+    scale: str | None = None
     residual_sd: float | None = None
     z: float | None = None
     z_sd: float | None = None
     sd_parts: SdParts | None = None
+    calibration: Calibrated | None = None
     centile: float | None = None
     centile_band: tuple[float, float] | None = None
     severity: Severity | None = None
@@ -93,10 +114,25 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """One of the four things a reader asks for, in a word and in a sentence.
+
+    `region` names where it comes from; None, with the reason, where nothing could be scored.
+    """
+
+    region: str | None
+    severity: Severity | None
+    sentence: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """All that one scan says against the norms."""
 
     regions: dict[str, RegionScore]
+    thickness: dict[str, RegionScore]
+    summaries: dict[str, Summary]
     overall: Overall
     asymmetry_percent: dict[str, Quantity]
     ratios: dict[str, Quantity]

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 from memoryguard.atrophy.domain import norms
 from memoryguard.atrophy.domain.asymmetry import asymmetries, ratios
-from memoryguard.atrophy.domain.choice import CHOICES
+from memoryguard.atrophy.domain.choice import NormChoice, choices
 from memoryguard.atrophy.domain.measure import Engine, Person, Quality, Quantity
 from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.domain.region import score_region
+from memoryguard.atrophy.domain.region import Setting, score_region
 from memoryguard.atrophy.domain.result import Overall, RegionScore, Score
 from memoryguard.atrophy.domain.severity import CLASSES, Severity
+from memoryguard.atrophy.domain.summary import summaries
+from memoryguard.common.vocabulary import THICKNESS
 
 # Regions whose severity makes up the overall word: one summary each for the hippocampi, the
 # ventricles, the cortex and the whole brain, so that nothing counts twice.
@@ -33,12 +35,16 @@ INTRACRANIAL_MM3 = {"F": (1_405_000.0, 135_000.0), "M": (1_580_000.0, 145_000.0)
 INTRACRANIAL_FLAG_SD = 2.5
 
 
+_ABSENT = Quantity(None, None, "not_measured")
+
+
 def score(
     volumes: Mapping[str, Quantity],
     person: Person,
     packs: Mapping[str, Pack],
     engine: Engine,
     quality: Quality = "accepted",
+    thickness: Mapping[str, Quantity] | None = None,
 ) -> Score:
     """Score one scan.
 
@@ -51,34 +57,47 @@ def score(
     packs
         Norm packs by name.
     engine
-        The engine that measured; its name chooses the norm of each region.
+        The engine that measured; its name and version choose the norm of each region.
     quality
         Verdict on the scan; a refused one is never scored.
+    thickness
+        Thicknesses in mm by name.
 
     Returns
     -------
     Score
         One entry for every region given (but ``intracranial``) or known to the engine's norms.
     """
-    choices = CHOICES.get(engine.name)
-    names = [name for name in volumes if name != "intracranial"]
-    names += [name for name in choices or {} if name not in volumes]
+    chosen = choices(engine, packs)
     refusal = "quality_refused" if quality == "refused" else None
-    if refusal is None and choices is None:
+    if refusal is None and not chosen:
         refusal = "no_norm_for_engine"
-    regions = {
-        name: score_region(name, volumes, person, packs, (choices or {}).get(name), refusal)
-        for name in names
-    }
+    setting = Setting(person, engine, volumes.get("intracranial", _ABSENT), packs, refusal)
+    thick = {name: chosen[name] for name in chosen if name in THICKNESS}
+    regions = _each(volumes, {n: chosen[n] for n in chosen if n not in thick}, setting)
+    thicknesses = _each(thickness or {}, thick, setting)
     usable = {} if quality == "refused" else volumes
     return Score(
         regions=regions,
+        thickness=thicknesses,
+        summaries=summaries(regions | thicknesses),
         overall=overall(regions),
         asymmetry_percent=asymmetries(usable),
         ratios=ratios(usable),
-        packs={name: packs[name].version for name in sorted(_used(regions))},
+        packs={name: packs[name].version for name in sorted(_used(regions | thicknesses))},
         flags=_flags(volumes, person),
     )
+
+
+def _each(
+    measured: Mapping[str, Quantity], chosen: Mapping[str, NormChoice], setting: Setting
+) -> dict[str, RegionScore]:
+    """Score what was measured, and name what has a norm but was not."""
+    names = [name for name in (*measured, *chosen) if name != "intracranial"]
+    return {
+        name: score_region(name, measured.get(name, _ABSENT), setting, chosen.get(name))
+        for name in dict.fromkeys(names)
+    }
 
 
 def overall(regions: Mapping[str, RegionScore]) -> Overall:
@@ -100,7 +119,8 @@ def overall(regions: Mapping[str, RegionScore]) -> Overall:
 
 
 def _used(regions: Mapping[str, RegionScore]) -> set[str]:
-    return {region.pack for region in regions.values() if region.pack and region.z is not None}
+    scored = (region.pack for region in regions.values() if region.pack and region.z is not None)
+    return {name for joined in scored for name in joined.split("+")}
 
 
 def _flags(volumes: Mapping[str, Quantity], person: Person) -> tuple[str, ...]:

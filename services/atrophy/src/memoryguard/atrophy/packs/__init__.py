@@ -1,21 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped norm packs: JSON files beside this module, read into `Pack`.
+"""The norm packs: signed JSON files, read into `Pack`.
 
-The files are written by ``training/risk/norms/make_packs.py``, which copies every coefficient
-from the sourced facts; nothing in them is typed by hand.
+Those beside this module are written by ``training/risk/norms/make_packs.py``, which copies every
+coefficient from the sourced facts; nothing in them is typed by hand. A deployment may add a
+folder of its own. Nothing is read from a file whose signature does not hold (see `signature`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from memoryguard.atrophy.domain.pack import Composite, Evidence, Pack, RegionNorm, Term
+from memoryguard.atrophy.domain.choice import SHIPPED
+from memoryguard.atrophy.domain.pack import (
+    Calibration,
+    Composite,
+    Evidence,
+    Offset,
+    Pack,
+    RegionNorm,
+    SiteSpread,
+    Term,
+)
+from memoryguard.atrophy.packs.signature import Keys, release_keys, verify
+from memoryguard.common.errors import Misconfigured
 
-NAMES = ("potvin_2016_2017", "ixi_synthseg_fit")
+NAMES = SHIPPED
+FOLDER = Path(__file__).parent
 
 
 @cache
@@ -27,13 +43,55 @@ def load_pack(name: str) -> Pack:
     name
         One of `NAMES`.
     """
-    text = (files(__name__) / f"{name}.json").read_text(encoding="utf-8")
-    return parse_pack(json.loads(text))
+    return read_pack(FOLDER / f"{name}.json", release_keys())
 
 
-def load_packs() -> dict[str, Pack]:
-    """Read all shipped packs, by name."""
-    return {name: load_pack(name) for name in NAMES}
+def load_packs(folder: Path | None = None, keys: Keys | None = None) -> dict[str, Pack]:
+    """Read the shipped packs and those of a deployment's folder, by name.
+
+    Parameters
+    ----------
+    folder
+        Folder of further packs; each ``NAME.json`` needs its ``NAME.json.sig`` beside it.
+    keys
+        Public keys that the deployment trusts beside the release's.
+
+    Raises
+    ------
+    Misconfigured
+        When a signature does not hold, or a pack cannot be read or contradicts another.
+    """
+    packs = {name: load_pack(name) for name in NAMES}
+    for path in sorted(folder.glob("*.json")) if folder else ():
+        pack = read_pack(path, {**release_keys(), **(keys or {})})
+        _refuse_overlap(pack, packs)
+        packs[pack.name] = pack
+    return packs
+
+
+def _refuse_overlap(pack: Pack, packs: Mapping[str, Pack]) -> None:
+    """Two norms for the same region of the same engine leave no choice; say so at the start."""
+    own = [other for other in packs.values() if set(other.engines) & set(pack.engines)]
+    if pack.name in packs or any(set(other.regions) & set(pack.regions) for other in own):
+        raise Misconfigured(
+            "norm_packs_overlap",
+            "two norm packs have one name, or score the same region for the same engine",
+            "take one of them out of the folder",
+        )
+
+
+def read_pack(path: Path, keys: Keys) -> Pack:
+    """Read one pack whose signature holds under one of the keys."""
+    try:
+        content = path.read_bytes()
+        signed_by = verify(path, content, keys)
+        document = json.loads(content)
+        document |= {"sha256": hashlib.sha256(content).hexdigest(), "signed_by": signed_by}
+        return parse_pack(document)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Misconfigured(
+            "norm_pack_unreadable", "a norm pack cannot be read", "docs/MEASUREMENT.md shows one"
+        ) from None
 
 
 def parse_pack(document: dict[str, Any]) -> Pack:
@@ -61,6 +119,13 @@ def parse_pack(document: dict[str, Any]) -> Pack:
             name: tuple(Evidence(**row) for row in rows)
             for name, rows in document["evidence"].items()
         },
+        sites={name: _site(row) for name, row in document.get("sites", {}).items()},
+        population_sd=document.get("population_sd", {}),
+        calibrations=tuple(_calibration(row) for row in document.get("calibrations", [])),
+        intracranial_ln_sd=document.get("intracranial_ln_sd", 0.0),
+        engines=tuple(document.get("engines", ())),
+        sha256=document.get("sha256", ""),
+        signed_by=document.get("signed_by", ""),
     )
 
 
@@ -90,4 +155,21 @@ def _total(total: dict[str, Any], regions: dict[str, RegionNorm | Composite]) ->
     # Two correlated parts: sqrt(sL² + sR² + 2·rho·sL·sR), rho measured between the residuals.
     left, right = (regions[part].resid_sd for part in parts)
     sd = math.sqrt(left**2 + right**2 + 2.0 * total["rho"] * left * right)
-    return Composite(total["rule"], parts, sd)
+    # A mean halves it; so does, for sides of nearly one size, the logarithm of their sum.
+    return Composite(total["rule"], parts, sd if total["rule"] == "sum" else sd / 2.0)
+
+
+def _site(row: dict[str, Any]) -> SiteSpread:
+    low, high = row["ci95"]
+    return SiteSpread(row["sd_z"], (low, high), row["n_sites"], row["n_people"], row["sample"])
+
+
+def _calibration(row: dict[str, Any]) -> Calibration:
+    return Calibration(
+        row["engine"],
+        row["version"],
+        {
+            name: Offset(each["ratio"], each["ln_sd"], row["n"], row["data"])
+            for name, each in row["regions"].items()
+        },
+    )

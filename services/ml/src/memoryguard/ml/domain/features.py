@@ -1,129 +1,155 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The risk model's inputs, gathered from a scan and the health metrics, with what is missing."""
+"""What a model may ask of a scan and a person: gathered once, with what is missing and why."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-REQUIRED = ("age_years", "male", "hippocampus_total_mm3", "intracranial_mm3")
-OPTIONAL = ("education_years", "apoe4_count", "moca")
-FEATURES = REQUIRED + OPTIONAL
+Group: TypeAlias = Literal["imaging", "clinical"]
+
+CLINICAL = (
+    "age_years",
+    "male",
+    "education_years",
+    "apoe4_alleles",
+    "moca",
+    "mmse",
+    "systolic_mmhg",
+    "diastolic_mmhg",
+)
+Z = {
+    "hippocampus_z": "hippocampus_total",
+    "hippocampus_left_z": "hippocampus_left",
+    "hippocampus_right_z": "hippocampus_right",
+    "ventricles_z": "lateral_ventricles",
+    "third_ventricle_z": "third_ventricle",
+    "brain_z": "total_brain",
+    "cortex_z": "cortical_grey_matter",
+    "white_matter_z": "cerebral_white_matter",
+}
+"""Distance from healthy people of that age, sex and head size, by region."""
+PERCENT_OF_HEAD = {
+    "hippocampus_percent_of_head": "hippocampus_total",
+    "ventricles_percent_of_head": "lateral_ventricles",
+    "brain_percent_of_head": "total_brain",
+    "cortex_percent_of_head": "cortical_grey_matter",
+}
+"""Volumes in percent of the intracranial volume."""
+THICKNESS_MM = {
+    "cortex_thickness_mm": "cortex_mean",
+    "cortex_left_thickness_mm": "cortex_left",
+    "cortex_right_thickness_mm": "cortex_right",
+}
+RATIOS = {name: name for name in ("hippocampus_to_brain", "ventricles_to_brain", "grey_to_white")}
+ASYMMETRY = {
+    "hippocampus_asymmetry_percent": "hippocampus",
+    "ventricles_asymmetry_percent": "lateral_ventricle",
+}
+PERCENT_PER_YEAR = {
+    "hippocampus_percent_per_year": "hippocampus_total",
+    "ventricles_percent_per_year": "lateral_ventricles",
+    "brain_percent_per_year": "total_brain",
+}
+FEATURES = (
+    *CLINICAL,
+    *Z,
+    *PERCENT_OF_HEAD,
+    *THICKNESS_MM,
+    *RATIOS,
+    *ASYMMETRY,
+    *PERCENT_PER_YEAR,
+)
+"""Everything that is gathered, and that a model may name as an input."""
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """A measured volume in mm³, or the reason why there is none."""
+class Measure:
+    """A measured value with its error, or the reason why there is none.
 
-    value_mm3: float | None
+    `error_sd` is one SD, None where nothing is known of it; `partly` says that it leaves out a
+    part that is not known.
+    """
+
+    value: float | None
+    error_sd: float | None = None
     reason: str | None = None
+    partly: bool = False
+
+
+ABSENT = Measure(None, reason="not_measured")
 
 
 @dataclass(frozen=True, slots=True)
-class HealthMetrics:
-    """What was reported about a person beside the scan; None where it was not.
+class Scan:
+    """What one scan says of a person, by region or by name."""
+
+    age_years: float | None = None
+    sex: Literal["F", "M"] | None = None
+    z: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    volumes_mm3: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    thickness_mm: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    ratios: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    asymmetry_percent: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    percent_per_year: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+
+
+def group(name: str) -> Group:
+    """Say whether a feature comes from a scan, or from what is known of the person beside it."""
+    return "clinical" if name in CLINICAL else "imaging"
+
+
+def gather(scan: Scan, health: Mapping[str, float]) -> dict[str, Measure]:
+    """Build every feature of `FEATURES`; nothing is filled in.
 
     Parameters
     ----------
-    education_years
-        Years of education.
-    apoe4_count
-        Number of APOE ε4 alleles: 0, 1 or 2.
-    moca
-        Montreal Cognitive Assessment, 0 to 30 points.
-    """
-
-    education_years: float | None = None
-    apoe4_count: int | None = None
-    moca: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSet:
-    """Known features by name, and the reason for each of `FEATURES` that is not known."""
-
-    values: dict[str, float]
-    missing: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """Why there is no prediction: a code and the feature it is about (None: the scan itself)."""
-
-    code: str
-    feature: str | None
-
-
-def gather(
-    age_years: float | None,
-    sex: Literal["F", "M"] | None,
-    volumes: Mapping[str, Volume],
-    health: HealthMetrics,
-) -> FeatureSet:
-    """Build the features of one person; nothing is filled in.
-
-    Parameters
-    ----------
-    age_years
-        Age at the scan.
-    sex
-        'F' or 'M'; the groups the model knows were recorded so.
-    volumes
-        Volumes by region; ``hippocampus_total`` and ``intracranial`` are used.
+    scan
+        Age and sex, and what was measured.
     health
-        The latest health metrics.
+        Latest health metrics by name; what is not known is absent.
     """
-    absent = Volume(None, "not_measured")
-    found: dict[str, tuple[float | None, str]] = {
-        "age_years": (age_years, "age_unknown"),
-        "male": (None if sex is None else float(sex == "M"), "sex_unknown"),
-        "education_years": (health.education_years, "not_reported"),
-        "apoe4_count": (health.apoe4_count, "not_reported"),
-        "moca": (health.moca, "not_reported"),
+    sex = None if scan.sex is None else float(scan.sex == "M")
+    found = {
+        name: Measure(health[name]) if name in health else Measure(None, reason="not_reported")
+        for name in CLINICAL
     }
-    for region in ("hippocampus_total", "intracranial"):
-        volume = volumes.get(region, absent)
-        found[f"{region}_mm3"] = (volume.value_mm3, volume.reason or "not_measured")
-    return FeatureSet(
-        values={name: float(v) for name in FEATURES if (v := found[name][0]) is not None},
-        missing={name: found[name][1] for name in FEATURES if found[name][0] is None},
-    )
+    found["age_years"] = Measure(scan.age_years, reason="age_unknown")
+    found["male"] = Measure(sex, reason="sex_unknown")
+    for names, values in (
+        (Z, scan.z),
+        (THICKNESS_MM, scan.thickness_mm),
+        (RATIOS, scan.ratios),
+        (ASYMMETRY, scan.asymmetry_percent),
+        (PERCENT_PER_YEAR, scan.percent_per_year),
+    ):
+        found |= {name: values.get(key, ABSENT) for name, key in names.items()}
+    head = scan.volumes_mm3.get("intracranial", ABSENT)
+    for name, region in PERCENT_OF_HEAD.items():
+        found[name] = percent_of_head(scan.volumes_mm3.get(region, ABSENT), head)
+    return {name: _sound(found[name]) for name in FEATURES}
 
 
-def withheld(
-    features: FeatureSet,
-    ranges: Mapping[str, tuple[float, float]],
-    quality: Literal["accepted", "warned", "refused"] = "accepted",
-) -> tuple[Withheld, ...]:
-    """Every reason against predicting, empty where a prediction may be made.
-
-    Parameters
-    ----------
-    features
-        What is known.
-    ranges
-        Lowest and highest value per feature that the model was fitted for.
-    quality
-        Verdict on the scan.
-    """
-    reasons = [Withheld("quality_refused", None)] if quality == "refused" else []
-    reasons += [
-        Withheld("required_input_missing", name) for name in REQUIRED if name in features.missing
-    ]
-    return (
-        *reasons,
-        *(Withheld("input_outside_training_range", n) for n in out_of_range(features, ranges)),
-    )
+def percent_of_head(volume: Measure, head: Measure) -> Measure:
+    """Give 100·V/ICV with its error; relative errors of both taken as independent."""
+    for part in (volume, head):
+        if part.value is None:
+            return Measure(None, reason=part.reason or "not_measured")
+        if not (math.isfinite(part.value) and part.value > 0.0):
+            return Measure(None, reason="volume_not_positive")
+    value = 100.0 * (volume.value or 0.0) / (head.value or 1.0)
+    if volume.error_sd is None or head.error_sd is None:
+        return Measure(value)
+    relative = math.hypot(volume.error_sd / (volume.value or 1), head.error_sd / (head.value or 1))
+    return Measure(value, value * relative)
 
 
-def out_of_range(
-    features: FeatureSet, ranges: Mapping[str, tuple[float, float]]
-) -> tuple[str, ...]:
-    """Names of the features that lie outside their range (or are not a number at all)."""
-    return tuple(
-        name
-        for name, value in features.values.items()
-        if not (math.isfinite(value) and ranges[name][0] <= value <= ranges[name][1])
-    )
+def _sound(measure: Measure) -> Measure:
+    """A value carries no reason; what is no number is no value."""
+    if measure.value is None:
+        return Measure(None, reason=measure.reason or "not_measured")
+    if not math.isfinite(measure.value):
+        return Measure(None, reason="not_a_number")
+    return Measure(measure.value, measure.error_sd, None, measure.partly)

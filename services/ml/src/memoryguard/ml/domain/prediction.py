@@ -4,47 +4,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from memoryguard.ml.domain.features import FeatureSet, Withheld
+from memoryguard.ml.domain.abstention import Known, Withheld
 
 
 @dataclass(frozen=True, slots=True)
-class ModelIdentity:
-    """Which model answered: name, version, file and its SHA-256."""
+class Effect:
+    """What one input adds to the base, and the error of that where it is estimated."""
 
-    name: str
-    version: str
-    file: str
-    sha256: str
+    value: float
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Shapley values of `dementia_similarity`, in probability.
+    """Shapley values of the explained group's probability.
 
-    ``base + sum(contributions.values())`` is the similarity. `base` is its mean over
-    `background_people` drawn people, the three groups in equal parts.
+    ``base`` and all effects add up to the probability but for `additivity_error`. `base` is its
+    mean over the background people, which `baseline` names.
     """
 
     base: float
-    contributions: dict[str, float]
+    effects: dict[str, Effect]
+    method: Literal["exact", "permutation"]
+    additivity_error: float
+    baseline: str
     background_people: int
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Probability of each diagnosed group under `class_priors`, with its explanation.
-
-    `features` are the values used; what was not known stands in `missing` with its reason.
-    """
+    """Probability of each group at the stated prevalence, with its 95 % interval."""
 
     probabilities: dict[str, float]
-    class_priors: dict[str, float]
-    dementia_similarity: float
+    intervals95: dict[str, tuple[float, float]]
+    prevalence: dict[str, float]
+    explained: str
     explanation: Explanation
-    features: dict[str, float]
-    missing: dict[str, str]
-    model: ModelIdentity
+    given: Known
+
+    @property
+    def similarity(self) -> float:
+        """Probability of the explained group."""
+        return self.probabilities[self.explained]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +55,4 @@ class NoPrediction:
     """No answer, and every reason why."""
 
     reasons: tuple[Withheld, ...]
-    features: FeatureSet
-    out_of_range: tuple[str, ...]
+    given: Known

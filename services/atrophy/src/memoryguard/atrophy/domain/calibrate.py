@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An engine's offset to a pack's software from a few heads measured with both, and a prior.
+
+The logarithm of the ratio is normal. Before anything is measured the offset is 0 with the SD by
+which other programs lie from the pack (`pack.Pack.other_program_sd_z`). The heads bring their
+mean with its standard error, widened so that ±1.96 of it is Student's 95 % interval: three heads
+know their own spread badly. The posterior is the normal-normal update of the two.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from scipy.stats import t as student
+
+from memoryguard.atrophy.domain.pack import Offset
+
+CI95_Z = 1.959963984540054
+
+
+def posterior(mean_ln: float, sd_ln: float, n: int, prior_ln_sd: float, data: str) -> Offset:
+    """Update the prior N(0, prior²) with n heads of mean and SD of ln(ratio).
+
+    Parameters
+    ----------
+    mean_ln, sd_ln
+        Mean and SD over the heads of ln(engine's value / the software's value).
+    n
+        How many heads; at least two.
+    prior_ln_sd
+        SD of ln(ratio) before, above 0.
+    data
+        Which heads.
+    """
+    widening = float(student.ppf(0.975, n - 1)) / CI95_Z
+    precision_data = 1.0 / (widening * sd_ln / math.sqrt(n)) ** 2
+    precision = precision_data + 1.0 / prior_ln_sd**2
+    return Offset(
+        ratio=math.exp(mean_ln * precision_data / precision),
+        ln_sd=1.0 / math.sqrt(precision),
+        n=n,
+        data=data,
+    )
+
+
+def ln_ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Mean and SD of ln(ours / theirs) over heads measured with both."""
+    values = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
+    return statistics.fmean(values), statistics.stdev(values)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of ml, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MlSettings(BaseSettings):
+    """Which model answers, and for which population."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_ML_", frozen=True, extra="ignore")
+
+    model: Path | None = Field(
+        default=None,
+        description="Folder with the manifest and ONNX file of another model; the shipped one if"
+        " empty. It is checked at start.",
+    )
+    prevalence: dict[str, float] | None = Field(
+        default=None,
+        description="Shares of the model's groups among the people who are scanned here, as JSON;"
+        " they add up to 1. If empty, those that the model states: for the shipped one"
+        ' {"CN": 0.28, "MCI": 0.486, "Dementia": 0.234}, the 229, 398 and 192 people whom ADNI-1'
+        " enrolled (Petersen 2010, PMC2809036).",
+    )
