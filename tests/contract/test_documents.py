@@ -73,7 +73,7 @@ def test_every_setting_is_used() -> None:
     )
     settings = [row[0] for row in _rows(_page("CONFIG.md")) if len(row) == 4]
     names = re.findall(
-        r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|ATROPHY_|AUDIT_|API_|KAFKA_|OIDC_)?(\w+)`",
+        r"`MEMORYGUARD_(?:INGEST_|PROCESSOR_|ATROPHY_|ML_|AUDIT_|API_|KAFKA_|OIDC_)?(\w+)`",
         " ".join(settings),
     )
     assert len(names) >= 15

@@ -75,11 +75,14 @@ def test_the_service_s_own_answer_stands_in_the_row(scored: Callable[..., Scored
     assert row["lateral_ventricles_z"] == ""
     assert row["lateral_ventricles_reason"] == "not_measured"
     assert float(row["hippocampus_asymmetry_percent"]) == pytest.approx(-200 * 100 / 6900)
-    groups = [float(row[name]) for name in row if name.startswith("probability_")]
-    assert sum(groups) == pytest.approx(1.0, abs=1e-6)
+    groups = {n: float(v) for n, v in row.items() if n.startswith("probability_")}
+    stated = {n: v for n, v in groups.items() if not n.endswith(("_low", "_high"))}
+    assert sum(stated.values()) == pytest.approx(1.0, abs=1e-6)
+    assert all(groups[f"{n}_low"] <= v <= groups[f"{n}_high"] for n, v in stated.items())
     parts = [float(v) for name, v in row.items() if name.startswith("contribution") and v]
     assert sum(parts) == pytest.approx(float(row["dementia_similarity"]), abs=1e-6)
     assert len(row["model_sha256"]) == 64
+    assert all(len(pack.split(":")) == 3 for pack in row["packs"].split()) and row["packs"]
 
 
 def test_columns_are_the_same_for_every_table(scored: Callable[..., Scored]) -> None:
@@ -152,6 +155,18 @@ def test_json_has_the_whole_facts(tmp_path: Path, scored: Callable[..., Scored])
     assert first["atrophy"]["regions"]["hippocampus_left"]["volume_mm3"] == 3400
     assert second["atrophy"]["regions"]["hippocampus_left"]["reason"] == "intracranial_unknown"
     assert {reason["code"] for reason in second["risk"]["reasons"]} == {"required_input_missing"}
+
+
+def test_a_row_with_everything_leaves_nothing_without_a_column(
+    scored: Callable[..., Scored],
+) -> None:
+    columns = [column for column in every_column() if column.example]
+    today = [column.example for column in columns]
+    before = [{"id": "s01-1", "scan_date": "2019-06-30"}.get(c.name, c.example) for c in columns]
+    rows = scored(*(",".join(cells) for cells in ([c.name for c in columns], before, today))).rows
+    assert [(row["problems"], row["other"]) for row in rows] == [("", ""), ("", "")]
+    assert rows[1]["contribution_hippocampus_percent_per_year"]
+    assert rows[1]["cortex_mean_z"] and rows[1]["hippocampal_summary"]
 
 
 def test_without_risk_nothing_is_said_of_it(scored: Callable[..., Scored]) -> None:

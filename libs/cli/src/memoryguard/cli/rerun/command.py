@@ -29,6 +29,7 @@ from memoryguard.common.runtime.database import open_pool
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.ml.answer import answer
 from memoryguard.ml.model import RiskModel
+from memoryguard.ml.settings import MlSettings
 
 SIGNING_KEY = "MEMORYGUARD_AUDIT_SIGNING_KEY"
 
@@ -57,7 +58,7 @@ def rerun(
     """List every scan whose verdict would change under another model, and sign the list."""
     place = Place(Home(home.resolve()), database_url)
     key = signing_key(place)
-    predict = partial(answer, model=RiskModel(model))
+    predict = partial(answer, model=RiskModel(model, MlSettings().prevalence))
     comparison = Comparison(predict, start_of(since), threshold)
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("comparing", total=None)

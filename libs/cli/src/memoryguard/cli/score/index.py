@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What has to be known of a whole table before its first row is scored: names, and who came when.
 
-Of each row a digest of its name is kept, and of people with a date where their rows are: some 200
+Of each row a digest of its name is kept, and of people with a date where their rows are: some 400
 bytes a row. The rows themselves stay on the disk.
 """
 

@@ -15,10 +15,10 @@ from memoryguard.common.contracts.events import (
     AtrophyScored,
     Change,
     Quantity,
-    RegionScore,
     RiskPredicted,
     RiskWithheld,
 )
+from memoryguard.common.contracts.parts import NormScore
 
 Flat: TypeAlias = dict[str, Any]
 Risk: TypeAlias = RiskPredicted | RiskWithheld
@@ -58,6 +58,11 @@ class Result:
             "risk": self.risk and self.risk.model_dump(mode="json", exclude=left_out),
         }
 
+    @property
+    def z(self) -> dict[str, float]:
+        """Every z, by region."""
+        return {n: each.z for n, each in _scores(self.scored).items() if each.z is not None}
+
     def flat(self, *, over_time: bool = False) -> Flat:
         """Write one value per column; with the change over time where the table may tell it."""
         problems = self.measured.problems
@@ -91,8 +96,8 @@ def columns(example: Result, changing: Iterable[str]) -> list[str]:
 
 def without_norm(example: Result) -> list[str]:
     """Regions of a complete row that no norm scores: they have no columns."""
-    regions = example.scored.regions if example.scored else {}
-    return [name for name, region in regions.items() if region.reason == NO_NORM]
+    scores = _scores(example.scored)
+    return [name for name, score in scores.items() if score.reason == NO_NORM]
 
 
 def refused(columns: list[str], result: Result) -> Flat:
@@ -104,9 +109,11 @@ def refused(columns: list[str], result: Result) -> Flat:
 def _scored(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:
     if scored is None:
         return
-    for name, region in scored.regions.items():
-        if region.reason != NO_NORM:
-            yield from _region(name, region)
+    for name, score in _scores(scored).items():
+        if score.reason != NO_NORM:
+            yield from _score(name, score)
+    for name, summary in scored.summaries.items():
+        yield f"{name}_summary", summary.sentence
     yield "overall", scored.overall
     yield "overall_region", scored.overall_region
     yield "overall_reason", scored.overall_reason
@@ -117,8 +124,8 @@ def _scored(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:
         yield from _quantity(f"{name}_ratio", quantity)
     yield "engine", scored.engine.name
     yield "engine_version", scored.engine.version
-    used = {each.pack for each in scored.regions.values() if each.pack and each.z is not None}
-    yield "packs", " ".join(sorted(used))
+    packs = (f"{n}:{pack.version}:{pack.sha256}" for n, pack in scored.packs.items())
+    yield "packs", " ".join(packs)
 
 
 def _changes(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:
@@ -129,13 +136,17 @@ def _changes(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:
     yield "change_reason", scored.change_reason
 
 
-def _region(name: str, region: RegionScore) -> Iterator[tuple[str, Any]]:
-    yield f"{name}_z", region.z
-    yield f"{name}_z_sd", region.z_sd
-    yield f"{name}_centile", region.centile
-    yield f"{name}_severity", region.severity
-    yield f"{name}_reason", region.reason
-    yield f"{name}_severity_reason", region.severity_reason
+def _scores(scored: AtrophyScored | None) -> dict[str, NormScore]:
+    return {**scored.regions, **scored.thickness} if scored else {}
+
+
+def _score(name: str, score: NormScore) -> Iterator[tuple[str, Any]]:
+    yield f"{name}_z", score.z
+    yield f"{name}_z_sd", score.z_sd
+    yield f"{name}_centile", score.centile
+    yield f"{name}_severity", score.severity
+    yield f"{name}_reason", score.reason
+    yield f"{name}_severity_reason", score.severity_reason
 
 
 def _quantity(name: str, quantity: Quantity) -> Iterator[tuple[str, Any]]:
@@ -162,9 +173,7 @@ def _risk(risk: Risk | None) -> Iterator[tuple[str, Any]]:
         yield risk.explained, risk.output
         for group, probability in risk.probabilities.items():
             yield f"probability_{_lower(group)}", probability
-        # A model that states no interval has none in its facts.
-        intervals: dict[str, tuple[float, float]] = getattr(risk, "intervals95", {})
-        for group, (low, high) in intervals.items():
+        for group, (low, high) in risk.intervals95.items():
             yield f"probability_{_lower(group)}_low", low
             yield f"probability_{_lower(group)}_high", high
         for each in sorted(risk.contributions, key=lambda each: each.feature):

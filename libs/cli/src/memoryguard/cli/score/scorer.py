@@ -6,20 +6,22 @@ Nothing is published, and nothing leaves the machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from memoryguard.atrophy.answer import answer as score
 from memoryguard.cli.score.columns import ENGINES, Software, every_column
 from memoryguard.cli.score.header import Header, read_header
 from memoryguard.cli.score.index import Index, make_index
-from memoryguard.cli.score.results import Result, Risk, columns, without_norm
+from memoryguard.cli.score.results import Result, columns, without_norm
 from memoryguard.cli.score.rows import ROW, Measured, Reader
 from memoryguard.cli.score.table import Row, Table
-from memoryguard.common.contracts.events import AtrophyScored, Engine
+from memoryguard.common.contracts.events import Engine, VolumesExtracted
 from memoryguard.common.errors import Rejected
 
 UNKNOWN_VERSION = "unknown"
+EXAMPLE_INTERVAL = timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +118,23 @@ class Scorer:
         scan = measured.scan
         visits = self._index.before(scan.subject_id, scan.acquisition.acquired_on)
         earlier = [self._read(self._table.again(each.number, each.place)) for each in visits]
-        scored = score(scan, [each.scan for each in earlier if ROW not in each.problems])
-        return Result(number, measured, scored, self._predict(scored, measured))
+        return self._ask(number, measured, [e.scan for e in earlier if ROW not in e.problems])
 
-    def _predict(self, scored: AtrophyScored, measured: Measured) -> Risk | None:
+    def _ask(self, number: int, measured: Measured, earlier: Sequence[VolumesExtracted]) -> Result:
+        scored = score(measured.scan, earlier)
         if not self._wanted.risk:
-            return None
+            return Result(number, measured, scored)
         from memoryguard.ml.answer import answer as predict
 
-        return predict(scored, measured.health)
+        return Result(number, measured, scored, predict(scored, measured.health))
 
     def _complete(self) -> Result:
-        """Answer for the row of examples in the documentation, which has everything."""
+        """Answer for the row of examples in the documentation: it has everything, and a past."""
         known = [column for column in every_column() if column.example]
         header = Header({c.name: place for place, c in enumerate(known)}, len(known), ())
         reader = Reader(header, self._wanted.engine)
-        return self._answer(1, reader.read([column.example for column in known], 1))
+        measured = reader.read([column.example for column in known], 1)
+        made = measured.scan.acquisition
+        then = made.acquired_on and made.acquired_on - EXAMPLE_INTERVAL
+        made = made.model_copy(update={"acquired_on": then})
+        return self._ask(1, measured, [measured.scan.model_copy(update={"acquisition": made})])

@@ -47,13 +47,11 @@ class Summary:
         """Take in one row."""
         self.rows += 1
         self.bad += bool(result.measured.problems)
-        found = {} if result.scored is None else result.scored.regions
-        z = {name: region.z for name, region in found.items() if region.z is not None}
-        self.scored += bool(z)
+        self.scored += bool(result.z)
         self.predicted += flat.get("dementia_similarity") is not None
         for kind, code in reasons(flat):
             self.withheld[kind][code] += 1
-        for name, value in z.items():
+        for name, value in result.z.items():
             self.z[name].add(value)
 
     def lines(self) -> Iterator[str]:
