@@ -45,6 +45,15 @@ def test_errors_are_one_helpful_line(
     assert "Traceback" not in ended.stderr + ended.stdout
 
 
+def test_a_reader_that_has_enough_is_no_bug() -> None:
+    command = [sys.executable, "-m", "memoryguard.cli", "score", "--schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(120) == 1
+
+
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (

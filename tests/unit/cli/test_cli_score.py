@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -310,6 +310,47 @@ def test_messages_name_rows_and_never_values(scored: Callable[..., Scored]) -> N
     assert text.count("row ") == 20
     assert "30 rows, 0 with a z-score" in text
     assert "Research software" in text
+
+
+def test_the_table_is_never_written_over(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"{HEAD}\n{GOOD}")
+    with pytest.raises(Rejected, match="same_file"):
+        score_table(table, FREESURFER, table, Console(quiet=True))
+    assert table.read_text() == f"{HEAD}\n{GOOD}"
+
+
+@pytest.mark.timeout(10)
+def test_a_long_cell_takes_no_long_time(scored: Callable[..., Scored]) -> None:
+    (row,) = scored(HEAD, GOOD.replace("3400", f"{'1' * 100_000}x")).rows
+    assert row["problems"] == f"{LEFT}:not_a_number"
+
+
+CELL = st.one_of(
+    st.sampled_from(
+        ["", "NA", "F", "1", "x", '"', "a\nb", "1e999", "-0", "70", "3400", "2020-02-30"]
+    ),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(CELL, max_size=9), max_size=6), st.binary(max_size=12))
+def test_whatever_stands_in_a_table_is_scored_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], noise: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    lines = "\n".join(";".join(row) for row in rows)
+    head = f"person;scan_date;{HEAD.replace(',', ';')};moca"
+    (folder / "table.csv").write_bytes(f"{head}\n{lines}".encode("utf-8", "replace") + noise)
+    wanted = Wanted("freesurfer", "6", risk=False)
+    try:
+        score_table(folder / "table.csv", wanted, folder / "out.csv", Console(quiet=True))
+    except Rejected as refused:
+        assert refused.code in {"table_empty", "table_not_utf8", "table_damaged"}
+    else:
+        for row in _table(folder / "out.csv"):
+            assert bool(row["hippocampus_left_z"]) != bool(row["hippocampus_left_reason"])
 
 
 # --- the columns, and the numbers over a table ---------------------------------------------------

@@ -80,6 +80,8 @@ def score_table(path: Path, wanted: Wanted, out: Path | None, err: Console) -> S
     """
     if not path.is_file():
         raise Rejected("no_such_file", "the table does not exist")
+    if out is not None and out.exists() and out.samefile(path):
+        raise Rejected("same_file", "the scores would take the table's place", "name another --out")
     summary = Summary()
     with path.open("rb") as file, _target(out) as sink:
         scorer = Scorer(Table(file), wanted)
