@@ -281,6 +281,8 @@ async def test_the_command_lists_signs_and_verifies(
     home = make_home(tmp_path / "home")
     model = shutil.copytree(SHIPPED, tmp_path / "model")
     manifest = json.loads((model / "manifest.json").read_text())
+    for each in manifest["inputs"]:  # one that answers for the old alone
+        each["low"] = 70.0 if each["name"] == "age_years" else each["low"]
     (model / "manifest.json").write_text(json.dumps(manifest | {"version": "next"}))
     environment = os.environ | {
         "MEMORYGUARD_DATABASE_URL": database_url,
@@ -296,12 +298,14 @@ async def test_the_command_lists_signs_and_verifies(
     done = await asyncio.to_thread(run, *options)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert (said["compared"], said["changed"]) == (3, 0)
+    assert (said["compared"], said["changes"]) == (3, {"predicted_to_withheld": 1})
     assert {each["version"] for each in said["new_models"]} == {"next"}
-    assert json.loads(out.read_text())["scans"] == []
+    (bert,) = json.loads(out.read_text())["scans"]
+    assert bert["scan_id"] == "scan-of-bert"
+    assert [reason["code"] for reason in bert["new"]["reasons"]] == ["input_outside_training_range"]
     assert await pool.fetchval("select count(*) from bus.record") == before
     good = await asyncio.to_thread(run, "verify", str(out), "--home", str(home.folder))
     assert good.returncode == 0 and "good" in good.stdout
-    out.write_bytes(out.read_bytes().replace(b'"changed": 0', b'"changed": 1'))
+    out.write_bytes(out.read_bytes().replace(b'"changed": 1', b'"changed": 0'))
     bad = await asyncio.to_thread(run, "verify", str(out), "--key", str(key_of(home)))
     assert bad.returncode == 3 and "bad_signature" in bad.stderr

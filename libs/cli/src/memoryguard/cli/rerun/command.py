@@ -132,6 +132,7 @@ def _tell(document: dict[str, Any], where: dict[str, str], *, as_json: bool) -> 
     for name in ("changes", "not_compared"):
         counts: dict[str, int] = document[name]
         for what, count in counts.items():
-            print(f"  {name.replace('_', ' ')}: {what} {count}")
+            if count:
+                print(f"  {name.replace('_', ' ')}: {what} {count}")
     for name, value in where.items():
         print(f"{name}: {value}")
