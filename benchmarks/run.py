@@ -3,7 +3,7 @@
 
 Each runs in a process of its own. Figures of a busy machine are worth little by themselves:
 compare rows of one run with each other. Accuracy against FreeSurfer is measured when the T1s lie
-beside the checkout, and said to be missing when not.
+beside the checkout, the norms when the tables do; said to be missing when not.
 
     python benchmarks/run.py [--quick] [--json FILE]
 """
@@ -21,10 +21,12 @@ from report import Result, machine, say
 
 HERE = Path(__file__).resolve().parent
 T1_FOLDER = HERE.parents[1] / "shared" / "data" / "t1"
+TABLES = HERE.parents[1] / "shared" / "data" / "tables"
 ON_REAL_HEADS = ("segmentation", "thickness")
+ON_TABLES = ("norms",)
 FULL: dict[str, list[str]] = {
     "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
-    "flow": [], **{name: [] for name in ON_REAL_HEADS},
+    "flow": [], **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
 }  # fmt: skip
 QUICK: dict[str, list[str]] = {
     "start": ["--repeats", "1"],
@@ -64,6 +66,11 @@ def main() -> None:
                 print(f"## {name.capitalize()}\n\nnot measured: no T1s beside the checkout\n")
                 continue
             print(f"## {name.capitalize()} beside FreeSurfer\n", flush=True)
+        if name in ON_TABLES:
+            if not TABLES.is_dir():
+                print(f"## {name.capitalize()}\n\nnot measured: no tables beside the checkout\n")
+                continue
+            print(f"## {name.capitalize()} on healthy people\n", flush=True)
         say(f"benchmark: {name}")
         results[name] = run(name, arguments)
     if args.json:

@@ -32,7 +32,7 @@ from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.worker import Worker
 from memoryguard.ml.handlers import forget as forget_metrics
-from memoryguard.ml.handlers import remember
+from memoryguard.ml.handlers import remember_health, remember_scan
 from memoryguard.ml.service import PROJECTION as ML_TABLES
 
 EXAMPLES = Path(__file__).parents[2] / "libs" / "common" / "examples"
@@ -46,9 +46,13 @@ SERVICES: Mapping[str, tuple[Mapping[type[Fact], Handler], Sequence[str]]] = {
         {e.VolumesExtracted: Handler(record=score), e.ScanErased: Handler(record=forget_scans)},
         ATROPHY_TABLES,
     ),
-    # Not AtrophyScored: predicting writes no row, see Predictor.
+    # Without Predictor: predicting writes no row.
     "ml": (
-        {e.HealthRecorded: Handler(record=remember), e.ScanErased: Handler(record=forget_metrics)},
+        {
+            e.AtrophyScored: Handler(record=remember_scan),
+            e.HealthRecorded: Handler(record=remember_health),
+            e.ScanErased: Handler(record=forget_metrics),
+        },
         ML_TABLES,
     ),
 }

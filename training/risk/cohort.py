@@ -51,6 +51,25 @@ class Moments:
     mean: dict[str, NDArray[np.float64]]
     covariance: dict[str, NDArray[np.float64]]
 
+    def at_equal_age_and_sex(self) -> Moments:
+        """Every group's moments at the mean age and sex of all three, by linear regression.
+
+        Studies match their groups by age and sex, more or less: what is left of a difference says
+        how people were recruited, not how ill they are.
+        """
+        matched = [DRAWN.index("age"), DRAWN.index("male")]
+        common = np.mean([self.mean[name][matched] for name in CLASSES], axis=0)
+        mean = {
+            name: self.mean[name]
+            + np.linalg.solve(
+                self.covariance[name][np.ix_(matched, matched)],
+                common - self.mean[name][matched],
+            )
+            @ self.covariance[name][matched]
+            for name in CLASSES
+        }
+        return Moments(self.n, mean, self.covariance)
+
     def resampled(self, generator: np.random.Generator) -> Moments:
         """Moments of as many people drawn anew: a parametric bootstrap."""
         mean: dict[str, NDArray[np.float64]] = {}
@@ -116,7 +135,7 @@ def _hippocampus(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     """Z (n,) per class by the atrophy service's norm; mean deficit against CN, percent."""
     pack, region = load_pack(NORM), "hippocampus_total"
-    sd = pack.regions[region].resid_sd
+    sd = pack.resid_sd(region)
     z: dict[str, NDArray[np.float64]] = {}
     normal: dict[str, float] = {}
     for name, people in drawn.items():
@@ -218,7 +237,7 @@ def ventricle_shift(name: str, percent: float) -> float:
     if name == "CN":
         return 0.0
     growth = percent * excess("lateral_ventricles", name) / excess("hippocampus", name)
-    sd = load_pack(NORM).regions["lateral_ventricles"].resid_sd
+    sd = load_pack(NORM).resid_sd("lateral_ventricles")
     return float(np.log10(1.0 + growth / 100.0)) / sd
 
 

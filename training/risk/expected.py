@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.atrophy.domain.norms import Covariates, Scanner, expect
+from memoryguard.atrophy.domain.norms import Covariates, Scanner, predicted_response
 from memoryguard.atrophy.domain.pack import Composite, Pack
 
 CHECKED = 5
@@ -24,14 +24,15 @@ def expected(
 ) -> NDArray[np.float64]:
     """Expected response (n,) on the norm's own scale (mm³ or log10 mm³), mean of `scanners`.
 
-    The first few are compared with `memoryguard.atrophy.domain.norms.expect`, the service's own.
+    The first few are compared with `predicted_response`, the service's own.
     """
     found = np.mean(
         [_response(pack, region, age_years, male, icv_mm3, scanner) for scanner in scanners], axis=0
     )
     for place in range(min(CHECKED, len(found))):
         person = Covariates(float(age_years[place]), bool(male[place]), float(icv_mm3[place]))
-        if abs(expect(pack, region, person, scanners).response - found[place]) > 1e-6:
+        theirs = [predicted_response(pack, region, person, scanner) for scanner in scanners]
+        if abs(np.mean(theirs) - found[place]) > 1e-6:
             raise ArithmeticError("the vectorised norm differs from the service's")
     return found
 

@@ -48,7 +48,7 @@ ALWAYS = 2  # age and sex
 ONE_OF = ("hippocampus_z", "ventricles_z", "brain_z")
 # Which way a feature pushes from CN to MCI to dementia; 0 where medicine does not say.
 SIGNS = {
-    "age_years": 1,
+    "age_years": 0,
     "male": 0,
     "education_years": 0,
     "apoe4_alleles": 1,
@@ -113,7 +113,7 @@ def bootstraps(
     tables: list[NDArray[np.float64]] = []
     for place in range(BOOTSTRAPS):
         started = time.perf_counter()
-        again = moments.resampled(generator)
+        again = moments.resampled(generator).at_equal_age_and_sex()
         people = draw(again, BOOTSTRAP_PER_CLASS, np.random.default_rng(FIT_SEED))
         tables.append(fit_all(*people, scale, starts)[1])
         print(f"bootstrap {place + 1}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
@@ -212,7 +212,7 @@ def manifest(x: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any
 def main() -> None:
     """Fit, export, and write the manifest."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
-    moments = load_moments()
+    moments = load_moments().at_equal_age_and_sex()
     x, labels = draw(moments, FIT_PER_CLASS, np.random.default_rng(FIT_SEED))
     scale = Scale(x.mean(axis=0), x.std(axis=0))
     increments, table = fit_all(x, labels, scale)

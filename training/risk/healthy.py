@@ -68,8 +68,7 @@ def healthy_z(rows: list[dict[str, str]], facts: dict[str, Any]) -> NDArray[np.f
     ventricles = np.log10(numbers(rows, "Left-Lateral-Ventricle", "Right-Lateral-Ventricle"))
     brain, brain_sd = nomis_brain(facts, age, male, icv)
     found = [
-        (response - expected(pack, region, age, male, icv, SIEMENS_3T))
-        / pack.regions[region].resid_sd
+        (response - expected(pack, region, age, male, icv, SIEMENS_3T)) / pack.resid_sd(region)
         for region, response in (
             ("hippocampus_total", hippocampi),
             ("lateral_ventricles", ventricles),

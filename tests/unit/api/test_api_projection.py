@@ -96,8 +96,9 @@ async def test_all_events_give_the_same_rows_in_many_orders_and_twice(api: Api) 
 async def test_the_later_of_two_answers_stays(api: Api) -> None:
     later, earlier = say.at(say.predicted(), 20), say.at(say.predicted(), 10)
     await api.hear(later, earlier)
-    kept = await api.platform.pool.fetchval("select at from scan_fact where kind = 'predicted'")
-    assert kept == later.time
+    kept = await api.platform.pool.fetchrow("select * from scan_fact where kind = 'predicted'")
+    assert kept is not None
+    assert (kept["at"], kept["first_at"]) == (later.time, earlier.time)
 
 
 async def test_an_event_of_another_subject_does_not_touch_a_scan(api: Api) -> None:

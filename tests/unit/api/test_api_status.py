@@ -32,10 +32,9 @@ FACTS: dict[str, Fact] = {
 def facts(text: str) -> Facts:
     """The facts named, each ten seconds after the one before."""
     return {
-        kind: Arrived(
-            say.START + timedelta(seconds=10 * place), FACTS[kind].model_dump(mode="json")
-        )
+        kind: Arrived(at, at, FACTS[kind].model_dump(mode="json"))
         for place, kind in enumerate(text.split())
+        for at in [say.START + timedelta(seconds=10 * place)]
     }
 
 
@@ -101,6 +100,16 @@ def test_seconds_are_told_per_stage() -> None:
     }
     assert standing(facts("received")).seconds == {}
     assert standing(facts("received refused")).seconds == {"total": 10.0}
+
+
+def test_answers_given_again_later_do_not_lengthen_what_a_scan_took() -> None:
+    told = facts("received extracted scored predicted")
+    years = timedelta(days=730)
+    again = {
+        kind: Arrived(told[kind].at + years, told[kind].first_at, told[kind].data)
+        for kind in ("scored", "predicted")
+    }
+    assert standing({**told, **again}).seconds == standing(told).seconds
 
 
 def test_clocks_that_differ_give_no_negative_seconds() -> None:

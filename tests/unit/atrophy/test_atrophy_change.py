@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from memoryguard.atrophy.domain.change import DAYS_PER_YEAR, Change, Scan, change
+from memoryguard.atrophy.domain.change import (
+    DAYS_PER_YEAR,
+    ENGINES_OWN_ERROR,
+    Change,
+    Scan,
+    change,
+)
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 
 ENGINE = Engine("headframe", "1")
@@ -107,14 +113,40 @@ def test_rates_are_compared_with_published_ones() -> None:
     assert [c.z for c in found.compared if c.published.sd_percent_per_year is None] == [None] * 3
 
 
-def test_other_engines_and_scanners_are_flagged() -> None:
+def test_the_engines_error_alone_gives_an_interval() -> None:
+    volumes = (Quantity(1000.0, 50.0), Quantity(1400.0, 70.0))
+    found = change([scan(2 * n, third_ventricle=each) for n, each in enumerate(volumes)])
+    third = found.regions["third_ventricle"]
+    # SD of ln(V2/V1) is sqrt(2)·5 %, over two years; the rate is sqrt(1.4) − 1.
+    assert third.percent_per_year == pytest.approx(100.0 * (math.sqrt(1.4) - 1.0))
+    assert third.se_percent_per_year == pytest.approx(
+        100.0 * math.sqrt(1.4) * math.sqrt(0.5) * 0.05
+    )
+    assert third.within_measurement_noise is False
+    assert third.error_source == ENGINES_OWN_ERROR
+
+
+def test_another_scanner_is_flagged_and_leaves_no_interval() -> None:
     same = change([scan(0, hippocampus_total=7000), scan(1, hippocampus_total=7000)])
     assert same.flags == ()
-    other = change(
-        [
-            scan(0, hippocampus_total=7000),
-            scan(1, Engine("headframe", "2"), "B", hippocampus_total=7000),
-            scan(2, scanner=None, hippocampus_total=7000),
-        ]
-    )
-    assert other.flags == ("engine_changed", "scanner_changed", "scanner_unknown")
+    other = change([scan(0, hippocampus_total=7000), scan(1, scanner="B", hippocampus_total=6900)])
+    assert other.flags == ("scanner_changed",)
+    found = other.regions["hippocampus_total"]
+    assert found.percent_per_year == pytest.approx(-100.0 / 70.0)
+    assert (found.ci95_percent_per_year, found.within_measurement_noise) == (None, None)
+    assert found.error_reason == "scanner_changed"
+    unknown = change([scan(0, scanner=None, hippocampus_total=7000), *SAME[1:]])
+    assert unknown.flags == ("scanner_unknown",)
+
+
+def test_scans_of_another_engine_are_left_out() -> None:
+    older = Engine("headframe", "0")
+    two = change([scan(0, older, hippocampus_total=5000), scan(1, hippocampus_total=7000)])
+    assert two.flags == ("engine_changed",)
+    assert two.regions["hippocampus_total"].reason == "engine_changed"
+    three = change([scan(-1, older, hippocampus_total=5000), *SAME])
+    assert three.flags == ("engine_changed",)
+    assert three.regions == change(SAME).regions
+
+
+SAME = (scan(0, hippocampus_total=7000), scan(1, hippocampus_total=6900))

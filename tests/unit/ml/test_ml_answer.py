@@ -11,6 +11,8 @@ from contract.golden_events import MEASUREMENT
 from unit.ml.ml_models import FOREIGN_INPUTS, foreign
 
 from memoryguard.common.contracts import events as e
+from memoryguard.common.errors import Misconfigured
+from memoryguard.common.runtime.settings import read
 from memoryguard.ml.answer import SD_OF_95, answer, configured_model
 from memoryguard.ml.domain.features import FEATURES
 from memoryguard.ml.model import RiskModel
@@ -127,8 +129,20 @@ def test_a_model_of_somebody_elses_is_no_similarity_to_dementia(tmp_path: Path) 
     assert found.method == "permutation"
 
 
-def test_settings_choose_model_and_population() -> None:
-    found = MlSettings.model_validate({"model": "/models/new", "prevalence": {"a": 0.4, "b": 0.6}})
+def test_settings_choose_model_and_population(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(MlSettings) == MlSettings(model=None, prevalence=None)
+    monkeypatch.setenv("MEMORYGUARD_ML_MODEL", "/models/new")
+    monkeypatch.setenv("MEMORYGUARD_ML_PREVALENCE", '{"healthy": 0.4, "ill": 0.6}')
+    found = read(MlSettings)
     assert found.model == Path("/models/new")
-    assert found.prevalence == {"a": 0.4, "b": 0.6}
-    assert MlSettings().model is None
+    assert found.prevalence == {"healthy": 0.4, "ill": 0.6}
+
+
+@pytest.mark.parametrize("text", ["half and half", '{"CN": "most"}', "[0.5, 0.5]"])
+def test_a_prevalence_that_cannot_be_read_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("MEMORYGUARD_ML_PREVALENCE", text)
+    with pytest.raises(Misconfigured) as caught:
+        read(MlSettings)
+    assert caught.value.code == "bad_settings"

@@ -26,7 +26,7 @@ TRAINING = Path(__file__).parents[3] / "training/risk"
 GOLDEN = json.loads((TRAINING / "golden.json").read_text())
 NAMES = tuple(PERSON)
 OPTIONAL = NAMES[2:]
-RISES = {"age_years", "apoe4_alleles", "ventricles_z"}
+RISES = {"apoe4_alleles", "ventricles_z"}
 FALLS = {"moca", "mmse", "hippocampus_z", "brain_z", "hippocampus_percent_per_year"}
 PATTERNS = np.asarray(list(itertools.product([True, False], repeat=len(OPTIONAL))))
 

@@ -185,11 +185,12 @@ def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> RenderableTy
     for name, row in change.items():
         interval = row.get("ci95_percent_per_year")
         known = _yearly_percent(truth.get(f"{name}_percent"), truth.get("years") or years)
-        noise = row.get("within_measurement_noise")
+        rate, noise = row["percent_per_year"], row.get("within_measurement_noise")
+        unknown = row.get("reason") or row.get("error_reason") or "unknown"
         table.add_row(
             words(name),
-            Text(f"{row['percent_per_year']:+.1f}", "bold"),
-            Text(f"{interval[0]:+.1f} … {interval[1]:+.1f}" if interval else "unknown", "dim"),
+            Text("" if rate is None else f"{rate:+.1f}", "bold"),
+            Text(f"{interval[0]:+.1f} … {interval[1]:+.1f}" if interval else words(unknown), "dim"),
             Text("" if known is None else f"{known:+.1f}", "magenta"),
             Text("within noise" if noise else "", "dim"),
         )

@@ -47,10 +47,12 @@ with said as (
     where scan.subject_id = excluded.subject_id
     returning scan_id
 ), kept as (
-    insert into scan_fact (scan_id, kind, at, data)
-    select scan_id, kind, at, data::jsonb from said join known using (scan_id)
-    on conflict (scan_id, kind) do update set at = excluded.at, data = excluded.data
-    where scan_fact.at < excluded.at
+    insert into scan_fact (scan_id, kind, at, first_at, data)
+    select scan_id, kind, at, at, data::jsonb from said join known using (scan_id)
+    on conflict (scan_id, kind) do update set
+        first_at = least(scan_fact.first_at, excluded.at),
+        at = greatest(scan_fact.at, excluded.at),
+        data = case when scan_fact.at < excluded.at then excluded.data else scan_fact.data end
 )
 select pg_notify($7, scan_id) from known
 """

@@ -20,7 +20,8 @@ from memoryguard.common.security.policy import Principal
 
 _SELECT = """
 select s.scan_id, s.subject_id, s.user_id, s.created_at, s.updated_at, (
-    select jsonb_object_agg(f.kind, jsonb_build_object('at', f.at, 'data', f.data))::text
+    select jsonb_object_agg(f.kind, jsonb_build_object(
+        'at', f.at, 'first_at', f.first_at, 'data', f.data))::text
     from scan_fact f where f.scan_id = s.scan_id) as facts
 from scan s
 """
@@ -146,7 +147,11 @@ def _scan(row: asyncpg.Record) -> Scan:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         facts={
-            kind: Arrived(datetime.fromisoformat(fact["at"]), fact["data"])
+            kind: Arrived(
+                at=datetime.fromisoformat(fact["at"]),
+                first_at=datetime.fromisoformat(fact["first_at"]),
+                data=fact["data"],
+            )
             for kind, fact in facts.items()
         },
     )

@@ -28,7 +28,13 @@ from typing import Any, Literal, TypeAlias
 Status: TypeAlias = Literal["uploaded", "processing", "completed", "failed"]
 Stage: TypeAlias = Literal["received", "measured", "scored", "explained"]
 
-STAGES: tuple[Stage, ...] = ("received", "measured", "scored", "explained")
+KINDS_OF_STAGE: Mapping[Stage, tuple[str, ...]] = {
+    "received": ("received",),
+    "measured": ("extracted",),
+    "scored": ("scored",),
+    "explained": ("predicted", "withheld"),
+}
+STAGES: tuple[Stage, ...] = tuple(KINDS_OF_STAGE)
 FAILED = "failed."
 """Prefix of the kinds that come from dead letters."""
 
@@ -52,9 +58,14 @@ KIND_OF_EVENT: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One fact: when its event happened, and what it says (the event's data)."""
+    """One fact: when its event happened, and what it says (the event's data).
+
+    Events of its kind may have been heard before, the first of them at `first_at`: a scan is
+    scored again when an older one arrives, and explained again when health metrics do.
+    """
 
     at: datetime
+    first_at: datetime
     data: Mapping[str, Any]
 
 
@@ -84,7 +95,7 @@ class Standing:
     problem
         Set when failed.
     seconds
-        From one stage's event to the next one's, and ``total`` once there is an end.
+        From one stage's first event to the next one's, and ``total`` once there is an end.
     """
 
     status: Status
@@ -112,37 +123,35 @@ def standing(facts: Facts) -> Standing:
     facts
         What has arrived, by kind.
     """
-    kinds = _kinds(facts)
-    stage = _stage(kinds)
+    reached = _reached(facts)
+    stage = _furthest(reached)
     problem = _problem(facts)
     if problem:
         status: Status = "failed"
     elif stage == "explained":
         status = "completed"
     else:
-        status = "processing" if kinds.keys() - {"received"} else "uploaded"
-    return Standing(status, stage, problem, _seconds(facts, kinds, ended=status))
+        status = "processing" if reached - {"received"} else "uploaded"
+    return Standing(status, stage, problem, _seconds(facts, ended=status))
 
 
-def _kinds(facts: Facts) -> dict[Stage, str]:
-    """Which fact stands for each stage that was reached."""
-    measured = latest(facts, "extracted", "refused")
-    found: dict[Stage, str | None] = {
-        "received": "received" if "received" in facts else None,
-        "measured": measured if measured == "extracted" else None,
-        "scored": "scored" if "scored" in facts else None,
-        "explained": latest(facts, "predicted", "withheld"),
+def _reached(facts: Facts) -> set[Stage]:
+    """Return the stages that have a fact; a refusal after a measurement takes that one back."""
+    reached: set[Stage] = {
+        stage for stage, kinds in KINDS_OF_STAGE.items() if latest(facts, *kinds)
     }
-    return {stage: kind for stage, kind in found.items() if kind}
-
-
-def _stage(kinds: Mapping[Stage, str]) -> Stage:
-    reached: Stage = "received"
-    for stage in STAGES:
-        if stage not in kinds:
-            break
-        reached = stage
+    if latest(facts, "extracted", "refused") == "refused":
+        reached.discard("measured")
     return reached
+
+
+def _furthest(reached: set[Stage]) -> Stage:
+    furthest: Stage = "received"
+    for stage in STAGES:
+        if stage not in reached:
+            break
+        furthest = stage
+    return furthest
 
 
 def _problem(facts: Facts) -> Problem | None:
@@ -181,13 +190,18 @@ def _still_owed(service: str, facts: Facts, kind: str) -> bool:
     return owed is not None and not any(name in facts for name in owed)
 
 
-def _seconds(facts: Facts, kinds: Mapping[Stage, str], *, ended: Status) -> dict[str, float]:
+def _seconds(facts: Facts, *, ended: Status) -> dict[str, float]:
     """Seconds from each reached stage to the next; never negative (clocks of machines differ)."""
-    times = [(stage, facts[kinds[stage]].at) for stage in STAGES if stage in kinds]
+    firsts = {
+        stage: min(found)
+        for stage, kinds in KINDS_OF_STAGE.items()
+        if (found := [facts[kind].first_at for kind in kinds if kind in facts])
+    }
+    times = list(firsts.items())
     seconds = {stage: _between(earlier, at) for (_, earlier), (stage, at) in pairwise(times)}
-    if ended in ("completed", "failed") and "received" in facts:
-        end = max((arrived.at for arrived in facts.values()), default=facts["received"].at)
-        seconds["total"] = _between(facts["received"].at, end)
+    if ended in ("completed", "failed") and "received" in firsts:
+        end = max(firsts.values()) if ended == "completed" else max(f.at for f in facts.values())
+        seconds["total"] = _between(firsts["received"], end)
     return seconds
 
 

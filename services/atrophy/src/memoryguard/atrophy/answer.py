@@ -12,6 +12,7 @@ from memoryguard.atrophy.domain import change as over_time
 from memoryguard.atrophy.domain import measure
 from memoryguard.atrophy.domain import score as scoring
 from memoryguard.atrophy.domain.pack import Pack
+from memoryguard.atrophy.domain.site import Site
 from memoryguard.atrophy.settings import norms
 from memoryguard.common.contracts.events import (
     AtrophyScored,
@@ -23,7 +24,7 @@ from memoryguard.common.contracts.events import (
     ThicknessScore,
     VolumesExtracted,
 )
-from memoryguard.common.contracts.parts import Calibration
+from memoryguard.common.contracts.parts import CalibratedSite, Calibration, SiteOffset
 
 NO_EARLIER_SCAN = "fewer_than_two_scans"
 NO_DATE = "acquisition_date_unknown"
@@ -38,6 +39,10 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         What was measured.
     earlier
         The same person's earlier scans, in any order.
+
+    Notes
+    -----
+    A scan that arrives late is an earlier one of those after it: see `handlers.score`.
     """
     started = time.perf_counter()
     score = _scored(scan)
@@ -55,7 +60,8 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         regions={name: _region(region) for name, region in score.regions.items()},
         thickness={name: _thickness(each) for name, each in score.thickness.items()},
         summaries={n: Summary(**dataclasses.asdict(s)) for n, s in score.summaries.items()},
-        packs={name: _pack(norms()[name]) for name in score.packs},
+        packs={name: _pack(norms().packs[name]) for name in score.packs},
+        site=_site(score.site) if score.site else None,
         overall=score.overall.severity,
         overall_region=score.overall.region,
         overall_considered=tuple(score.overall.considered),
@@ -78,10 +84,11 @@ def _scored(scan: VolumesExtracted) -> scoring.Score:
         measure.Person(
             scan.person.age_years, scan.person.sex, made.field_strength_t, made.manufacturer
         ),
-        norms(),
+        norms().packs,
         measure.Engine(scan.engine.name, scan.engine.version),
         scan.quality.verdict,
         _measured(scan.thickness_mm),
+        norms().sites,
     )
 
 
@@ -95,7 +102,9 @@ def _change(
         return {}, (), NO_EARLIER_SCAN
     series = over_time.change([_dated(each) for each in (*earlier, scan)])
     changes = {
-        name: _changed(change) for name, change in series.regions.items() if change.scans > 1
+        name: _changed(change)
+        for name, change in series.regions.items()
+        if change.reason != NO_EARLIER_SCAN
     }
     return changes, series.flags, None
 
@@ -146,7 +155,7 @@ def _thickness(score: scoring.RegionScore) -> ThicknessScore:
 
 
 def _compared(score: scoring.RegionScore) -> dict[str, Any]:
-    probabilities, calibration = score.severity_probabilities, score.calibration
+    probabilities, calibration, site = (score.severity_probabilities, score.calibration, score.site)
     return {
         "z": score.z,
         "z_sd": score.z_sd,
@@ -159,6 +168,7 @@ def _compared(score: scoring.RegionScore) -> dict[str, Any]:
         "direction": score.direction,
         "pack": score.pack,
         "calibration": Calibration(**dataclasses.asdict(calibration)) if calibration else None,
+        "site": site and SiteOffset(mean_z=site.mean_z, sd_z=site.sd_z, n=site.n),
         "reason": score.reason,
     }
 
@@ -172,17 +182,23 @@ def _pack(pack: Pack) -> NormPack:
     )
 
 
+def _site(site: Site) -> CalibratedSite:
+    return CalibratedSite(name=site.name, sha256=site.sha256, signed_by=site.signed_by)
+
+
 def _changed(change: over_time.Change) -> Change:
     return Change(
         scans=change.scans,
         interval_years=change.interval_years,
         percent_per_year=change.percent_per_year,
+        se_percent_per_year=change.se_percent_per_year,
         ci95_percent_per_year=change.ci95_percent_per_year,
         within_measurement_noise=change.within_measurement_noise,
         published_percent_per_year={
             f"{each.published.group}, {each.published.source}": each.published.mean_percent_per_year
             for each in change.compared
         },
+        error_source=change.error_source,
         error_reason=change.error_reason,
         reason=change.reason,
     )

@@ -20,7 +20,10 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     norms()
     return Service(
         name="atrophy",
-        handlers={VolumesExtracted: Handler(record=score), ScanErased: Handler(record=forget)},
+        handlers={
+            VolumesExtracted: Handler(record=score, version=2),
+            ScanErased: Handler(record=forget),
+        },
         projection=PROJECTION,
     )
 

@@ -18,6 +18,7 @@ from memoryguard.common.contracts.events import (
     RiskPredicted,
     RiskWithheld,
 )
+from memoryguard.common.runtime.settings import read
 from memoryguard.ml.domain.abstention import Withheld
 from memoryguard.ml.domain.features import Measure, Scan, gather, group
 from memoryguard.ml.domain.prediction import NoPrediction, Prediction
@@ -46,7 +47,7 @@ def warm_up() -> None:
 @lru_cache(maxsize=1)
 def configured_model() -> RiskModel:
     """Load the model that the settings name, once per process."""
-    settings = MlSettings()
+    settings = read(MlSettings)
     return RiskModel(settings.model, settings.prevalence)
 
 

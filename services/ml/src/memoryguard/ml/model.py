@@ -65,7 +65,7 @@ class RiskModel:
                 for name in self.manifest.classes
             ]
         )
-        self._background, self._baseline = self._compared(found.background, found.groups)
+        self.background, self._baseline = self._compared(found.background, found.groups)
         self._check(found.background)
 
     def predict(
@@ -103,6 +103,12 @@ class RiskModel:
         """Probabilities (n, classes) of rows (n, inputs), NaN where not known, as deployed."""
         return moved(self._network.probabilities(rows), self._odds)
 
+    def coefficients(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients (inputs + 1, classes) that answer for a row (inputs,), as deployed."""
+        found = self._network.run(COEFFICIENTS, row[None])[0]
+        found[-1] += np.log(self._odds)
+        return found
+
     def warm_up(self) -> None:
         """Load what a first answer needs, and hold our exact Shapley values against shap's.
 
@@ -111,11 +117,11 @@ class RiskModel:
         Misconfigured
             When they differ by more than 1e-6.
         """
-        middle = np.median(self._background, axis=0)
+        middle = np.median(self.background, axis=0)
         output = float(self.probabilities(middle[None])[0, self._place])
         found = self._explain(middle, output)
         if found.method == "exact":
-            base, effects = reference(self._probability(middle), middle, self._background)
+            base, effects = reference(self._probability(middle), middle, self.background)
             ours = np.asarray([effect.value for effect in found.effects.values()])
             if max(abs(base - found.base), float(np.abs(ours - effects).max())) > TOLERANCE:
                 raise Misconfigured(
@@ -157,7 +163,7 @@ class RiskModel:
     def _check(self, background: NDArray[np.float64]) -> None:
         """Stop when what comes out is no probabilities, or not those of the coefficients given."""
         sparse = background.copy()
-        sparse[:, [not each.required for each in self.inputs]] = np.nan
+        sparse[:, np.asarray([not each.required for each in self.inputs])] = np.nan
         sound = all(self._sound(rows) for rows in (background, sparse))
         if not sound or (self._network.gives(COEFFICIENTS) and not self._linear(background)):
             raise Misconfigured(
@@ -219,10 +225,9 @@ class RiskModel:
     def _explain(self, row: NDArray[np.float64], output: float) -> Explanation:
         """Give Shapley values over the known inputs; the others are in no coalition."""
         places = np.flatnonzero(~np.isnan(row))
-        person, background = row[places], self._background[:, places]
+        person, background = row[places], self.background[:, places]
         if self._network.gives(COEFFICIENTS) and len(places) <= shapley.LARGEST:
-            coefficients = self._network.run(COEFFICIENTS, row[None])[0][[*places, -1]]
-            coefficients[-1] += np.log(self._odds)
+            coefficients = self.coefficients(row)[np.append(places, -1)]
             base, values = shapley.exact(person, background, coefficients, self._place)
             method, errors = "exact", [None] * len(values)
         else:

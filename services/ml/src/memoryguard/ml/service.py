@@ -9,19 +9,19 @@ from memoryguard.common.contracts.events import AtrophyScored, HealthRecorded, S
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
-from memoryguard.ml.handlers import Predictor, forget, remember
+from memoryguard.ml.handlers import Predictor, forget, remember_health, remember_scan
 
-PROJECTION = ("metric",)
+PROJECTION = ("metric", "scored")
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join ml's parts."""
-    predictor = Predictor(platform)
+    predictor = Predictor(platform.pool, platform.processes)
     return Service(
         name="ml",
         handlers={
-            AtrophyScored: Handler(transform=predictor.transform),
-            HealthRecorded: Handler(record=remember),
+            AtrophyScored: Handler(predictor.answer_scan, remember_scan, version=2),
+            HealthRecorded: Handler(predictor.answer_health, remember_health, version=2),
             ScanErased: Handler(record=forget),
         },
         background=[predictor.warm_up],

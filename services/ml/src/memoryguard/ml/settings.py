@@ -5,21 +5,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, Json
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class MlSettings(BaseSettings):
     """Which model answers, and for which population."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMORYGUARD_ML_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MEMORYGUARD_ML_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     model: Path | None = Field(
         default=None,
         description="Folder with the manifest and ONNX file of another model; the shipped one if"
         " empty. It is checked at start.",
     )
-    prevalence: dict[str, float] | None = Field(
+    prevalence: Json[dict[str, float]] | None = Field(
         default=None,
         description="Shares of the model's groups among the people who are scanned here, as JSON;"
         " they add up to 1. If empty, those that the model states: for the shipped one"

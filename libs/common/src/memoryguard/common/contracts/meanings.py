@@ -94,7 +94,7 @@ MEANINGS: Mapping[str, str] = {
     "scans": "Number of scans that the rate is computed from.",
     "interval_years": "Years between the first and the last of them.",
     "percent_per_year": "Rate of change.",
-    "ci95_percent_per_year": "95 % interval of the rate.",
+    "ci95_percent_per_year": "95 % interval of the rate; null with `error_reason`.",
     "within_measurement_noise": "Whether measuring twice could give as much; null when unknown.",
     # risk
     "base": "Mean of the explained output over the background people.",

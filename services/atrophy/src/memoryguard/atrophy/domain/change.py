@@ -6,7 +6,10 @@ relative error, given as percent per year 100·(exp(slope) − 1). Its interval 
 errors alone: with two or three scans the scatter about the line says nothing.
 
 The retest figures were published for other software (see `rates`); where the engine states a
-larger error for its volume, that one is taken, so the interval is never narrower than either.
+larger error for its volume, or none was published, the engine's is taken, so the interval is never
+narrower than either. All of them hold for one scanner: between two scanners the rate is told
+without an interval. Two engines differ by more than any brain changes in a year: the scans that
+another engine (or version) measured than the newest one are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 from memoryguard.atrophy.domain.rates import (
@@ -27,6 +31,10 @@ DAYS_PER_YEAR = 365.25
 # Within half a year the retest error of two hippocampi (2.5 %) hides any published yearly loss.
 MIN_INTERVAL_YEARS = 0.5
 CI95_Z = 1.959963984540054
+ENGINES_OWN_ERROR = "error that the engine states for each scan; no retest figure was published"
+
+Point: TypeAlias = tuple[float, float, float | None]
+"""Years, volume in mm³, SD of the engine's error in mm³."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class Change:
     """Yearly change of one region.
 
     `ci95_percent_per_year` and `within_measurement_noise` are None, with `error_reason`, where
-    no retest figure exists. `reason` says why the rate itself is None.
+    no error is known or the scanner changed. `reason` says why the rate itself is None.
     """
 
     scans: int
@@ -95,20 +103,25 @@ def change(scans: Sequence[Scan]) -> Series:
 
 
 def _region(name: str, scans: Sequence[Scan]) -> Change:
-    points = [
-        (scan.days / DAYS_PER_YEAR, quantity.value, quantity.error_sd)
+    measured = [
+        (scan, quantity.value, quantity.error_sd)
         for scan in scans
         if (quantity := scan.volumes.get(name)) and quantity.value is not None
     ]
+    alike = [each for each in measured if each[0].engine == measured[-1][0].engine]
+    points = [(scan.days / DAYS_PER_YEAR, volume, error) for scan, volume, error in alike]
     years = [point[0] for point in points]
     interval = max(years) - min(years) if years else 0.0
     reason = _why_not(points, interval)
+    if reason == "fewer_than_two_scans" and len(measured) > 1:
+        reason = "engine_changed"
     if reason:
         return _withheld(len(points), interval, reason)
-    return _fitted(name, points, interval)
+    scanners = {scan.scanner for scan, _, _ in alike if scan.scanner is not None}
+    return _fitted(name, points, interval, one_scanner=len(scanners) < 2)
 
 
-def _why_not(points: Sequence[tuple[float, float, float | None]], interval: float) -> str | None:
+def _why_not(points: Sequence[Point], interval: float) -> str | None:
     if len(points) < 2:
         return "fewer_than_two_scans"
     if not all(math.isfinite(volume) and volume > 0.0 for _, volume, _ in points):
@@ -116,18 +129,20 @@ def _why_not(points: Sequence[tuple[float, float, float | None]], interval: floa
     return "interval_too_short" if interval < MIN_INTERVAL_YEARS else None
 
 
-def _fitted(
-    name: str, points: Sequence[tuple[float, float, float | None]], interval: float
-) -> Change:
+def _fitted(name: str, points: Sequence[Point], interval: float, *, one_scanner: bool) -> Change:
     retest = RETEST_ERRORS.get(name)
     errors = [_relative_error(volume, sd, retest) for _, volume, sd in points]
-    weights = [1.0 / error**2 if error else 1.0 for error in errors]
+    known = [error for error in errors if error]
+    # A weight needs an error for every scan; without, all scans weigh the same.
+    even = len(known) < len(points)
+    weights = [1.0] * len(points) if even else [1.0 / error**2 for error in known]
     slope, slope_se = _weighted_slope(points, weights)
     percent = _percent(slope)
-    if retest is None:
+    unknown = "no_retest_figure" if even else None if one_scanner else "scanner_changed"
+    if unknown:
         return Change(
             len(points), interval, percent, None, None, None, None,
-            "no_retest_figure", _compare(name, percent, None), None,
+            unknown, _compare(name, percent, None), None,
         )  # fmt: skip
     ci = (_percent(slope - CI95_Z * slope_se), _percent(slope + CI95_Z * slope_se))
     # Delta method: d(100·(exp(b) − 1))/db = 100·exp(b).
@@ -139,25 +154,26 @@ def _fitted(
         se_percent_per_year=se,
         ci95_percent_per_year=ci,
         within_measurement_noise=ci[0] <= 0.0 <= ci[1],
-        error_source=retest.source,
+        error_source=retest.source if retest else ENGINES_OWN_ERROR,
         error_reason=None,
         compared=_compare(name, percent, se),
         reason=None,
     )
 
 
-def _relative_error(
-    volume: float, error_sd: float | None, retest: RetestError | None
-) -> float | None:
-    """SD of ln(volume) of one scan: the larger of the published and the engine's own error."""
-    if retest is None:
-        return None
-    return max(retest.within_subject_cv_percent / 100.0, (error_sd or 0.0) / volume)
+def _relative_error(volume: float, error_sd: float | None, retest: RetestError | None) -> float:
+    """SD of ln(volume) of one scan: the larger of the published and the engine's own error.
+
+    Returns
+    -------
+    float
+        0 where neither is known.
+    """
+    published = retest.within_subject_cv_percent / 100.0 if retest else 0.0
+    return max(published, (error_sd or 0.0) / volume)
 
 
-def _weighted_slope(
-    points: Sequence[tuple[float, float, float | None]], weights: Sequence[float]
-) -> tuple[float, float]:
+def _weighted_slope(points: Sequence[Point], weights: Sequence[float]) -> tuple[float, float]:
     """Slope of ln(volume) per year and its SD for errors of variance 1/weight."""
     total = math.fsum(weights)
     centre = math.fsum(w * t for w, (t, _, _) in zip(weights, points, strict=True)) / total

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever order scans and metrics of a person arrive in, the last word about each is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+import pytest
+
+from memoryguard.atrophy.handlers import score
+from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts.event import Event, Fact, decode, new_event
+from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
+from memoryguard.common.runtime import database, inbox
+from memoryguard.common.runtime.bus import Received
+from memoryguard.common.runtime.database import Pool
+from memoryguard.common.runtime.outbox import Outbox
+from memoryguard.common.runtime.processes import Processes
+from memoryguard.common.runtime.service import Handler, Service
+from memoryguard.common.runtime.worker import Worker
+from memoryguard.ml.handlers import Predictor, remember_health, remember_scan
+
+EXAMPLES = Path(__file__).parents[2] / "libs" / "common" / "examples"
+FIRST = date(2022, 1, 1)
+F = TypeVar("F", bound=Fact)
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class InThread(Processes):
+    """Work of this process: what is heavy is loaded once."""
+
+    async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return await asyncio.to_thread(work, *arguments)
+
+
+def example(kind: type[F], **changes: object) -> F:
+    fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
+    assert isinstance(fact, kind)
+    return kind.model_validate(fact.model_dump() | changes)
+
+
+def measured(number: int) -> e.VolumesExtracted:
+    """A scan a year after the one before it, with 4 % less of every volume."""
+    fact = example(e.VolumesExtracted, scan_id=f"scan-{number}")
+    made = fact.acquisition.model_copy(update={"acquired_on": FIRST + timedelta(days=365 * number)})
+    smaller = {
+        name: quantity.model_copy(update={"value": quantity.value * 0.96**number})
+        if quantity.value is not None
+        else quantity
+        for name, quantity in fact.volumes_mm3.items()
+    }
+    return fact.model_copy(update={"acquisition": made, "volumes_mm3": smaller})
+
+
+async def answers(pool: Pool, service: Service, facts: Sequence[Fact]) -> list[Event]:
+    """Let a service hear these facts from nothing, in this order; everything it says."""
+    await pool.execute("truncate inbox, outbox, " + ", ".join(service.projection))
+    worker = Worker(service, pool, Outbox(service.name))
+    for number, fact in enumerate(facts):
+        event = new_event(fact, source="/test")
+        received = Received(TOPIC_OF[type(fact)], event.partitionkey, event.to_bytes(), number)
+        envelope = inbox.open_envelope(received)
+        assert envelope
+        async with pool.acquire() as connection, connection.transaction():
+            assert await inbox.store(connection, [envelope]) == []
+        (row,) = await inbox.lease(pool, 10)
+        await worker.handle(row)
+    rows = await pool.fetch("select body from outbox order by position")
+    return [decode(row["body"], FACTS) for row in rows]
+
+
+def last_words(events: Sequence[Event]) -> dict[str, Fact]:
+    """What was said last about each scan, without the time that it took."""
+    return {
+        event.data.scan_id: event.data.model_copy(update={"seconds": {}})
+        for event in events
+        if isinstance(event.data, (e.AtrophyScored, e.RiskPredicted, e.RiskWithheld))
+    }
+
+
+async def test_a_scan_that_comes_late_has_later_ones_scored_again(database_url: str) -> None:
+    service = Service(
+        "atrophy", {e.VolumesExtracted: Handler(record=score)}, projection=("measurement",)
+    )
+    scans = [measured(number) for number in range(3)]
+    async with await database.open_pool(database_url, "atrophy") as pool:
+        packages = [database.RUNTIME_MIGRATIONS, "memoryguard.atrophy.migrations"]
+        await database.migrate(pool, "atrophy", packages)
+        in_order = await answers(pool, service, scans)
+        assert len(in_order) == 3
+        expected = last_words(in_order)
+        last = expected["scan-2"]
+        assert isinstance(last, e.AtrophyScored)
+        assert last.earlier_scans == ("scan-0", "scan-1")
+        assert last.change["hippocampus_total"].percent_per_year == pytest.approx(-4.0, abs=0.01)
+        for order in itertools.permutations(scans):
+            said = await answers(pool, service, order)
+            assert last_words(said) == expected
+            # Every pair that came in the wrong order costs one more answer, and no other does.
+            dates = [scan.acquisition.acquired_on or FIRST for scan in order]
+            wrong = sum(a > b for a, b in itertools.combinations(dates, 2))
+            assert len(said) == 3 + wrong
+
+
+async def test_new_metrics_have_the_latest_scan_answered_again(database_url: str) -> None:
+    async with await database.open_pool(database_url, "ml") as pool:
+        packages = [database.RUNTIME_MIGRATIONS, "memoryguard.ml.migrations"]
+        await database.migrate(pool, "ml", packages)
+        predictor = Predictor(pool, InThread(1))
+        service = Service(
+            "ml",
+            {
+                e.AtrophyScored: Handler(predictor.answer_scan, remember_scan),
+                e.HealthRecorded: Handler(predictor.answer_health, remember_health),
+            },
+            projection=("metric", "scored"),
+        )
+        made = example(e.AtrophyScored).acquisition
+        scans = [
+            example(
+                e.AtrophyScored,
+                scan_id=f"scan-{number}",
+                acquisition=made.model_copy(
+                    update={"acquired_on": FIRST + timedelta(days=365 * number)}
+                ),
+            )
+            for number in range(2)
+        ]
+        health = example(e.HealthRecorded, recorded_on=FIRST, metrics={"moca": 17.0})
+        expected = last_words(await answers(pool, service, [health, *scans]))["scan-1"]
+        assert isinstance(expected, e.RiskPredicted)
+        assert "moca" in {each.feature for each in expected.contributions}
+        for order in itertools.permutations([*scans, health]):
+            said = await answers(pool, service, order)
+            assert last_words(said)["scan-1"] == expected
+            # Metrics are answered once, about the latest of the scans that are there.
+            assert len(said) == 2 + (order[0] is not health)
+
+        older = example(e.HealthRecorded, recorded_on=date(2020, 1, 1), metrics={"moca": 9.0})
+        same = example(e.HealthRecorded, recorded_on=date(2023, 1, 1), metrics={"moca": 17.0})
+        said = await answers(pool, service, [*scans, health, older, same])
+        assert len(said) == 3  # neither older metrics nor the same ones change what was said
