@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,14 @@ def test_a_golden_example_decodes_to_the_event_it_was_written_from(name: str) ->
     event = decode(_example(name), FACTS)
     assert event == golden_events()[name]
     assert json.loads(event.to_bytes()) == json.loads(_example(name))
+
+
+def test_the_bytes_of_a_changed_copy_are_its_own() -> None:
+    event = golden_events()[ScanReceived.type]
+    before = event.to_bytes()
+    later = event.model_copy(update={"time": event.time + timedelta(days=1)})
+    assert decode(later.to_bytes(), FACTS).time == later.time
+    assert event.to_bytes() == before
 
 
 @pytest.mark.parametrize("name", EVERY_TYPE)

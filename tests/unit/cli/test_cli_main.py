@@ -29,6 +29,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
+        (["score", "{}/none.csv"], 3, "table_not_named"),
+        (["rerun", "--model", "{}", "--since", "2026-01-01", "--home", "{}/no"], 78, "no_home"),
+        (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
+        (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
     ],
 )
 def test_errors_are_one_helpful_line(
@@ -41,11 +45,20 @@ def test_errors_are_one_helpful_line(
     assert "Traceback" not in ended.stderr + ended.stdout
 
 
+def test_a_reader_that_has_enough_is_no_bug() -> None:
+    command = [sys.executable, "-m", "memoryguard.cli", "score", "--schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(120) == 1
+
+
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (
         "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
-        "redrive", "doctor", "demo", "worklist",
+        "redrive", "doctor", "demo", "worklist", "score", "rerun",
     )  # fmt: skip
     assert all(f" {command} " in text for command in commands)
 

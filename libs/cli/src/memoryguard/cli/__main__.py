@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -51,6 +52,8 @@ app.command(audit_app)
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.worklist:app", name="worklist")
+app.command("memoryguard.cli.score.command:score", name="score")
+app.command("memoryguard.cli.rerun.command:app", name="rerun")
 
 out = Console()
 err = Console(stderr=True)
@@ -352,6 +355,9 @@ def main() -> None:
     """Run the command; an error is one helpful line."""
     try:
         app(exit_on_error=True)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001  # the border to the person at the terminal
         raise SystemExit(_tell(error)) from None
     except KeyboardInterrupt:

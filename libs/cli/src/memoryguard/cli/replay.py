@@ -47,7 +47,7 @@ async def do(place: Place, named: str, deed: Deed) -> dict[str, Outcome]:
     if named not in (*SERVICES, ALL):
         raise Rejected("no_such_service", "there is no such service", ", ".join((*SERVICES, ALL)))
     outcomes: dict[str, Outcome] = {}
-    async with _database(place) as url:
+    async with database(place) as url:
         for service in SERVICES if named == ALL else (named,):
             async with await open_pool(url, service, 3) as pool:
                 await migrate(pool, service, [RUNTIME_MIGRATIONS])  # a backup may be older
@@ -86,7 +86,8 @@ def projection_of(service: str) -> Sequence[str]:
 
 
 @asynccontextmanager
-async def _database(place: Place) -> AsyncGenerator[str]:
+async def database(place: Place) -> AsyncGenerator[str]:
+    """Yield the database's URL; that of a home which is stopped runs for the while."""
     if place.database_url is not None:
         yield place.database_url
         return

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from pydantic_core import from_json
@@ -62,6 +62,12 @@ class Event(BaseModel):
     producerepoch: str | None = None
     producercounter: int | None = Field(default=None, ge=1)
     data: SerializeAsAny[Fact]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy without the bytes, which may be other ones after an update."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("_bytes", None)
+        return copied
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, absent attributes left out."""

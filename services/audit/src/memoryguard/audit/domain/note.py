@@ -132,6 +132,31 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> str:
         ``malformed_note``, ``bad_signature``, or ``unknown_key`` when no given key signed it.
     """
     text, signatures = parse_note(note)
+    check_signatures(text, signatures, keys)
+    return text
+
+
+def parse_signatures(lines: str) -> list[Signature]:
+    """Read the signature lines of a note whose text lies elsewhere; they are *not* verified.
+
+    Raises
+    ------
+    Unverified
+        ``malformed_note``.
+    """
+    return parse_note(f"\n\n{lines}")[1]
+
+
+def check_signatures(
+    text: str, signatures: Iterable[Signature], keys: Iterable[VerifierKey]
+) -> None:
+    """Check a text's signatures, by the rules of `open_note`.
+
+    Raises
+    ------
+    Unverified
+        ``bad_signature``, or ``unknown_key`` when no given key signed it.
+    """
     known = {(key.name, key.key_id): key for key in keys}
     signed = False
     for each in signatures:
@@ -141,7 +166,6 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> str:
             signed = True
     if not signed:
         raise Unverified("unknown_key", "no known key signed this note")
-    return text
 
 
 def is_key_name(name: str) -> bool:
