@@ -29,6 +29,7 @@ from memoryguard.atrophy.domain.choice import choices
 from memoryguard.atrophy.domain.measure import Engine
 from memoryguard.atrophy.domain.norms import Covariates, expect, possible_scanners, z_score
 from memoryguard.atrophy.domain.pack import Pack
+from memoryguard.atrophy.domain.site import site_offset
 from memoryguard.atrophy.domain.sites import pool
 from memoryguard.atrophy.packs import load_packs
 
@@ -48,6 +49,7 @@ MEAN_AIM, SD_AIM = 0.3, (0.80, 1.15)
 RESAMPLES = 1000
 SEED = 6
 OLD_YEARS = 50.0
+FEWEST_TO_SPLIT = 20
 SHOWN = (
     "hippocampus_left",
     "hippocampus_right",
@@ -261,6 +263,44 @@ def samples(tables: Path, facts: Mapping[str, Any]) -> list[Sample]:
     ]  # fmt: skip
 
 
+def with_controls(sample: Sample) -> Result:
+    """Calibrate each larger site by half of its people, and judge the others, before and after."""
+    norm, packs = sample.norms[sample.ours], load_packs()
+    sites: dict[str, list[Healthy]] = {}
+    for person in sample.people:
+        if person.age_years >= 18.0:
+            sites.setdefault(person.site, []).append(person)
+    found: Result = {}
+    for region in SHOWN:
+        before: dict[str, list[float]] = {}
+        after: dict[str, list[float]] = {}
+        spread = max(p.site_sd_z(region) for p in packs.values() if region in p.sites)
+        for site, people in sites.items():
+            zs = [z for p in people if region in p.values and (z := norm(region, p)) is not None]
+            if len(zs) >= FEWEST_TO_SPLIT:
+                offset = site_offset("", zs[::2], spread)
+                before[site] = zs[1::2]
+                after[site] = [z - offset.mean_z for z in zs[1::2]]
+        if len(before) > 1:
+            found[region] = {"before": centring(before), "after": centring(after)}
+    return found
+
+
+def said_of_controls(found: Result) -> None:
+    """Print a table of `with_controls`."""
+    rows: list[tuple[str, ...]] = []
+    for region, both in found.items():
+        cells = [region.replace("_", " "), f"{both['before']['n']} ({both['before']['sites']})"]
+        for when in (both["before"], both["after"]):
+            cells.append(_with_interval(when["mean"], when["mean_ci95"], "+"))
+            cells.append(_with_interval(when["tau"], when["tau_ci95"], ""))
+            cells.append(f"{when['sd']:.2f}")
+        rows.append(tuple(cells))
+    columns = ("mean z", "between sites", "SD")
+    heads = [f"{column}, {when}" for when in ("before", "after") for column in columns]
+    table(("region", "n (sites)", *heads), rows)
+
+
 def left_out(facts: Mapping[str, Any]) -> None:
     """Print the IXI fit made without one hospital and judged on it, as the facts have it."""
     regions = facts["models"]["ixi_synthseg_fit"]["regions"]
@@ -293,6 +333,10 @@ def main() -> None:
             print(f"\n**{name}**")
             said(rows)
             results[name] = rows
+    free = samples(args.tables, facts)[0]
+    print("\n**Sites of 20 and more, the other half of each calibrated by one half**")
+    results["with controls"] = with_controls(free)
+    said_of_controls(results["with controls"])
     print("\n**IXI fit, each hospital judged by a fit without it**")
     left_out(facts)
     if args.json is not None:

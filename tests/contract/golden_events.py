@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
-from memoryguard.common.contracts.parts import Calibration
+from memoryguard.common.contracts.parts import Calibration, SiteOffset
 
 SUBJECT = "5e" * 16
 SCAN = derived_id("golden", "scan")
@@ -50,6 +50,7 @@ VOLUMES_MM3 = {
 }
 THICKNESS_MM = {"cortex_mean": e.Quantity(value=None, reason="not_measured_by_engine")}
 CALIBRATION = Calibration(ratio=1.02, sd_z=0.05, n=3, data="three synthetic heads")
+SITE = e.CalibratedSite(name="synthetic site", sha256="ef" * 32, signed_by="0123456789abcdef")
 PACK = e.NormPack(
     version="2", sha256="ef" * 32, software="FreeSurfer 6", signed_by="0123456789abcdef"
 )
@@ -81,6 +82,7 @@ SCORE = e.RegionScore(
     direction="low",
     pack="synthetic_norm",
     calibration=CALIBRATION,
+    site=SiteOffset(mean_z=0.2, sd_z=0.0, n=40),
 )
 UNSCORED = e.RegionScore(volume_mm3=None, reason="not_measured_by_engine")
 UNSCORED_CORTEX = e.ThicknessScore(thickness_mm=None, reason="not_measured_by_engine")
@@ -167,6 +169,7 @@ MEASUREMENT: tuple[Fact, ...] = (
         thickness={"cortex_mean": UNSCORED_CORTEX},
         summaries={"hippocampal": SMALL},
         packs={"synthetic_norm": PACK},
+        site=SITE,
         overall="mild",
         overall_region="hippocampus_total",
         overall_considered=("hippocampus_total",),

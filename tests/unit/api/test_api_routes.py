@@ -155,7 +155,11 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
         "total_brain": "class_uncertain",
         "cortex_left": "class_uncertain",
         "cortical_grey_matter": "engine_does_not_measure_it",
+        "cortex_left": "class_uncertain",
     }
+    assert told["atrophy"]["thickness"]["cortex_left"]["expected_mm"] == 2.42
+    assert told["atrophy"]["summaries"]["hippocampal"]["severity"] == "moderate"
+    assert told["atrophy"]["packs"]["potvin_2016_2017"]["version"] == "2"
     assert told["atrophy"]["regions"]["hippocampus_total"]["z"] == -2.4
     assert told["atrophy"]["change"]["hippocampus_total"]["percent_per_year"] == -3.1
     assert list(told["atrophy"]["change"]) == ["hippocampus_total", "total_brain"]

@@ -94,6 +94,12 @@ def test_units_cannot_be_mixed(person: Person, engine: Engine, factor: float) ->
     assert {each.reason for each in scores} == {"intracranial_not_plausible"}
 
 
+def test_no_ratio_mixes_units() -> None:
+    found = scored(WOMAN_72, BASELINE, hippocampus_left=Quantity(3.7), total_brain=Quantity(1050.0))
+    assert found.asymmetry_percent["hippocampus"].reason == "volume_not_plausible"
+    assert found.ratios["ventricles_to_brain"].reason == "volume_not_plausible"
+
+
 def test_a_thickness_is_no_volume() -> None:
     """Names keep mm and mm³ apart, and a volume given as a thickness is refused."""
     free = Engine("freesurfer", "6")

@@ -12,7 +12,7 @@ from atrophy_people import WOMAN_72
 
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 from memoryguard.atrophy.domain.score import score
-from memoryguard.atrophy.packs import FOLDER, NAMES, load_pack, load_packs, read_pack
+from memoryguard.atrophy.packs import FOLDER, NAMES, load_norms, load_pack, read_pack
 from memoryguard.atrophy.packs.signature import keys_of, main, release_keys, signature_of
 from memoryguard.atrophy.settings import AtrophySettings
 from memoryguard.common.errors import Misconfigured
@@ -79,7 +79,7 @@ def test_a_deployments_own_pack_comes_first_for_its_engine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     public = _own_pack(tmp_path, capsys)
-    packs = AtrophySettings(packs=tmp_path / "packs", pack_keys=public).norms()
+    packs = AtrophySettings(packs=tmp_path / "packs", pack_keys=public).norms().packs
     assert set(packs) == {*NAMES, "ours"}
     volumes = {"hippocampus_total": Quantity(7000.0), "intracranial": Quantity(1_450_000.0)}
     own = score(volumes, WOMAN_72, packs, Engine("scanline", "3")).regions["hippocampus_total"]
@@ -98,7 +98,7 @@ def test_two_packs_for_one_region_are_refused(
     twin.write_text(json.dumps(document))
     main(["sign", str(tmp_path / "key.pem"), str(twin)])
     with pytest.raises(Misconfigured, match="norm_packs_overlap"):
-        load_packs(tmp_path / "packs", keys_of([public]))
+        load_norms(tmp_path / "packs", keys_of([public]))
 
 
 def test_a_signed_file_that_is_no_pack_is_refused(

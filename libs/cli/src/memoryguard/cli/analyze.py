@@ -203,6 +203,7 @@ def _atrophy(scored: AtrophyScored | None) -> dict[str, Any]:
         "thickness": {n: t.model_dump(mode="json") for n, t in scored.thickness.items()},
         "summaries": {n: each.model_dump(mode="json") for n, each in scored.summaries.items()},
         "packs": {n: pack.model_dump(mode="json") for n, pack in scored.packs.items()},
+        "site": scored.site and scored.site.model_dump(mode="json"),
         "overall": scored.overall,
         "overall_region": scored.overall_region,
         "overall_at_least": scored.overall_at_least,

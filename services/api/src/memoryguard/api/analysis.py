@@ -186,6 +186,7 @@ def _atrophy(scored: Mapping[str, Any]) -> Document:
         "thickness": scored.get("thickness", {}),
         "summaries": scored.get("summaries", {}),
         "packs": scored.get("packs", {}),
+        "site": scored.get("site"),
         "overall": scored.get("overall"),
         "overall_region": scored.get("overall_region"),
         "overall_at_least": scored.get("overall_at_least", False),

@@ -12,6 +12,7 @@ from memoryguard.atrophy.domain import change as over_time
 from memoryguard.atrophy.domain import measure
 from memoryguard.atrophy.domain import score as scoring
 from memoryguard.atrophy.domain.pack import Pack
+from memoryguard.atrophy.domain.site import Site
 from memoryguard.atrophy.settings import norms
 from memoryguard.common.contracts.events import (
     AtrophyScored,
@@ -23,7 +24,7 @@ from memoryguard.common.contracts.events import (
     ThicknessScore,
     VolumesExtracted,
 )
-from memoryguard.common.contracts.parts import Calibration
+from memoryguard.common.contracts.parts import CalibratedSite, Calibration, SiteOffset
 
 NO_EARLIER_SCAN = "fewer_than_two_scans"
 NO_DATE = "acquisition_date_unknown"
@@ -55,7 +56,8 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         regions={name: _region(region) for name, region in score.regions.items()},
         thickness={name: _thickness(each) for name, each in score.thickness.items()},
         summaries={n: Summary(**dataclasses.asdict(s)) for n, s in score.summaries.items()},
-        packs={name: _pack(norms()[name]) for name in score.packs},
+        packs={name: _pack(norms().packs[name]) for name in score.packs},
+        site=_site(score.site) if score.site else None,
         overall=score.overall.severity,
         overall_region=score.overall.region,
         overall_considered=tuple(score.overall.considered),
@@ -78,10 +80,11 @@ def _scored(scan: VolumesExtracted) -> scoring.Score:
         measure.Person(
             scan.person.age_years, scan.person.sex, made.field_strength_t, made.manufacturer
         ),
-        norms(),
+        norms().packs,
         measure.Engine(scan.engine.name, scan.engine.version),
         scan.quality.verdict,
         _measured(scan.thickness_mm),
+        norms().sites,
     )
 
 
@@ -146,7 +149,7 @@ def _thickness(score: scoring.RegionScore) -> ThicknessScore:
 
 
 def _compared(score: scoring.RegionScore) -> dict[str, Any]:
-    probabilities, calibration = score.severity_probabilities, score.calibration
+    probabilities, calibration, site = (score.severity_probabilities, score.calibration, score.site)
     return {
         "z": score.z,
         "z_sd": score.z_sd,
@@ -159,6 +162,7 @@ def _compared(score: scoring.RegionScore) -> dict[str, Any]:
         "direction": score.direction,
         "pack": score.pack,
         "calibration": Calibration(**dataclasses.asdict(calibration)) if calibration else None,
+        "site": site and SiteOffset(mean_z=site.mean_z, sd_z=site.sd_z, n=site.n),
         "reason": score.reason,
     }
 
@@ -170,6 +174,10 @@ def _pack(pack: Pack) -> NormPack:
         software=pack.software,
         signed_by=pack.signed_by,
     )
+
+
+def _site(site: Site) -> CalibratedSite:
+    return CalibratedSite(name=site.name, sha256=site.sha256, signed_by=site.signed_by)
 
 
 def _changed(change: over_time.Change) -> Change:

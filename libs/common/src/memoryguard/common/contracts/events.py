@@ -15,6 +15,7 @@ from pydantic import Field
 from memoryguard.common.contracts.event import Fact
 from memoryguard.common.contracts.parts import (
     Acquisition,
+    CalibratedSite,
     Change,
     Contribution,
     DicomObject,
@@ -182,6 +183,9 @@ class AtrophyScored(Fact):
     )
     packs: dict[str, NormPack] = Field(
         default_factory=dict, description="The norms behind every z, by name."
+    )
+    site: CalibratedSite | None = Field(
+        default=None, description="Null where the scanner has no healthy controls of its own."
     )
     overall: Literal["none", "mild", "moderate", "severe", "uncertain"] | None
     overall_region: str | None = Field(default=None, description="Where the word comes from.")

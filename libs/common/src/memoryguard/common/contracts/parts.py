@@ -92,6 +92,22 @@ class Calibration(Part):
     data: str = Field(description="Which heads.")
 
 
+class SiteOffset(Part):
+    """What healthy controls of the scan's own scanner are off by, taken out of z."""
+
+    mean_z: float = Field(description="Their mean z, drawn towards 0 as few of them ask for.")
+    sd_z: float = Field(description="Its uncertainty, one SD.")
+    n: int = Field(description="How many there were.")
+
+
+class CalibratedSite(Part):
+    """Which controls a scan's z were corrected by."""
+
+    name: str
+    sha256: str = Field(description="Of the file, hexadecimal.")
+    signed_by: str = Field(description="Id of the key whose signature over the file holds.")
+
+
 class NormScore(Part):
     """One measurement against healthy people of that age, sex and head size."""
 
@@ -109,6 +125,9 @@ class NormScore(Part):
     )
     calibration: Calibration | None = Field(
         default=None, description="Null where the engine is the norm's own software."
+    )
+    site: SiteOffset | None = Field(
+        default=None, description="Null where the scanner has no controls for it."
     )
     reason: str | None = Field(default=None, description="Why there is no z.")
 

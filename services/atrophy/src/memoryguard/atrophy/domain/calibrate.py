@@ -13,7 +13,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from memoryguard.atrophy.domain.pack import Offset
 
@@ -34,15 +34,16 @@ def posterior(mean_ln: float, sd_ln: float, n: int, prior_ln_sd: float, data: st
     data
         Which heads.
     """
-    widening = float(student.ppf(0.975, n - 1)) / CI95_Z
-    precision_data = 1.0 / (widening * sd_ln / math.sqrt(n)) ** 2
-    precision = precision_data + 1.0 / prior_ln_sd**2
-    return Offset(
-        ratio=math.exp(mean_ln * precision_data / precision),
-        ln_sd=1.0 / math.sqrt(precision),
-        n=n,
-        data=data,
-    )
+    mean, sd = updated(mean_ln, sd_ln, n, prior_ln_sd)
+    return Offset(ratio=math.exp(mean), ln_sd=sd, n=n, data=data)
+
+
+def updated(mean: float, sd: float, n: int, prior_sd: float) -> tuple[float, float]:
+    """Mean and SD after n values of that mean and SD, before which it was N(0, prior²)."""
+    widening = float(stdtrit(n - 1, 0.975)) / CI95_Z
+    precision_data = 1.0 / (widening * sd / math.sqrt(n)) ** 2
+    precision = precision_data + 1.0 / prior_sd**2
+    return mean * precision_data / precision, 1.0 / math.sqrt(precision)
 
 
 def ln_ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from memoryguard.atrophy.domain.measure import Quantity
 from memoryguard.atrophy.domain.severity import Direction, Severity
+from memoryguard.atrophy.domain.site import Site, SiteOffset
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class RegionScore:
     `measured` and `expected` are volumes in mm³, or thicknesses in mm. `z` counts residual SDs
     of the norm (`residual_sd`, on `scale`); `z_sd` is how uncertain that z is, from `sd_parts`.
     `expected` is the norm's prediction (for ventricles the median, since their logarithm is
-    normal). `pack` joins the names with a plus where two norms are averaged. `centile` is in
+    normal). `pack` joins the names with a plus where two norms are averaged; `site` is what healthy
+    controls of that scanner are off, which is taken out of z. `centile` is in
     percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
     the word is "uncertain".
     """
@@ -87,6 +89,7 @@ class RegionScore:
     z_sd: float | None = None
     sd_parts: SdParts | None = None
     calibration: Calibrated | None = None
+    site: SiteOffset | None = None
     centile: float | None = None
     centile_band: tuple[float, float] | None = None
     severity: Severity | None = None
@@ -138,3 +141,4 @@ class Score:
     ratios: dict[str, Quantity]
     packs: dict[str, str]
     flags: tuple[str, ...]
+    site: Site | None = None

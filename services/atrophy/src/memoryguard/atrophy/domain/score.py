@@ -6,16 +6,18 @@ One scan shows a low (or high) volume for age; loss over time needs two (see `ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from memoryguard.atrophy.domain import norms
+from memoryguard.atrophy.domain import norms, plausible
 from memoryguard.atrophy.domain.asymmetry import asymmetries, ratios
 from memoryguard.atrophy.domain.choice import NormChoice, choices
 from memoryguard.atrophy.domain.measure import Engine, Person, Quality, Quantity
 from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.domain.region import Setting, score_region
+from memoryguard.atrophy.domain.region import score_region
 from memoryguard.atrophy.domain.result import Overall, RegionScore, Score
+from memoryguard.atrophy.domain.setting import Setting
 from memoryguard.atrophy.domain.severity import CLASSES, Severity
+from memoryguard.atrophy.domain.site import Site
 from memoryguard.atrophy.domain.summary import summaries
 from memoryguard.common.vocabulary import THICKNESS
 
@@ -45,6 +47,7 @@ def score(
     engine: Engine,
     quality: Quality = "accepted",
     thickness: Mapping[str, Quantity] | None = None,
+    sites: Sequence[Site] = (),
 ) -> Score:
     """Score one scan.
 
@@ -54,8 +57,8 @@ def score(
         Volumes in mm³ by region, ``intracranial`` among them.
     person
         Age, sex and scanner, each of which may be unknown.
-    packs
-        Norm packs by name.
+    packs, sites
+        Norm packs by name; scanners that healthy controls are known of.
     engine
         The engine that measured; its name and version choose the norm of each region.
     quality
@@ -69,14 +72,13 @@ def score(
         One entry for every region given (but ``intracranial``) or known to the engine's norms.
     """
     chosen = choices(engine, packs)
-    refusal = "quality_refused" if quality == "refused" else None
-    if refusal is None and not chosen:
-        refusal = "no_norm_for_engine"
-    setting = Setting(person, engine, volumes.get("intracranial", _ABSENT), packs, refusal)
+    head = volumes.get("intracranial", _ABSENT)
+    site = next((each for each in sites if each.covers(engine, person)), None)
+    setting = Setting(person, engine, head, packs, site, _refusal(quality, chosen))
     thick = {name: chosen[name] for name in chosen if name in THICKNESS}
     regions = _each(volumes, {n: chosen[n] for n in chosen if n not in thick}, setting)
     thicknesses = _each(thickness or {}, thick, setting)
-    usable = {} if quality == "refused" else volumes
+    usable = {} if quality == "refused" else _believed(volumes)
     return Score(
         regions=regions,
         thickness=thicknesses,
@@ -86,7 +88,25 @@ def score(
         ratios=ratios(usable),
         packs={name: packs[name].version for name in sorted(_used(regions | thicknesses))},
         flags=_flags(volumes, person),
+        site=site,
     )
+
+
+def _refusal(quality: Quality, chosen: Mapping[str, NormChoice]) -> str | None:
+    """Reason against scoring a scan at all."""
+    if quality == "refused":
+        return "quality_refused"
+    return None if chosen else "no_norm_for_engine"
+
+
+def _believed(volumes: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Volumes that can be ones in mm³; the others with their reason."""
+    return {
+        name: Quantity(None, None, why)
+        if quantity.value is not None and (why := plausible.problem(name, quantity.value))
+        else quantity
+        for name, quantity in volumes.items()
+    }
 
 
 def _each(

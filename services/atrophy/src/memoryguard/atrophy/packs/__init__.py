@@ -3,7 +3,8 @@
 
 Those beside this module are written by ``training/risk/norms/make_packs.py``, which copies every
 coefficient from the sourced facts; nothing in them is typed by hand. A deployment may add a
-folder of its own. Nothing is read from a file whose signature does not hold (see `signature`).
+folder of its own, with offsets of its own scanners, too. Nothing is read from a file whose
+signature does not hold (see `signature`).
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from memoryguard.atrophy.domain.choice import SHIPPED
+from memoryguard.atrophy.domain.measure import Engine
 from memoryguard.atrophy.domain.pack import (
     Calibration,
     Composite,
@@ -27,11 +30,14 @@ from memoryguard.atrophy.domain.pack import (
     SiteSpread,
     Term,
 )
+from memoryguard.atrophy.domain.site import Site, SiteOffset
 from memoryguard.atrophy.packs.signature import Keys, release_keys, verify
 from memoryguard.common.errors import Misconfigured
 
 NAMES = SHIPPED
+SITE_SUFFIX = ".site.json"
 FOLDER = Path(__file__).parent
+Read = TypeVar("Read")
 
 
 @cache
@@ -46,13 +52,22 @@ def load_pack(name: str) -> Pack:
     return read_pack(FOLDER / f"{name}.json", release_keys())
 
 
-def load_packs(folder: Path | None = None, keys: Keys | None = None) -> dict[str, Pack]:
-    """Read the shipped packs and those of a deployment's folder, by name.
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """Everything that scans are compared with: packs by name, and sites with controls."""
+
+    packs: Mapping[str, Pack]
+    sites: tuple[Site, ...]
+
+
+def load_norms(folder: Path | None = None, keys: Keys | None = None) -> Norms:
+    """Read the shipped packs, and the packs and sites of a deployment's folder.
 
     Parameters
     ----------
     folder
-        Folder of further packs; each ``NAME.json`` needs its ``NAME.json.sig`` beside it.
+        Folder of ``NAME.json`` (packs) and ``NAME.site.json`` (see `controls`), each with its
+        signature beside it.
     keys
         Public keys that the deployment trusts beside the release's.
 
@@ -61,12 +76,20 @@ def load_packs(folder: Path | None = None, keys: Keys | None = None) -> dict[str
     Misconfigured
         When a signature does not hold, or a pack cannot be read or contradicts another.
     """
-    packs = {name: load_pack(name) for name in NAMES}
+    packs, sites = load_packs(), list[Site]()
     for path in sorted(folder.glob("*.json")) if folder else ():
-        pack = read_pack(path, {**release_keys(), **(keys or {})})
-        _refuse_overlap(pack, packs)
-        packs[pack.name] = pack
-    return packs
+        if path.name.endswith(SITE_SUFFIX):
+            sites.append(read_site(path, keys or {}))
+        else:
+            pack = read_pack(path, keys or {})
+            _refuse_overlap(pack, packs)
+            packs[pack.name] = pack
+    return Norms(packs, tuple(sites))
+
+
+def load_packs() -> dict[str, Pack]:
+    """Read the shipped packs, by name."""
+    return {name: load_pack(name) for name in NAMES}
 
 
 def _refuse_overlap(pack: Pack, packs: Mapping[str, Pack]) -> None:
@@ -82,16 +105,40 @@ def _refuse_overlap(pack: Pack, packs: Mapping[str, Pack]) -> None:
 
 def read_pack(path: Path, keys: Keys) -> Pack:
     """Read one pack whose signature holds under one of the keys."""
+    return _read(path, keys, parse_pack)
+
+
+def read_site(path: Path, keys: Keys) -> Site:
+    """Read one site whose signature holds under one of the keys."""
+    return _read(path, keys, parse_site)
+
+
+def _read(path: Path, keys: Keys, parse: Callable[[dict[str, Any]], Read]) -> Read:
     try:
         content = path.read_bytes()
         signed_by = verify(path, content, keys)
         document = json.loads(content)
         document |= {"sha256": hashlib.sha256(content).hexdigest(), "signed_by": signed_by}
-        return parse_pack(document)
-    except (OSError, ValueError, KeyError, TypeError):
+        return parse(document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Misconfigured(
-            "norm_pack_unreadable", "a norm pack cannot be read", "docs/MEASUREMENT.md shows one"
+            "norm_pack_unreadable",
+            "a file of norms cannot be read",
+            "docs/MEASUREMENT.md shows one",
         ) from None
+
+
+def parse_site(document: dict[str, Any]) -> Site:
+    """Turn a site's JSON document into the domain's frozen form."""
+    return Site(
+        name=document["name"],
+        engine=Engine(document["engine"], document["version"]),
+        manufacturer=document["manufacturer"],
+        field_strength_t=float(document["field_strength_t"]),
+        regions={name: SiteOffset(**row) for name, row in document["regions"].items()},
+        sha256=document["sha256"],
+        signed_by=document["signed_by"],
+    )
 
 
 def parse_pack(document: dict[str, Any]) -> Pack:

@@ -1,4 +1,4 @@
 {
- "key_id": "2c1dd086677809f2",
- "signature": "1ym6bhTcU9X09gfJY/mdbS/ZPYVxkTqnWfdqzcx+VTzD6VeT4B5kYkCxokkmrB+HOOLvUjTVgxjBM4xXghNMBQ=="
+ "key_id": "0e9ab4341515ce32",
+ "signature": "sxZC7tj8ewxXgwMNM1ARDblxXGif6jQnO+THMQihklTsAi1u4eCz/iXgjob9AhWYYoSIAf90WGPEKXmpHVwYBw=="
 }

@@ -1,4 +1,4 @@
 {
- "key_id": "2c1dd086677809f2",
- "signature": "9ThwhbG7YuTUJK7AZ+CLeSxVGvsPgx4jklNUT1QDgs6tCOTOoBKmsdGnI7m1XJiXpTUF41isbAtVk6aH87L0DQ=="
+ "key_id": "0e9ab4341515ce32",
+ "signature": "rqfBV6tMY36lO4d8vqX8E9xx4ADW4ukW9jcyJSCSGcMK5A3b2bXDcA+MPgh0055J2JRWGNWyJsaMb1ERC4nWDw=="
 }

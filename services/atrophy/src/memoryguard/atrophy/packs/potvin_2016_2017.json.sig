@@ -1,4 +1,4 @@
 {
- "key_id": "2c1dd086677809f2",
- "signature": "HukUDDvdO1N6MClAwepCvurGVwLmiptQYykoP/lZIasgb6QRPTAT9j/eM1LNA+3nyHLbvT9U9bOybnEv0S1UCw=="
+ "key_id": "0e9ab4341515ce32",
+ "signature": "39hhRv5R3M4pSD9YmRSV/3OgVZctbMh0rJzb6KqnHqZXJ+eGtVKBGzWvsECoP+marr64b0wMsN0Yw270mD2OBQ=="
 }
