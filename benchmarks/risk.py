@@ -18,13 +18,12 @@ import csv
 import json
 import statistics
 import sys
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from explanations import beside_shap, print_shap
 from numpy.typing import NDArray
 from report import Result, table
 
@@ -40,8 +39,6 @@ from memoryguard.common.contracts.events import (
     VolumesExtracted,
 )
 from memoryguard.ml.answer import answer, configured_model
-from memoryguard.ml.domain.features import Measure
-from memoryguard.ml.domain.prediction import Prediction
 from memoryguard.ml.model import RiskModel
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +56,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "and MMSE": ("mmse",),
     "and both": ("education_years", "mmse"),
 }
-REPEATS, REPEATS_OF_PEER = 200, 5
 
 
 @dataclass(frozen=True)
@@ -318,98 +314,6 @@ def print_oasis(found: Result) -> None:
 
 def _with_interval(found: Result) -> str:
     return "{:.3f} ({:.3f}–{:.3f})".format(found["auc"], *found["ci95"])
-
-
-# --- shap ----------------------------------------------------------------------------------
-
-
-def beside_shap() -> Result:
-    """Time one explanation of ten inputs by ours and by shap, at exact values, on one file."""
-    model = configured_model()
-    middle = [(each.low + each.high) / 2.0 for each in model.inputs]
-    values = dict(zip(model.manifest.features, middle, strict=True)) | {"male": 1.0}
-    features = {name: Measure(value, 0.5) for name, value in values.items()}
-
-    def ours() -> Prediction:
-        found = model.predict(features)
-        assert isinstance(found, Prediction), "the middle of every range is inside it"
-        return found
-
-    background, person = model.background, np.asarray(list(values.values()))
-    similarity = lambda rows: model.probabilities(np.asarray(rows, dtype=np.float64))[:, 2]  # noqa: E731
-    coefficients = model.coefficients(person)
-
-    def formula(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        powers = np.exp(rows @ coefficients[:-1] + coefficients[-1])
-        return powers[:, 2] / powers.sum(axis=1)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import shap
-
-        kernel = shap.KernelExplainer(similarity, background)
-        exact = shap.ExactExplainer(
-            similarity, shap.maskers.Independent(background, len(background))
-        )
-        bare = shap.KernelExplainer(formula, background)
-        runs: dict[str, tuple[Callable[[], NDArray[np.float64]], int]] = {
-            "a whole prediction of ours": (lambda: _effects(ours()), REPEATS),
-            "shap.KernelExplainer": (
-                lambda: np.ravel(
-                    kernel.shap_values(person, nsamples=2 ** len(person), l1_reg=0, silent=True)
-                ),
-                REPEATS_OF_PEER,
-            ),
-            "shap.KernelExplainer on numpy's formula of it": (
-                lambda: np.ravel(
-                    bare.shap_values(person, nsamples=2 ** len(person), l1_reg=0, silent=True)
-                ),
-                REPEATS_OF_PEER,
-            ),
-            "shap.ExactExplainer": (lambda: exact(person[None]).values[0], REPEATS_OF_PEER),
-        }
-        timed = {name: _timed(run, times) for name, (run, times) in runs.items()}
-    reference = timed["a whole prediction of ours"][1]
-    return {
-        name: {
-            "ms": 1000.0 * seconds,
-            "difference": float(np.abs(found - reference).max()),
-        }
-        for name, (seconds, found) in timed.items()
-    } | {"additivity_error": ours().explanation.additivity_error}
-
-
-def _effects(prediction: Prediction) -> NDArray[np.float64]:
-    return np.asarray([effect.value for effect in prediction.explanation.effects.values()])
-
-
-def _timed(run: Callable[[], NDArray[np.float64]], times: int) -> tuple[float, NDArray[np.float64]]:
-    """Median seconds, warm, and what came out."""
-    found = run()
-    seconds: list[float] = []
-    for _ in range(times):
-        started = time.perf_counter()
-        found = run()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds), np.asarray(found, dtype=np.float64)
-
-
-def print_shap(found: Result) -> None:
-    """Print how long explanations take."""
-    ours = found["a whole prediction of ours"]["ms"]
-    table(
-        [
-            "one explanation of ten inputs, 99 people",
-            "ms, median",
-            "times ours",
-            "largest difference",
-        ],
-        [
-            [name, f"{f['ms']:.2f}", f"{f['ms'] / ours:.1f}", f"{f['difference']:.1e}"]
-            for name, f in found.items()
-            if isinstance(f, dict)
-        ],
-    )
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ PERSON = {
     "brain_z": -0.6,
     "hippocampus_percent_per_year": -2.5,
 }
+LINEAR_INPUTS = ("hippocampus_z", "brain_z")
 FOREIGN_INPUTS = ("age_years", "cortex_thickness_mm", "hippocampus_asymmetry_percent")
 
 
@@ -70,11 +71,76 @@ def network(
     return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
-def foreign(folder: Path, content: bytes | None = None, **changes: Any) -> Path:
+def linear_network(bend: float = 0.0, off: float = 0.0) -> bytes:
+    """Build two linear scores of two inputs, and their coefficients.
+
+    Parameters
+    ----------
+    bend
+        Added to the second score where the first input is well above the second: there the
+        coefficients are not the whole truth.
+    off
+        Added to the coefficients that are stated.
+    """
+    node, double = helper.make_node, TensorProto.DOUBLE
+    weights = np.asarray([[0.0, 0.5], [0.0, -1.0], [0.0, 0.3]])
+    constants = {
+        "weights": weights,
+        "stated": (weights + np.asarray([0.0, off]))[None],
+        "intercept": np.asarray([0, 0, 0, 1], dtype=np.int64),
+        "one": np.asarray(1.0),
+        "first_over_second": np.asarray([[1.0], [-1.0]]),
+        "well_above": np.asarray(0.2),
+        "bend": np.asarray([[0.0, bend]]),
+        "shape": np.asarray([3, 2], dtype=np.int64),
+        "start": np.asarray([0], dtype=np.int64),
+        "end": np.asarray([1], dtype=np.int64),
+    }
+    graph = helper.make_graph(
+        [
+            node("Pad", ["rows", "intercept", "one"], ["person"]),
+            node("MatMul", ["person", "weights"], ["linear"]),
+            node("MatMul", ["rows", "first_over_second"], ["above"]),
+            node("Sub", ["above", "well_above"], ["far"]),
+            node("Relu", ["far"], ["beyond"]),
+            node("MatMul", ["beyond", "bend"], ["bent"]),
+            node("Add", ["linear", "bent"], ["scores"]),
+            node("Softmax", ["scores"], ["probabilities"], axis=-1),
+            node("Shape", ["rows"], ["sizes"]),
+            node("Slice", ["sizes", "start", "end"], ["people"]),
+            node("Concat", ["people", "shape"], ["all"], axis=0),
+            node("Expand", ["stated", "all"], ["coefficients"]),
+        ],
+        "linear",
+        [helper.make_tensor_value_info("rows", double, ["n", 2])],
+        [
+            helper.make_tensor_value_info("probabilities", double, ["n", 2]),
+            helper.make_tensor_value_info("coefficients", double, ["n", 3, 2]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def linear(folder: Path, content: bytes) -> Path:
+    """Write a model that states its coefficients; both inputs are alike in its background."""
+    values = [[place, place] for place in np.linspace(-1.0, 1.0, 21).tolist()]
+    inputs = [{"name": name, "low": -5.0, "high": 5.0} for name in LINEAR_INPUTS]
+    return foreign(folder, content, LINEAR_INPUTS, values, inputs=inputs)
+
+
+def foreign(
+    folder: Path,
+    content: bytes | None = None,
+    features: tuple[str, ...] = FOREIGN_INPUTS,
+    people: list[list[float]] | None = None,
+    **changes: Any,
+) -> Path:
     """Write a model of somebody else's into a folder."""
     folder.mkdir(exist_ok=True)
     generator = np.random.default_rng(3)
-    values = (np.asarray([70.0, 2.4, 0.0]) + generator.standard_normal((40, 3))).tolist()
+    drawn = (np.asarray([70.0, 2.4, 0.0]) + generator.standard_normal((40, 3))).tolist()
     document: dict[str, Any] = {
         "format": 1,
         "name": "foreign",
@@ -88,7 +154,7 @@ def foreign(folder: Path, content: bytes | None = None, **changes: Any) -> Path:
     }
     files = {
         "model": network() if content is None else content,
-        "background": json.dumps({"features": FOREIGN_INPUTS, "values": values}).encode(),
+        "background": json.dumps({"features": features, "values": people or drawn}).encode(),
     }
     for part, data in files.items():
         (folder / part).write_bytes(data)

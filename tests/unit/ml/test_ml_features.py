@@ -90,7 +90,14 @@ def test_a_model_is_given_what_is_known_and_told_what_is_not() -> None:
     }
     assert given.missing == {"moca": "not_reported"}
     assert given.errors == {"hippocampus_z": 0.4, "hippocampus_percent_per_year": 1.0}
+    assert given.partly == ()
     assert withheld(given, INPUTS, ("hippocampus_z",)) == ()
+
+
+@pytest.mark.parametrize("measure", [Measure(-1.5), Measure(-1.5, 0.3, partly=True)])
+def test_an_error_that_is_not_wholly_known_is_named(measure: Measure) -> None:
+    given = known(gather(SCAN, {"moca": 24.0}) | {"hippocampus_z": measure}, INPUTS)
+    assert given.partly == ("hippocampus_z",)
 
 
 @pytest.mark.parametrize(("error", "why"), [(2.1, "too_uncertain"), (None, "error_unknown")])

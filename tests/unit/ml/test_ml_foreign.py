@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from onnx import TensorProto
-from unit.ml.ml_models import FOREIGN_INPUTS, foreign, measures, network
+from unit.ml.ml_models import FOREIGN_INPUTS, foreign, linear, linear_network, measures, network
 
 from memoryguard.common.errors import Misconfigured
 from memoryguard.ml.domain.prediction import NoPrediction, Prediction
@@ -106,6 +106,26 @@ def test_a_manifest_that_will_not_do(tmp_path: Path, changes: dict[str, Any], co
         optional = [{"name": name, "low": -200, "high": 200} for name in FOREIGN_INPUTS]
         changes = changes | {"inputs": optional}
     assert refused(foreign(tmp_path / "model", **changes)) == code
+
+
+def test_one_that_states_its_coefficients_is_explained_exactly(tmp_path: Path) -> None:
+    model = RiskModel(linear(tmp_path / "model", linear_network()))
+    model.warm_up()
+    found = model.predict(measures({"hippocampus_z": -1.0, "brain_z": 0.5}))
+    assert isinstance(found, Prediction)
+    assert found.explanation.method == "exact"
+    assert found.intervals95["ill"] == (found.similarity, found.similarity)  # nothing is uncertain
+
+
+def test_coefficients_that_are_not_its_own_are_found(tmp_path: Path) -> None:
+    assert refused(linear(tmp_path / "model", linear_network(off=0.01))) == "risk_model_output"
+
+
+def test_where_they_are_only_true_of_the_background_shap_disagrees(tmp_path: Path) -> None:
+    model = RiskModel(linear(tmp_path / "model", linear_network(bend=3.0)))
+    with pytest.raises(Misconfigured) as caught:
+        model.warm_up()
+    assert caught.value.code == "risk_model_explanation"
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, Json
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _decoded(value: Any) -> Any:
+    """Read JSON here: what pydantic-settings cannot decode, it does not call a wrong setting."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class MlSettings(BaseSettings):
@@ -21,7 +28,7 @@ class MlSettings(BaseSettings):
         description="Folder with the manifest and ONNX file of another model; the shipped one if"
         " empty. It is checked at start.",
     )
-    prevalence: Json[dict[str, float]] | None = Field(
+    prevalence: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_decoded)] = Field(
         default=None,
         description="Shares of the model's groups among the people who are scanned here, as JSON;"
         " they add up to 1. If empty, those that the model states: for the shipped one"

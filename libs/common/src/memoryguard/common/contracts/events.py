@@ -228,7 +228,7 @@ class RiskPredicted(Fact):
         default_factory=dict, description="95 % interval of each group's probability."
     )
     interval_omits: tuple[str, ...] = Field(
-        default=(), description="Inputs whose own error is known in part only."
+        default=(), description="Inputs of the scan whose own error is not wholly known."
     )
     prevalence: dict[str, float] = Field(
         default_factory=dict, description="Shares of the groups that the probabilities assume."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from memoryguard.ml.domain.features import Measure
+from memoryguard.ml.domain.features import Measure, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ def known(features: Mapping[str, Measure], inputs: Sequence[Input]) -> Known:
         else:
             values[each.name] = measure.value
     errors = {n: e for n in values if (e := features[n].error_sd) is not None}
-    return Known(values, errors, missing, tuple(n for n in errors if features[n].partly))
+    measured = [name for name in values if group(name) == "imaging"]
+    partly = tuple(n for n in measured if n not in errors or features[n].partly)
+    return Known(values, errors, missing, partly)
 
 
 def _too_uncertain(measure: Measure, each: Input) -> str | None:
