@@ -105,6 +105,8 @@ def test_a_column_stands_for_what_it_says_whatever_the_program_calls_it(
     wanted = scored(HEAD, GOOD, wanted=synthseg).rows
     assert scored(plain, GOOD, wanted=synthseg).rows == wanted
     assert scored(prefixed, GOOD, wanted=synthseg).rows == wanted
+    thick, row = f"{HEAD},mean_cortical_thickness_mm", f"{GOOD},2.4"
+    assert scored(f"{HEAD},cortex_mean_mm", row).rows == scored(thick, row).rows
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ PEOPLE: tuple[Column, ...] = (
     Column("sex", "sex", "", "F, M, female, male; a 0 or 1 is refused: it may mean either", "F"),
     Column("field_strength_t", "number", "tesla", "Of the scanner", "3.0", 0.1, 15.0),
     Column("manufacturer", "text", "", "Of the scanner", "Siemens"),
+    Column("scanner_model", "text", "", "Tells whether a person's scanner changed", "Prisma"),
 )  # fmt: skip
 CLINICAL: tuple[Column, ...] = (
     Column("education_years", "number", "years", "Years of education", "14", 0.0, 40.0),
@@ -178,7 +179,7 @@ VOLUMES: Mapping[str, Column] = {
 THICKNESS: Mapping[str, Column] = {
     name: Column(
         column, "number", "mm", f"mean thickness: {name.replace('_', ' ')}", example, 1.0, 5.0,
-        own=_own(freesurfer),
+        own={each: (f"{name}_mm", *_own(freesurfer).get(each, ())) for each in ENGINES},
     )
     for name, (column, example, freesurfer) in _THICKNESS.items()
 }  # fmt: skip

@@ -126,6 +126,7 @@ def _scored(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:
     yield "engine_version", scored.engine.version
     packs = (f"{n}:{pack.version}:{pack.sha256}" for n, pack in scored.packs.items())
     yield "packs", " ".join(packs)
+    yield "site", f"{scored.site.name}:{scored.site.sha256}" if scored.site else None
 
 
 def _changes(scored: AtrophyScored | None) -> Iterator[tuple[str, Any]]:

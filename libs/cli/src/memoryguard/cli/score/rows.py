@@ -117,6 +117,7 @@ class Reader:
             acquisition=Acquisition(
                 acquired_on=cells.day(),
                 manufacturer=cells.text("manufacturer"),
+                scanner_model=cells.text("scanner_model"),
                 field_strength_t=cells.number(_BY_NAME["field_strength_t"]),
             ),
             seconds={},
