@@ -153,7 +153,6 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
     assert told["reasons"]["asymmetry_percent"] == {"lateral_ventricle": "not_measured"}
     assert told["reasons"]["atrophy"] == {
         "total_brain": "class_uncertain",
-        "cortex_left": "class_uncertain",
         "cortical_grey_matter": "engine_does_not_measure_it",
         "cortex_left": "class_uncertain",
     }
