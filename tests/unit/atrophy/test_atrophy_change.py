@@ -16,8 +16,10 @@ from memoryguard.atrophy.domain.change import (
     change,
 )
 from memoryguard.atrophy.domain.measure import Engine, Quantity
+from memoryguard.atrophy.domain.rates import SIMULATED_RETEST_PERCENT, retest_error
 
 ENGINE = Engine("headframe", "1")
+OTHER = Engine("freesurfer", "6")
 
 
 def scan(years: float, engine: Engine = ENGINE, scanner: str | None = "A", **mm3: Any) -> Scan:
@@ -62,15 +64,30 @@ def test_more_scans_narrow_the_interval() -> None:
     assert (five.se_percent_per_year or 9.0) < (two.se_percent_per_year or 0.0)
 
 
-def test_the_engines_larger_error_wins() -> None:
+def test_what_an_engine_always_does_wrong_does_not_widen_the_interval() -> None:
     plain = hippocampus(scan(0, hippocampus_total=7000), scan(1, hippocampus_total=6900))
     noisy = hippocampus(
         scan(0, hippocampus_total=Quantity(7000.0, 210.0)),
         scan(1, hippocampus_total=Quantity(6900.0, 207.0)),
     )
-    assert noisy.percent_per_year == pytest.approx(plain.percent_per_year)
-    ratio = (noisy.se_percent_per_year or 0.0) / (plain.se_percent_per_year or 1.0)
-    assert ratio == pytest.approx(3.0 / 1.8)
+    assert noisy == plain
+
+
+@pytest.mark.parametrize(
+    ("region", "cv_percent"),
+    [
+        ("hippocampus_total", 1.8),  # published, and larger than the simulated .87
+        ("total_brain", SIMULATED_RETEST_PERCENT["headframe"]["total_brain"]),  # published: .45
+        ("third_ventricle", 2.1 * SIMULATED_RETEST_PERCENT["headframe"]["third_ventricle"]),
+    ],
+)
+def test_the_retest_error_is_the_published_or_the_simulated_one(
+    region: str, cv_percent: float
+) -> None:
+    found = retest_error(region, ENGINE)
+    assert found is not None
+    assert found.within_subject_cv_percent == pytest.approx(cv_percent)
+    assert retest_error("third_ventricle", OTHER) is None
 
 
 @pytest.mark.parametrize("years", [0.0, 0.1, 0.49])
@@ -93,9 +110,8 @@ def test_volumes_must_be_positive_numbers(volume_mm3: float) -> None:
 
 
 def test_without_a_retest_figure_there_is_no_interval() -> None:
-    found = change([scan(0, third_ventricle=1000), scan(1, third_ventricle=1100)]).regions[
-        "third_ventricle"
-    ]
+    scans = [scan(0, OTHER, third_ventricle=1000), scan(1, OTHER, third_ventricle=1100)]
+    found = change(scans).regions["third_ventricle"]
     assert found.percent_per_year == pytest.approx(10.0)
     assert found.ci95_percent_per_year is None
     assert found.within_measurement_noise is None
@@ -115,7 +131,7 @@ def test_rates_are_compared_with_published_ones() -> None:
 
 def test_the_engines_error_alone_gives_an_interval() -> None:
     volumes = (Quantity(1000.0, 50.0), Quantity(1400.0, 70.0))
-    found = change([scan(2 * n, third_ventricle=each) for n, each in enumerate(volumes)])
+    found = change([scan(2 * n, OTHER, third_ventricle=each) for n, each in enumerate(volumes)])
     third = found.regions["third_ventricle"]
     # SD of ln(V2/V1) is sqrt(2)·5 %, over two years; the rate is sqrt(1.4) − 1.
     assert third.percent_per_year == pytest.approx(100.0 * (math.sqrt(1.4) - 1.0))

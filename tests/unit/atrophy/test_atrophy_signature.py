@@ -13,9 +13,15 @@ from atrophy_people import WOMAN_72
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 from memoryguard.atrophy.domain.score import score
 from memoryguard.atrophy.packs import FOLDER, NAMES, load_norms, load_pack, read_pack
-from memoryguard.atrophy.packs.signature import keys_of, main, release_keys, signature_of
+from memoryguard.atrophy.packs.signature import (
+    keys_of,
+    new_key,
+    release_keys,
+    sign_with,
+    signature_of,
+)
 from memoryguard.atrophy.settings import AtrophySettings
-from memoryguard.common.errors import Misconfigured
+from memoryguard.common.errors import Misconfigured, Rejected
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def test_a_signature_that_says_nothing_is_refused(copied: Path, said: bytes) -> 
 def test_an_unknown_key_is_refused_and_a_named_one_is_not(
     copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    public = _signed(copied, tmp_path / "key.pem", capsys)
+    public = _signed(copied, tmp_path / "key.pem")
     with pytest.raises(Misconfigured, match="norm_pack_not_trusted"):
         read_pack(copied, release_keys())
     assert read_pack(copied, keys_of([public])).name == "nomis_fs6"
@@ -75,10 +81,8 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         AtrophySettings(packs=tmp_path / "nowhere").norms()
 
 
-def test_a_deployments_own_pack_comes_first_for_its_engine(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    public = _own_pack(tmp_path, capsys)
+def test_a_deployments_own_pack_comes_first_for_its_engine(tmp_path: Path) -> None:
+    public = _own_pack(tmp_path)
     packs = AtrophySettings(packs=tmp_path / "packs", pack_keys=public).norms().packs
     assert set(packs) == {*NAMES, "ours"}
     volumes = {"hippocampus_total": Quantity(7000.0), "intracranial": Quantity(1_450_000.0)}
@@ -89,41 +93,45 @@ def test_a_deployments_own_pack_comes_first_for_its_engine(
     assert other.pack == "ixi_synthseg_fit"
 
 
-def test_two_packs_for_one_region_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    public = _own_pack(tmp_path, capsys)
+def test_two_packs_for_one_region_are_refused(tmp_path: Path) -> None:
+    public = _own_pack(tmp_path)
     twin = tmp_path / "packs/twin.json"
     document = json.loads((tmp_path / "packs/ours.json").read_bytes()) | {"name": "twin"}
     twin.write_text(json.dumps(document))
-    main(["sign", str(tmp_path / "key.pem"), str(twin)])
+    sign_with(tmp_path / "key.pem", twin)
     with pytest.raises(Misconfigured, match="norm_packs_overlap"):
         load_norms(tmp_path / "packs", keys_of([public]))
 
 
-def test_a_signed_file_that_is_no_pack_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signed_file_that_is_no_pack_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "no.json"
     path.write_text("{}")
-    public = _signed(path, tmp_path / "key.pem", capsys)
+    public = _signed(path, tmp_path / "key.pem")
     with pytest.raises(Misconfigured, match="norm_pack_unreadable"):
         read_pack(path, keys_of([public]))
 
 
-def _signed(pack: Path, key: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def _signed(pack: Path, key: Path) -> str:
     """Sign with a new key, as a deployment does; its public half comes back."""
-    capsys.readouterr()
-    main(["new-key", str(key)])
-    public = capsys.readouterr().out.strip()
+    public = new_key(key)
     assert key.stat().st_mode & 0o077 == 0
-    main(["sign", str(key), str(pack)])
+    sign_with(key, pack)
     return public
 
 
-def _own_pack(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def _own_pack(folder: Path) -> str:
     document = json.loads((FOLDER / "ixi_synthseg_fit.json").read_bytes())
     document |= {"name": "ours", "engines": ["scanline"]}
     (folder / "packs").mkdir()
     (folder / "packs/ours.json").write_text(json.dumps(document))
-    return _signed(folder / "packs/ours.json", folder / "key.pem", capsys)
+    return _signed(folder / "packs/ours.json", folder / "key.pem")
+
+
+def test_keys_are_neither_written_over_nor_taken_from_another_file(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    new_key(key)
+    with pytest.raises(Rejected, match="file_exists"):
+        new_key(key)
+    (tmp_path / "pack.json").write_text("{}")
+    with pytest.raises(Rejected, match="not_a_signing_key"):
+        sign_with(tmp_path / "pack.json", tmp_path / "pack.json")

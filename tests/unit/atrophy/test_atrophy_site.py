@@ -20,28 +20,25 @@ from memoryguard.atrophy.domain.result import Score
 from memoryguard.atrophy.domain.score import score
 from memoryguard.atrophy.domain.site import Site
 from memoryguard.atrophy.packs import load_packs, read_site
-from memoryguard.atrophy.packs.controls import main as calibrate
-from memoryguard.atrophy.packs.signature import keys_of
-from memoryguard.atrophy.packs.signature import main as signature
-from memoryguard.common.errors import Misconfigured
+from memoryguard.atrophy.packs.controls import calibrated
+from memoryguard.atrophy.packs.signature import keys_of, new_key, sign_with
+from memoryguard.common.errors import Misconfigured, Rejected
 
 PACKS = load_packs()
 SHIFT_Z = 0.8
 """How far every hippocampus of the invented scanner is too large, in SDs of NOMIS."""
-SCANNER = ("--engine", "freesurfer", "--version", "7.4.1", "--manufacturer", "SIEMENS")
+SCANNER = ("SIEMENS", 3.0)
 FREE = Engine("freesurfer", "7.4.1")
 Sign = Callable[[Path], str]
 
 
 @pytest.fixture
-def sign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Sign:
+def sign(tmp_path: Path) -> Sign:
     """Sign with a key of the deployment's; its public half comes back."""
 
     def signed(path: Path) -> str:
-        capsys.readouterr()
-        signature(["new-key", str(tmp_path / "key.pem")])
-        public = capsys.readouterr().out.strip()
-        signature(["sign", str(tmp_path / "key.pem"), str(path)])
+        public = new_key(tmp_path / "key.pem")
+        sign_with(tmp_path / "key.pem", path)
         return public
 
     return signed
@@ -62,9 +59,9 @@ def controls(path: Path, n: int, shift_z: float = SHIFT_Z) -> Path:
     return path
 
 
-def made(folder: Path, table: Path, sign: Sign, engine: tuple[str, ...] = SCANNER) -> Site:
+def made(folder: Path, table: Path, sign: Sign, engine: Engine = FREE) -> Site:
     out = folder / "one.site.json"
-    calibrate([str(table), *engine, "--field", "3", "--name", "one", "--out", str(out)])
+    out.write_text(json.dumps(calibrated(table, "one", engine, *SCANNER)))
     return read_site(out, keys_of([sign(out)]))
 
 
@@ -127,8 +124,7 @@ def test_controls_replace_the_engines_unknown_offset(tmp_path: Path, sign: Sign)
         rows.writerow(["age_years", "sex", "intracranial_mm3", "total_brain_mm3"])
         for _ in range(60):
             rows.writerow([70.0, "F", 1.42e6, chance.gauss(1.06e6, 4.5e4)])
-    engine = ("--engine", "headframe", "--version", BASELINE.version, "--manufacturer", "SIEMENS")
-    site = made(tmp_path, table, sign, engine)
+    site = made(tmp_path, table, sign, BASELINE)
     assert score(VOLUMES, WOMAN_72, PACKS, BASELINE).regions["total_brain"].z is None
     found = scored(site, engine=BASELINE).regions["total_brain"]
     assert found.z is not None
@@ -156,7 +152,5 @@ def test_a_changed_site_is_refused(tmp_path: Path, sign: Sign) -> None:
 def test_a_table_that_says_nothing_is_refused(tmp_path: Path, text: str, code: str) -> None:
     table = tmp_path / "t.csv"
     table.write_text(text)
-    out = ["--field", "3", "--name", "one", "--out", str(tmp_path / "one.site.json")]
-    with pytest.raises(SystemExit, match=code):
-        calibrate([str(table), *SCANNER, *out])
-    assert not (tmp_path / "one.site.json").exists()
+    with pytest.raises(Rejected, match=code):
+        calibrated(table, "one", FREE, *SCANNER)

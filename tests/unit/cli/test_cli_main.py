@@ -33,6 +33,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["rerun", "--model", "{}", "--since", "2026-01-01", "--home", "{}/no"], 78, "no_home"),
         (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
+        (["norms", "sign", "{}/none.pem", "{}/none.json"], 3, "no_such_file"),
     ],
 )
 def test_errors_are_one_helpful_line(
@@ -79,3 +80,17 @@ def test_keys_of_a_home_are_ours_alone_and_stay(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in home.keys.iterdir())
     make_home(tmp_path / "home")
     assert {path.name: path.read_bytes() for path in home.keys.iterdir()} == before
+
+
+def test_a_scanner_is_calibrated_and_signed(tmp_path: Path) -> None:
+    table, site, key = (str(tmp_path / name) for name in ("t.csv", "one.site.json", "key.pem"))
+    rows = [f"70,F,1450000,{7000 + 100 * n}" for n in range(9)]
+    header = "age_years,sex,intracranial_mm3,hippocampus_total_mm3"
+    Path(table).write_text("\n".join([header, *rows]))
+    scanner = ("--name", "one", "--manufacturer", "SIEMENS", "--field", "3", "--version", "1.3.0")
+    made = run("norms", "calibrate", table, "--out", site, *scanner)
+    assert made.returncode == 0, made.stderr
+    assert "hippocampus total" in made.stdout
+    assert json.loads(Path(site).read_text())["regions"]["hippocampus_total"]["n"] == 9
+    assert run("norms", "new-key", key).returncode == 0
+    assert run("norms", "sign", key, site).stdout.strip() == f"{site}.sig"

@@ -53,7 +53,12 @@ def show(document: Mapping[str, Any], title: str = "Result") -> RenderableType:
     if quality["verdict"] in ("accepted", "warned"):
         parts += [_indent(_volumes(document)), _indent(_overall(document))]
         change = document["atrophy"].get("change") or {}
-        rated = {n: c for n, c in change.items() if c["percent_per_year"] is not None}
+        regions = document["atrophy"]["regions"]
+        rated = {
+            name: each
+            for name, each in change.items()
+            if each["percent_per_year"] is not None and _is_told(each, regions.get(name) or {})
+        }
         if rated:
             parts.append(_indent(_change(rated, document.get("truth") or {})))
         parts.append(_indent(explanation(document)))
@@ -169,6 +174,15 @@ def _overall(document: Mapping[str, Any]) -> Text:
     for summary in (atrophy.get("summaries") or {}).values():
         text.append(f"\n{summary['sentence']}", "dim")
     return text
+
+
+def _is_told(change: Mapping[str, Any], region: Mapping[str, Any]) -> bool:
+    """Whether a change is shown: of what has a norm, or whose change was published, or is certain.
+
+    The document has all of them.
+    """
+    published = change.get("published_percent_per_year")
+    return bool(region.get("pack") or published) or change["within_measurement_noise"] is False
 
 
 def _change(change: Mapping[str, Any], truth: Mapping[str, Any]) -> RenderableType:

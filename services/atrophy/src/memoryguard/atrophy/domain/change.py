@@ -5,11 +5,12 @@ The rate is the slope of ln(volume) against time, by least squares weighted with
 relative error, given as percent per year 100·(exp(slope) − 1). Its interval comes from the scans'
 errors alone: with two or three scans the scatter about the line says nothing.
 
-The retest figures were published for other software (see `rates`); where the engine states a
-larger error for its volume, or none was published, the engine's is taken, so the interval is never
-narrower than either. All of them hold for one scanner: between two scanners the rate is told
-without an interval. Two engines differ by more than any brain changes in a year: the scans that
-another engine (or version) measured than the newest one are left out.
+What counts is the retest error: by how much two scans of one unchanged head differ. What an engine
+always does wrong with a head it does in every scan, so its error against the truth is larger; it is
+taken only where nobody knows the retest error (see `rates`). All of them hold for one scanner:
+between two scanners the rate is told without an interval. Two engines differ by more than any
+brain changes in a year: scans that another engine (or version) measured than the newest one are
+left out.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import TypeAlias
 from memoryguard.atrophy.domain.measure import Engine, Quantity
 from memoryguard.atrophy.domain.rates import (
     PUBLISHED_RATES,
-    RETEST_ERRORS,
     PublishedRate,
     RetestError,
+    retest_error,
 )
 
 DAYS_PER_YEAR = 365.25
@@ -118,7 +119,8 @@ def _region(name: str, scans: Sequence[Scan]) -> Change:
     if reason:
         return _withheld(len(points), interval, reason)
     scanners = {scan.scanner for scan, _, _ in alike if scan.scanner is not None}
-    return _fitted(name, points, interval, one_scanner=len(scanners) < 2)
+    retest = retest_error(name, alike[-1][0].engine)
+    return _fitted(name, points, interval, retest, one_scanner=len(scanners) < 2)
 
 
 def _why_not(points: Sequence[Point], interval: float) -> str | None:
@@ -129,8 +131,14 @@ def _why_not(points: Sequence[Point], interval: float) -> str | None:
     return "interval_too_short" if interval < MIN_INTERVAL_YEARS else None
 
 
-def _fitted(name: str, points: Sequence[Point], interval: float, *, one_scanner: bool) -> Change:
-    retest = RETEST_ERRORS.get(name)
+def _fitted(
+    name: str,
+    points: Sequence[Point],
+    interval: float,
+    retest: RetestError | None,
+    *,
+    one_scanner: bool,
+) -> Change:
     errors = [_relative_error(volume, sd, retest) for _, volume, sd in points]
     known = [error for error in errors if error]
     # A weight needs an error for every scan; without, all scans weigh the same.
@@ -162,15 +170,10 @@ def _fitted(name: str, points: Sequence[Point], interval: float, *, one_scanner:
 
 
 def _relative_error(volume: float, error_sd: float | None, retest: RetestError | None) -> float:
-    """SD of ln(volume) of one scan: the larger of the published and the engine's own error.
-
-    Returns
-    -------
-    float
-        0 where neither is known.
-    """
-    published = retest.within_subject_cv_percent / 100.0 if retest else 0.0
-    return max(published, (error_sd or 0.0) / volume)
+    """SD of ln(volume) of one scan: the retest error, else the engine's own; 0: not known."""
+    if retest:
+        return retest.within_subject_cv_percent / 100.0
+    return (error_sd or 0.0) / volume
 
 
 def _weighted_slope(points: Sequence[Point], weights: Sequence[float]) -> tuple[float, float]:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrate a scanner by a table of one's own healthy controls.
-
-    python -m memoryguard.atrophy.packs.controls TABLE.csv --out scanner1.site.json
-        --name "hospital, scanner 1" --manufacturer SIEMENS --field 3
-        --engine headframe --version 1.3.0
+"""Calibrate a scanner by a table of one's own healthy controls (``memoryguard norms calibrate``).
 
 One row a person, one scan each: ``age_years``, ``sex`` (F or M), ``intracranial_mm3``, and any of
 ``hippocampus_total_mm3``, ``cortex_mean_mm`` and so on. What comes out is a mean z by region, no
@@ -14,9 +10,7 @@ common is taken for the scanner's.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
@@ -99,11 +93,30 @@ def rows_of(table: Path) -> Iterator[Mapping[str, str]]:
         yield from csv.DictReader(file)
 
 
-def document(asked: argparse.Namespace) -> dict[str, Any]:
-    """Calibrate; Rejected when there are too few controls for any region."""
-    engine, scanner = Engine(asked.engine, asked.version), (asked.manufacturer, asked.field)
+def calibrated(
+    table: Path, name: str, engine: Engine, manufacturer: str, field_strength_t: float
+) -> dict[str, Any]:
+    """Document of a scanner's offsets, to be signed.
+
+    Parameters
+    ----------
+    table
+        CSV of healthy controls.
+    name
+        What the scanner is called in results.
+    engine
+        What measured them.
+    manufacturer, field_strength_t
+        Of the scanner, as its headers say it; tesla.
+
+    Raises
+    ------
+    Rejected
+        ``too_few_controls``, ``controls_not_a_number``.
+    """
     packs = norms().packs
-    people = [scored(row, engine, scanner, packs) for row in rows_of(asked.table)]
+    scanner = (manufacturer, field_strength_t)
+    people = [scored(row, engine, scanner, packs) for row in rows_of(table)]
     found = offsets(people, packs)
     if not found:
         raise Rejected(
@@ -112,32 +125,10 @@ def document(asked: argparse.Namespace) -> dict[str, Any]:
             "see the columns, and the ages that the norms hold for",
         )
     return {
-        "name": asked.name,
-        "engine": asked.engine,
-        "version": asked.version,
-        "manufacturer": asked.manufacturer,
-        "field_strength_t": asked.field,
+        "name": name,
+        "engine": engine.name,
+        "version": engine.version,
+        "manufacturer": manufacturer,
+        "field_strength_t": field_strength_t,
         "regions": {region: asdict(offset) for region, offset in found.items()},
     }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Write the offsets of one scanner."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("table", type=Path)
-    for name in ("engine", "version", "manufacturer", "name"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--field", type=float, required=True, help="tesla")
-    parser.add_argument("--out", type=Path, required=True, help="NAME.site.json")
-    asked = parser.parse_args(arguments)
-    try:
-        made = document(asked)
-    except Rejected as error:
-        raise SystemExit(f"{error.code}: {error.message}; {error.hint}") from None
-    asked.out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    for region, offset in made["regions"].items():
-        print(f"{region}: {offset['mean_z']:+.2f} ± {offset['sd_z']:.2f} (n={offset['n']})")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,15 +4,11 @@
 ``NAME.json.sig`` holds the id of a key and its signature over the exact bytes of ``NAME.json``.
 Public keys of releases lie in ``keys.json``; the private half of a release's key is thrown away
 when its packs are signed, so a new release adds a new key. A deployment signs packs of its own
-with a key of its own::
-
-    python -m memoryguard.atrophy.packs.signature new-key KEY.pem
-    python -m memoryguard.atrophy.packs.signature sign KEY.pem PACK.json
+with a key of its own (``memoryguard norms``).
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
@@ -30,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from memoryguard.common.errors import Misconfigured
+from memoryguard.common.errors import Misconfigured, Rejected
 
 Keys = Mapping[str, Ed25519PublicKey]
 """Trusted public keys by id."""
@@ -100,34 +96,43 @@ def verify(path: Path, content: bytes, keys: Keys) -> str:
     return name
 
 
-def _new_key(path: Path) -> str:
+def new_key(path: Path) -> str:
+    """Write a new private key (PEM, mode 0600) and return its public half in base64.
+
+    Raises
+    ------
+    Rejected
+        ``file_exists``: a key is never written over.
+    """
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.touch(mode=0o600, exist_ok=False)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        raise Rejected(
+            "file_exists", "there is a file of that name", "a key is never written over"
+        ) from None
     path.write_bytes(pem)
     return text_of(key.public_key())
 
 
-def _sign_with(path: Path, pack: Path) -> str:
-    key = load_pem_private_key(path.read_bytes(), None)
+def sign_with(path: Path, pack: Path) -> Path:
+    """Sign a file with the private key in another; where the signature lies now.
+
+    Raises
+    ------
+    Rejected
+        ``not_a_signing_key``.
+    """
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except ValueError:
+        key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SystemExit("the key is not an Ed25519 private key (PEM)")
+        raise Rejected(
+            "not_a_signing_key",
+            "the key is not an Ed25519 private key (PEM)",
+            "make one with `memoryguard norms new-key`",
+        )
     sign(pack, key)
-    return f"{signature_of(pack).name}, key {key_id(key.public_key())}"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Make a key (its public half is printed), or sign a pack with one."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    making = commands.add_parser("new-key")
-    making.add_argument("key", type=Path)
-    signing = commands.add_parser("sign")
-    signing.add_argument("key", type=Path)
-    signing.add_argument("pack", type=Path)
-    asked = parser.parse_args(arguments)
-    print(_new_key(asked.key) if asked.command == "new-key" else _sign_with(asked.key, asked.pack))
-
-
-if __name__ == "__main__":
-    main()
+    return signature_of(pack)
