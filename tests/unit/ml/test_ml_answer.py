@@ -13,7 +13,7 @@ from unit.ml.ml_models import FOREIGN_INPUTS, foreign
 from memoryguard.common.contracts import events as e
 from memoryguard.common.errors import Misconfigured
 from memoryguard.common.runtime.settings import read
-from memoryguard.ml.answer import SD_OF_95, answer, configured_model
+from memoryguard.ml.answer import answer, configured_model
 from memoryguard.ml.domain.features import FEATURES
 from memoryguard.ml.model import RiskModel
 from memoryguard.ml.settings import MlSettings
@@ -32,7 +32,7 @@ def scored(**changes: object) -> e.AtrophyScored:
         scans=2,
         interval_years=2.0,
         percent_per_year=-3.0,
-        ci95_percent_per_year=(-3.0 - SD_OF_95 / 2, -3.0 + SD_OF_95 / 2),
+        se_percent_per_year=1.0,
     )
     fields: dict[str, object] = {
         "regions": regions,

@@ -28,8 +28,6 @@ from memoryguard.ml.settings import MlSettings
 
 EXPLAINED = "dementia_similarity"
 DEMENTIA = "Dementia"
-SD_OF_95 = 2.0 * 1.959963984540054
-"""Width of a 95 % interval in standard deviations."""
 
 MESSAGES = {
     "quality_refused": "the scan was refused",
@@ -108,9 +106,7 @@ def _z(region: RegionScore) -> Measure:
 
 
 def _rate(change: Change) -> Measure:
-    ends = change.ci95_percent_per_year
-    error = None if ends is None else (ends[1] - ends[0]) / SD_OF_95
-    return Measure(change.percent_per_year, error, change.reason)
+    return Measure(change.percent_per_year, change.se_percent_per_year, change.reason)
 
 
 def _engine(model: RiskModel) -> Engine:
