@@ -120,6 +120,8 @@ async def test_a_hundred_scans_complete_once_whoever_is_killed(
             ids = {scan_id for each in uploaded for scan_id in each}
             async with asyncio.timeout(DONE_S):
                 await _until(lambda: _drained(pool, len(ids)))
+                # What is in the log need not have reached the read model yet.
+                await _until(lambda: _shown(pool, len(ids)))
             said = await _said_per_scan(pool)
             shown = await pool.fetch("select scan_id, count(*) from api.scan_fact group by scan_id")
         report = await verify_database(database_url, key_of(home), await sent_checkpoints(home))
@@ -197,6 +199,11 @@ async def _drained(pool: asyncpg.Pool, scans: int) -> bool:
         ):
             return False
     return True
+
+
+async def _shown(pool: asyncpg.Pool, scans: int) -> bool:
+    query = "select count(*) from api.scan_fact where kind = 'predicted'"
+    return await pool.fetchval(query) == scans
 
 
 async def _said_per_scan(pool: asyncpg.Pool) -> dict[str, dict[str, int]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -23,10 +23,11 @@ from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.worker import Worker
-from memoryguard.ml.handlers import Predictor, remember_health, remember_scan
+from memoryguard.ml.handlers import VERSION, Predictor, remember_health, remember_scan
 
 EXAMPLES = Path(__file__).parents[2] / "libs" / "common" / "examples"
 FIRST = date(2022, 1, 1)
+START = datetime(2026, 3, 1, tzinfo=UTC)
 F = TypeVar("F", bound=Fact)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -58,13 +59,24 @@ def measured(number: int) -> e.VolumesExtracted:
     return fact.model_copy(update={"acquisition": made, "volumes_mm3": smaller})
 
 
-async def answers(pool: Pool, service: Service, facts: Sequence[Fact]) -> list[Event]:
-    """Let a service hear these facts from nothing, in this order; everything it says."""
-    await pool.execute("truncate inbox, outbox, " + ", ".join(service.projection))
+def said(facts: Sequence[Fact]) -> list[Event]:
+    """Events of these facts, a second apart."""
+    return [
+        new_event(fact, source="/test", time=START + timedelta(seconds=n))
+        for n, fact in enumerate(facts)
+    ]
+
+
+async def answers(
+    pool: Pool, service: Service, events: Sequence[Event], *, again: bool = False
+) -> list[Event]:
+    """Let a service hear events in this order, from nothing or once more; all that it has said."""
+    kept = "" if again else ", outbox"
+    await pool.execute(f"truncate {', '.join(service.projection)}, inbox{kept}")
     worker = Worker(service, pool, Outbox(service.name))
-    for number, fact in enumerate(facts):
-        event = new_event(fact, source="/test")
-        received = Received(TOPIC_OF[type(fact)], event.partitionkey, event.to_bytes(), number)
+    for number, event in enumerate(events):
+        topic = TOPIC_OF[type(event.data)]
+        received = Received(topic, event.partitionkey, event.to_bytes(), number)
         envelope = inbox.open_envelope(received)
         assert envelope
         async with pool.acquire() as connection, connection.transaction():
@@ -76,9 +88,12 @@ async def answers(pool: Pool, service: Service, facts: Sequence[Fact]) -> list[E
 
 
 def last_words(events: Sequence[Event]) -> dict[str, Fact]:
-    """What was said last about each scan, without the time that it took."""
+    """What was said last about each scan, without times."""
+    timeless: dict[str, object] = {"seconds": {}, "health_as_of": None}
     return {
-        event.data.scan_id: event.data.model_copy(update={"seconds": {}})
+        event.data.scan_id: type(event.data).model_validate(
+            {name: timeless.get(name, value) for name, value in event.data.model_dump().items()}
+        )
         for event in events
         if isinstance(event.data, (e.AtrophyScored, e.RiskPredicted, e.RiskWithheld))
     }
@@ -92,7 +107,7 @@ async def test_a_scan_that_comes_late_has_later_ones_scored_again(database_url: 
     async with await database.open_pool(database_url, "atrophy") as pool:
         packages = [database.RUNTIME_MIGRATIONS, "memoryguard.atrophy.migrations"]
         await database.migrate(pool, "atrophy", packages)
-        in_order = await answers(pool, service, scans)
+        in_order = await answers(pool, service, said(scans))
         assert len(in_order) == 3
         expected = last_words(in_order)
         last = expected["scan-2"]
@@ -100,12 +115,12 @@ async def test_a_scan_that_comes_late_has_later_ones_scored_again(database_url: 
         assert last.earlier_scans == ("scan-0", "scan-1")
         assert last.change["hippocampus_total"].percent_per_year == pytest.approx(-4.0, abs=0.01)
         for order in itertools.permutations(scans):
-            said = await answers(pool, service, order)
-            assert last_words(said) == expected
+            heard = await answers(pool, service, said(order))
+            assert last_words(heard) == expected
             # Every pair that came in the wrong order costs one more answer, and no other does.
             dates = [scan.acquisition.acquired_on or FIRST for scan in order]
             wrong = sum(a > b for a, b in itertools.combinations(dates, 2))
-            assert len(said) == 3 + wrong
+            assert len(heard) == 3 + wrong
 
 
 async def test_new_metrics_have_the_latest_scan_answered_again(database_url: str) -> None:
@@ -116,8 +131,10 @@ async def test_new_metrics_have_the_latest_scan_answered_again(database_url: str
         service = Service(
             "ml",
             {
-                e.AtrophyScored: Handler(predictor.answer_scan, remember_scan),
-                e.HealthRecorded: Handler(predictor.answer_health, remember_health),
+                e.AtrophyScored: Handler(predictor.answer_scan, remember_scan, version=VERSION),
+                e.HealthRecorded: Handler(
+                    predictor.answer_health, remember_health, version=VERSION
+                ),
             },
             projection=("metric", "scored"),
         )
@@ -133,16 +150,26 @@ async def test_new_metrics_have_the_latest_scan_answered_again(database_url: str
             for number in range(2)
         ]
         health = example(e.HealthRecorded, recorded_on=FIRST, metrics={"moca": 17.0})
-        expected = last_words(await answers(pool, service, [health, *scans]))["scan-1"]
+        in_order = await answers(pool, service, said([health, *scans]))
+        expected = last_words(in_order)["scan-1"]
         assert isinstance(expected, e.RiskPredicted)
         assert "moca" in {each.feature for each in expected.contributions}
         for order in itertools.permutations([*scans, health]):
-            said = await answers(pool, service, order)
-            assert last_words(said)["scan-1"] == expected
+            events = said(order)
+            heard = await answers(pool, service, events)
+            assert last_words(heard)["scan-1"] == expected
             # Metrics are answered once, about the latest of the scans that are there.
-            assert len(said) == 2 + (order[0] is not health)
+            assert len(heard) == 2 + (order[0] is not health)
+            # A replay keeps the order of each topic, and says nothing that was not said.
+            for replayed in itertools.permutations(events):
+                if of_scans(replayed) == of_scans(events):
+                    assert await answers(pool, service, replayed, again=True) == heard
 
         older = example(e.HealthRecorded, recorded_on=date(2020, 1, 1), metrics={"moca": 9.0})
         same = example(e.HealthRecorded, recorded_on=date(2023, 1, 1), metrics={"moca": 17.0})
-        said = await answers(pool, service, [*scans, health, older, same])
-        assert len(said) == 3  # neither older metrics nor the same ones change what was said
+        heard = await answers(pool, service, said([*scans, health, older, same]))
+        assert len(heard) == 3  # neither older metrics nor the same ones change what was said
+
+
+def of_scans(events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event.data, e.AtrophyScored)]

@@ -30,7 +30,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
         (["score", "{}/none.csv"], 3, "table_not_named"),
-        (["rerun", "--model", "{}", "--since", "2026-01-01", "--home", "{}/no"], 78, "no_home"),
+        (["rerun", "--model", "{}", "--since", "2026-01-01"], 78, "risk_model_absent"),
         (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
         (["norms", "sign", "{}/none.pem", "{}/none.json"], 3, "no_such_file"),

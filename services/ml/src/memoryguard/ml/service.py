@@ -9,7 +9,7 @@ from memoryguard.common.contracts.events import AtrophyScored, HealthRecorded, S
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
-from memoryguard.ml.handlers import Predictor, forget, remember_health, remember_scan
+from memoryguard.ml.handlers import VERSION, Predictor, forget, remember_health, remember_scan
 
 PROJECTION = ("metric", "scored")
 
@@ -20,8 +20,8 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     return Service(
         name="ml",
         handlers={
-            AtrophyScored: Handler(predictor.answer_scan, remember_scan, version=2),
-            HealthRecorded: Handler(predictor.answer_health, remember_health, version=2),
+            AtrophyScored: Handler(predictor.answer_scan, remember_scan, version=VERSION),
+            HealthRecorded: Handler(predictor.answer_health, remember_health, version=VERSION),
             ScanErased: Handler(record=forget),
         },
         background=[predictor.warm_up],

@@ -220,6 +220,9 @@ class RiskPredicted(Fact):
     output: float
     contributions: tuple[Contribution, ...]
     missing: dict[str, str] = Field(default_factory=dict, description="Feature -> reason code.")
+    health_as_of: datetime | None = Field(
+        default=None, description="When the latest health metrics that were known were said."
+    )
     seconds: dict[str, float]
     dementia_similarity: float | None = Field(
         default=None, description="Probability of the dementia group today; no forecast."
@@ -258,6 +261,9 @@ class RiskWithheld(Fact):
     model: Engine
     reasons: tuple[Reason, ...]
     missing: dict[str, str] = Field(default_factory=dict)
+    health_as_of: datetime | None = Field(
+        default=None, description="When the latest health metrics that were known were said."
+    )
     seconds: dict[str, float]
     features: dict[str, Quantity] = Field(
         default_factory=dict, description="All that was gathered, with reasons."

@@ -129,12 +129,18 @@ class Outbox:
         event_id = derived_id(self.service, fact.type, hashlib.sha256(about).hexdigest())
         return new_event(fact, source=source_of(self.service), event_id=event_id)
 
+    def answer_id(
+        self, source: str, cause_id: str, version: int, kind: str, ordinal: int = 0
+    ) -> str:
+        """Id of an answer to an event (its source and id): a replay gives the same one."""
+        return derived_id(source, cause_id, self.service, version, kind, ordinal)
+
     def _event(self, fact: Fact, ordinal: int, cause: Event | None, version: int) -> Event:
         event_id = None
         if fact.natural_key is not None:
             event_id = derived_id(self.service, fact.type, getattr(fact, fact.natural_key))
         elif cause is not None:
-            event_id = derived_id(cause.source, cause.id, self.service, version, fact.type, ordinal)
+            event_id = self.answer_id(cause.source, cause.id, version, fact.type, ordinal)
         return new_event(
             fact,
             source=source_of(self.service),
