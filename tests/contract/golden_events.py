@@ -225,6 +225,7 @@ MEASUREMENT: tuple[Fact, ...] = (
             "moca": e.Quantity(value=24.0),
             "education_years": e.Quantity(value=None, reason="not_reported"),
         },
+        health_as_of=START,
     ),
     e.RiskWithheld(
         subject_id=SUBJECT,
@@ -235,6 +236,7 @@ MEASUREMENT: tuple[Fact, ...] = (
         missing={"age_years": "age_unknown"},
         seconds={**SECONDS, "score": 0.01, "predict": 0.0},
         features={"age_years": e.Quantity(value=None, reason="age_unknown")},
+        health_as_of=START,
     ),
 )
 
