@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TypeVar, TypeVarTuple
 
 import pytest
+from examples import example
+from in_thread import InThread
 
 from memoryguard.atrophy.handlers import score
 from memoryguard.common.contracts import events as e
@@ -20,30 +19,12 @@ from memoryguard.common.runtime import database, inbox
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.runtime.outbox import Outbox
-from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.common.runtime.worker import Worker
 from memoryguard.ml.handlers import VERSION, Predictor, remember_health, remember_scan
 
-EXAMPLES = Path(__file__).parents[2] / "libs" / "common" / "examples"
 FIRST = date(2022, 1, 1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
-F = TypeVar("F", bound=Fact)
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-
-class InThread(Processes):
-    """Work of this process: what is heavy is loaded once."""
-
-    async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        return await asyncio.to_thread(work, *arguments)
-
-
-def example(kind: type[F], **changes: object) -> F:
-    fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
-    assert isinstance(fact, kind)
-    return kind.model_validate(fact.model_dump() | changes)
 
 
 def measured(number: int) -> e.VolumesExtracted:
@@ -127,7 +108,7 @@ async def test_new_metrics_have_the_latest_scan_answered_again(database_url: str
     async with await database.open_pool(database_url, "ml") as pool:
         packages = [database.RUNTIME_MIGRATIONS, "memoryguard.ml.migrations"]
         await database.migrate(pool, "ml", packages)
-        predictor = Predictor(pool, InThread(1))
+        predictor = Predictor(pool, InThread())
         service = Service(
             "ml",
             {

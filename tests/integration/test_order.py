@@ -12,10 +12,9 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TypeVar
 
 import pytest
+from examples import example
 
 from memoryguard.api import projection
 from memoryguard.api.service import PROJECTION as API_TABLES
@@ -23,8 +22,8 @@ from memoryguard.atrophy.handlers import forget as forget_scans
 from memoryguard.atrophy.handlers import score
 from memoryguard.atrophy.service import PROJECTION as ATROPHY_TABLES
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import Event, Fact, decode, new_event
-from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
+from memoryguard.common.contracts.event import Event, Fact, new_event
+from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime import database, inbox
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Pool
@@ -35,10 +34,8 @@ from memoryguard.ml.handlers import forget as forget_metrics
 from memoryguard.ml.handlers import remember_health, remember_scan
 from memoryguard.ml.service import PROJECTION as ML_TABLES
 
-EXAMPLES = Path(__file__).parents[2] / "libs" / "common" / "examples"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ORDERS = 25
-F = TypeVar("F", bound=Fact)
 
 SERVICES: Mapping[str, tuple[Mapping[type[Fact], Handler], Sequence[str]]] = {
     "api": (projection.handlers(), (*API_TABLES, "access_grant")),
@@ -56,12 +53,6 @@ SERVICES: Mapping[str, tuple[Mapping[type[Fact], Handler], Sequence[str]]] = {
         ML_TABLES,
     ),
 }
-
-
-def example(kind: type[F], **changes: object) -> F:
-    fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
-    assert isinstance(fact, kind)
-    return kind.model_validate(fact.model_dump() | changes)
 
 
 def history_of_a_person(*, erased: bool) -> list[Event]:

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import stub_measure
+from in_thread import InThread
 from series import small_series
 
 from memoryguard.api.service import RECIPE as API
@@ -41,7 +42,6 @@ from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import connect, open_pool, prepare
 from memoryguard.common.runtime.history import history
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.topics import create_topics
@@ -49,26 +49,12 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 Rows = dict[str, list[tuple[object, ...]]]
 
 REBUILT = ("api", "atrophy", "ml")
 QUIET_S = 90.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-class InThread(Processes):
-    """Work of one thread: a platform starts in no time, and shap is loaded once for all of them."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self._one = asyncio.Lock()
-
-    async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        async with self._one:
-            return await asyncio.to_thread(work, *arguments)
 
 
 def in_thread(recipe: Recipe) -> Recipe:

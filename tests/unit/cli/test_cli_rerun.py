@@ -4,26 +4,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from examples import example
 
 from memoryguard.cli.rerun.kept import Kept
 from memoryguard.cli.rerun.verdict import changes, verdict
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import Event, Fact, decode, new_event
-from memoryguard.common.contracts.flow import FACTS
+from memoryguard.common.contracts.event import Event, Fact, new_event
 
-EXAMPLES = Path(__file__).parents[3] / "libs" / "common" / "examples"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-F = TypeVar("F", bound=Fact)
-
-
-def example(kind: type[F], **changes: object) -> F:
-    fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
-    assert isinstance(fact, kind)
-    return kind.model_validate(fact.model_dump() | changes)
 
 
 def at(minute: int, fact: Fact, cause: Event | None = None) -> Event:

@@ -53,6 +53,7 @@ with said as (
         first_at = least(scan_fact.first_at, excluded.at),
         at = greatest(scan_fact.at, excluded.at),
         data = case when scan_fact.at < excluded.at then excluded.data else scan_fact.data end
+    where scan_fact.at < excluded.at or excluded.at < scan_fact.first_at
 )
 select pg_notify($7, scan_id) from known
 """

@@ -12,8 +12,7 @@ metrics that the answer to the scan knew already are not answered.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from memoryguard.common.contracts.event import Event, Fact, decode
 from memoryguard.common.contracts.events import (
@@ -27,20 +26,12 @@ from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.ml.answer import answer, warm_up
+from memoryguard.ml.domain.metrics import Metric, told, values
 
 VERSION = 2
 """Of both handlers that predict."""
 
 Answer = RiskPredicted | RiskWithheld
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """Latest value of a health metric, the day it holds for, and when it was said."""
-
-    value: float
-    recorded_on: date
-    said_at: datetime | None
 
 
 # The latest scan of a person is the one made last; of those made on one day, or without a date,
@@ -132,7 +123,7 @@ class Predictor:
         assert isinstance(health, HealthRecorded)  # noqa: S101  # the type the handler is for
         known = await self._known(health.subject_id)
         before = values(known)
-        now = before | newer(known, health)
+        now = values(told(known, health.metrics, health.recorded_on, event.time))
         row = await self._pool.fetchrow(
             "select event_source, event_id, fact from scored where subject_id = $1",
             health.subject_id,
@@ -168,17 +159,3 @@ class Predictor:
         return {
             row["name"]: Metric(row["value"], row["recorded_on"], row["said_at"]) for row in rows
         }
-
-
-def values(known: Mapping[str, Metric]) -> dict[str, float]:
-    """Metrics by name."""
-    return {name: metric.value for name, metric in known.items()}
-
-
-def newer(known: Mapping[str, Metric], health: HealthRecorded) -> dict[str, float]:
-    """Metrics of a record that are not older than what is known of the same name."""
-    return {
-        name: value
-        for name, value in health.metrics.items()
-        if name not in known or known[name].recorded_on <= health.recorded_on
-    }

@@ -25,6 +25,7 @@ from memoryguard.common.contracts.events import (
 )
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.bus import Received
+from memoryguard.ml.domain.metrics import Metric, told, values
 
 _FACTS: dict[str, type[Fact]] = {
     fact.type: fact
@@ -125,9 +126,8 @@ class Kept:
 
     def health_of(self, said: Said) -> dict[str, float]:
         """Give a person's metrics as they stood: of what was said by then, the latest by day."""
-        known: dict[str, tuple[date, float]] = {}
+        known: dict[str, Metric] = {}
         for each in sorted(self.health.get(said.subject_id, ()), key=lambda each: each.at):
-            for name, value in each.metrics.items() if each.at <= said.at else ():
-                if name not in known or each.on >= known[name][0]:
-                    known[name] = (each.on, value)
-        return {name: value for name, (_, value) in known.items()}
+            if each.at <= said.at:
+                known = told(known, each.metrics, each.on, each.at)
+        return values(known)

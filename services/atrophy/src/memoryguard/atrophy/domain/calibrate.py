@@ -15,9 +15,8 @@ from collections.abc import Sequence
 
 from scipy.special import stdtrit
 
+from memoryguard.atrophy.domain.norms import CI95_Z
 from memoryguard.atrophy.domain.pack import Offset
-
-CI95_Z = 1.959963984540054
 
 
 def posterior(mean_ln: float, sd_ln: float, n: int, prior_ln_sd: float, data: str) -> Offset:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from memoryguard.atrophy.domain.measure import Engine, Quantity
+from memoryguard.atrophy.domain.norms import CI95_Z
 from memoryguard.atrophy.domain.rates import (
     PUBLISHED_RATES,
     PublishedRate,
@@ -31,7 +32,6 @@ from memoryguard.atrophy.domain.rates import (
 DAYS_PER_YEAR = 365.25
 # Within half a year the retest error of two hippocampi (2.5 %) hides any published yearly loss.
 MIN_INTERVAL_YEARS = 0.5
-CI95_Z = 1.959963984540054
 ENGINES_OWN_ERROR = "error that the engine states for each scan; no retest figure was published"
 
 Point: TypeAlias = tuple[float, float, float | None]

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from memoryguard.atrophy.domain.pack import Composite, Pack, RegionNorm, Response
 
+CI95_Z = 1.959963984540054
+"""Half the width of a normal distribution's central 95 %, in SDs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scanner:

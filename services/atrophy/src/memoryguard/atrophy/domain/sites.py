@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from scipy.stats import chi2
 
-CI95_Z = 1.959963984540054
+from memoryguard.atrophy.domain.norms import CI95_Z
+
 TAU2_STEP = 1e-12
 MAX_TAU = 10.0
 """A spread of ten residual SDs between sites is beyond anything a norm could be used for."""
