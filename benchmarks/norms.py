@@ -25,16 +25,16 @@ from typing import Any
 
 from report import Result, table
 
+from memoryguard.atrophy.domain.calibrate import site_offset
 from memoryguard.atrophy.domain.choice import choices
 from memoryguard.atrophy.domain.measure import Engine
 from memoryguard.atrophy.domain.norms import CI95_Z, Covariates, expect, possible_scanners, z_score
 from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.domain.site import site_offset
-from memoryguard.atrophy.domain.sites import pool
 from memoryguard.atrophy.packs import load_packs
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "training/risk/norms"))
+from sites import pool  # noqa: E402
 from tables import (  # noqa: E402  # read the way the packs' makers read them
     Healthy,
     freesurfer_people,

@@ -8,9 +8,9 @@ import random
 import statistics
 
 import pytest
+from sites import pool
 
 from memoryguard.atrophy.domain.calibrate import ln_ratios, posterior
-from memoryguard.atrophy.domain.sites import pool
 
 
 def test_sites_that_agree_have_no_spread() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ from memoryguard.common.security.tokens import TokenVerifier
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "memoryguard.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    # A platform that another test ran in this process leaves its settings in the environment.
+    clean = {n: value for n, value in os.environ.items() if not n.startswith("MEMORYGUARD_")}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=clean)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
         (["score", "{}/none.csv"], 3, "table_not_named"),
-        (["rerun", "--model", "{}", "--since", "2026-01-01"], 78, "risk_model_absent"),
+        (["rerun", "--model", "{}", "--since", "2026-01-01", "--home", "{}/no"], 78, "no_home"),
         (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
         (["norms", "sign", "{}/none.pem", "{}/none.json"], 3, "no_such_file"),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sites import pool
 from sources import VERSION, ixi, nomis, potvin
 from tables import Healthy, freesurfer_people, ixi_freesurfer_people, synthseg_people
 
@@ -36,7 +37,6 @@ from memoryguard.atrophy.domain.norms import (
     z_slope,
 )
 from memoryguard.atrophy.domain.pack import Pack
-from memoryguard.atrophy.domain.sites import pool
 from memoryguard.atrophy.packs import parse_pack
 from memoryguard.atrophy.packs.signature import RELEASE_KEYS, sign, text_of
 

@@ -17,6 +17,10 @@ from scipy.special import stdtrit
 
 from memoryguard.atrophy.domain.norms import CI95_Z
 from memoryguard.atrophy.domain.pack import Offset
+from memoryguard.atrophy.domain.site import SiteOffset
+
+FEWEST_CONTROLS = 5
+"""Fewer than that know neither their mean nor their spread."""
 
 
 def posterior(mean_ln: float, sd_ln: float, n: int, prior_ln_sd: float, data: str) -> Offset:
@@ -49,3 +53,21 @@ def ln_ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, fl
     """Mean and SD of ln(ours / theirs) over heads measured with both."""
     values = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
     return statistics.fmean(values), statistics.stdev(values)
+
+
+def site_offset(norm: str, zs: Sequence[float], prior_sd_z: float) -> SiteOffset:
+    """Offset of a site from the z of its healthy controls.
+
+    Parameters
+    ----------
+    norm
+        What the z were taken with, see `norm_id`.
+    zs
+        One z a person, at least `FEWEST_CONTROLS`.
+    prior_sd_z
+        SD of the offset of a site that is not calibrated.
+    """
+    if len(zs) < FEWEST_CONTROLS:
+        raise ValueError("too few healthy controls")
+    mean, sd = updated(statistics.fmean(zs), statistics.stdev(zs), len(zs), prior_sd_z)
+    return SiteOffset(norm, mean, sd, len(zs))

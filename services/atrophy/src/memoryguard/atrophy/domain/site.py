@@ -5,21 +5,16 @@ Controls measured with the same engine on the same scanner are off by everything
 there at once: the site, the scanner, the version of the software, the engine's offset to the
 norm's. Their mean z estimates the sum of it. Before, that sum is 0 with the SD that those parts
 have for a site nobody calibrated; the posterior is the normal-normal update of the two
-(`calibrate.updated`).
+(`calibrate.site_offset`).
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from memoryguard.atrophy.domain.calibrate import updated
 from memoryguard.atrophy.domain.measure import Engine, Person
 from memoryguard.atrophy.domain.pack import Pack
-
-FEWEST_CONTROLS = 5
-"""Fewer than that know neither their mean nor their spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +57,3 @@ class Site:
 def norm_id(packs: Sequence[Pack]) -> str:
     """Name the packs behind a z, with their versions."""
     return "+".join(f"{pack.name} {pack.version}" for pack in packs)
-
-
-def site_offset(norm: str, zs: Sequence[float], prior_sd_z: float) -> SiteOffset:
-    """Offset of a site from the z of its healthy controls.
-
-    Parameters
-    ----------
-    norm
-        What the z were taken with, see `norm_id`.
-    zs
-        One z a person, at least `FEWEST_CONTROLS`.
-    prior_sd_z
-        SD of the offset of a site that is not calibrated.
-    """
-    if len(zs) < FEWEST_CONTROLS:
-        raise ValueError("too few healthy controls")
-    mean, sd = updated(statistics.fmean(zs), statistics.stdev(zs), len(zs), prior_sd_z)
-    return SiteOffset(norm, mean, sd, len(zs))

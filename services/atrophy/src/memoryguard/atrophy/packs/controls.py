@@ -18,13 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from memoryguard.atrophy.domain.calibrate import FEWEST_CONTROLS, site_offset
 from memoryguard.atrophy.domain.choice import choices
 from memoryguard.atrophy.domain.measure import Engine, Person, Quantity
 from memoryguard.atrophy.domain.pack import Pack
 from memoryguard.atrophy.domain.region import score_region
 from memoryguard.atrophy.domain.result import RegionScore
 from memoryguard.atrophy.domain.setting import Setting
-from memoryguard.atrophy.domain.site import FEWEST_CONTROLS, SiteOffset, norm_id, site_offset
+from memoryguard.atrophy.domain.site import SiteOffset, norm_id
 from memoryguard.atrophy.settings import norms
 from memoryguard.common.errors import Rejected
 from memoryguard.common.vocabulary import THICKNESS
