@@ -11,7 +11,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memoryguard.audit import log
-from memoryguard.audit.domain.note import Signer
+from memoryguard.audit.filing import Filing
 from memoryguard.audit.service import RECIPE
 from memoryguard.cli.audit import verify_database
 from memoryguard.common.contracts.event import NOBODY, new_event
@@ -19,9 +19,14 @@ from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Pool
+from memoryguard.common.security.keyring import VaultKey
+from memoryguard.tlog.note import Signer
 
 SIGNER = Signer("memoryguard/test", Ed25519PrivateKey.generate())
 ENTRIES = 40
+
+
+FILING = Filing(VaultKey(bytes(32)))
 
 
 @pytest_asyncio.fixture
@@ -30,8 +35,8 @@ async def pool(database_url: str) -> AsyncGenerator[Pool]:
     async with await database.open_pool(database_url, "audit") as pool:
         packages = [database.RUNTIME_MIGRATIONS, str(RECIPE.migrations)]
         await database.migrate(pool, "audit", packages)
-        records = [read(n) for n in range(ENTRIES)]
-        for half in (records[: ENTRIES // 2], records[ENTRIES // 2 :]):
+        entries = [FILING.file(read(n)) for n in range(ENTRIES)]
+        for half in (entries[: ENTRIES // 2], entries[ENTRIES // 2 :]):
             async with pool.acquire() as connection, connection.transaction():
                 assert await log.append(connection, half) == []
                 assert await log.sign(connection, SIGNER)
@@ -46,40 +51,51 @@ def read(number: int) -> Received:
 
 async def test_an_event_that_comes_again_changes_nothing(pool: Pool) -> None:
     again = [
-        Received("memoryguard.access.v1", NOBODY, bytes(row["body"]), 1)
-        for row in await pool.fetch("select body from entry")
+        FILING.file(Received("memoryguard.access.v1", NOBODY, row["payload"], 1))
+        for row in await pool.fetch("select payload from log.entry")
     ]
     async with pool.acquire() as connection, connection.transaction():
         assert await log.append(connection, again) == []
         assert await log.sign(connection, SIGNER) is None
-    assert await pool.fetchval("select size from head") == ENTRIES
+    assert await pool.fetchval("select size from log.head") == ENTRIES
 
 
 async def test_the_same_id_with_other_bytes_is_told_and_the_first_stays(pool: Pool) -> None:
     forged = Received("memoryguard.access.v1", NOBODY, read(3).body + b" ", 1)
     async with pool.acquire() as connection, connection.transaction():
-        (conflict,) = await log.append(connection, [forged])
+        (conflict,) = await log.append(connection, [FILING.file(forged)])
     assert conflict.event_id == "event-3"
-    assert await pool.fetchval("select count(*) from entry") == ENTRIES
+    assert await pool.fetchval("select count(*) from log.entry") == ENTRIES
 
 
-@pytest.mark.parametrize("table", ["entry", "node", "checkpoint"])
-@pytest.mark.parametrize("change", ["delete from {}", "truncate {}"])
-async def test_not_even_the_service_may_change_the_past(
-    pool: Pool, table: str, change: str
+PROTECTED = (
+    "entry", "entry_0", "seen", "tile", "checkpoint", "sent", "cosignature", "hold", "lifted",
+    "pruned",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [*PROTECTED, "head"])
+@pytest.mark.parametrize("change", ["delete from log.{}", "truncate log.{} cascade"])
+async def test_the_service_has_no_right_to_change_the_past(
+    pool: Pool, database_url: str, table: str, change: str
 ) -> None:
-    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
         await pool.execute(change.format(table))
+    admin = await database.connect(database_url)
+    try:  # whoever has the right still meets the trigger
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"append-only|only grows"):
+            await admin.execute(change.format(table))
+    finally:
+        await admin.close()
 
 
 TAMPERINGS = {
-    "byte": "update audit.entry set body = set_byte(body, 40, get_byte(body, 40) # 1)"
+    "byte": "update log.entry set payload = set_byte(payload, 40, get_byte(payload, 40) # 1)"
     " where sequence = 17",
-    "byte and hash": "update audit.entry set body = body || ' '::bytea,"
-    " hash = sha256('\\x00'::bytea || body || ' '::bytea) where sequence = 17",
-    "delete": "delete from audit.entry where sequence = 17",
-    "swap": "update audit.entry e set body = o.body, hash = o.hash from audit.entry o"
-    " where (e.sequence, o.sequence) in ((17, 18), (18, 17))",
+    "column": "update log.entry set actor = 'somebody else' where sequence = 17",
+    "delete": "delete from log.entry where sequence = 17",
+    "swap": "update log.entry set sequence = 1035 - sequence where sequence in (17, 18);"
+    " update log.entry set sequence = sequence - 1000 where sequence > 1000",
 }
 
 
@@ -91,7 +107,7 @@ async def test_what_an_intruder_with_every_right_changes_is_found_and_named(
     assert before.intact and before.signed_size == ENTRIES
     intruder = await database.connect(database_url)
     try:
-        await intruder.execute("alter table audit.entry disable trigger user")
+        await intruder.execute("alter table log.entry disable trigger append_only")
         await intruder.execute(statement)
     finally:
         await intruder.close()
@@ -103,13 +119,13 @@ async def test_what_an_intruder_with_every_right_changes_is_found_and_named(
 async def test_a_tail_cut_off_with_its_checkpoint_is_found_by_the_copy_elsewhere(
     pool: Pool, database_url: str
 ) -> None:
-    elsewhere = [row["note"] for row in await pool.fetch("select note from checkpoint")]
+    elsewhere = [row["note"] for row in await pool.fetch("select note from log.checkpoint")]
     intruder = await database.connect(database_url)
     try:
-        for table in ("entry", "node", "checkpoint"):
-            await intruder.execute(f"alter table audit.{table} disable trigger user")
-        await intruder.execute("delete from audit.entry where sequence >= 20")
-        await intruder.execute("delete from audit.checkpoint where size > 20")
+        for table in ("entry", "checkpoint"):
+            await intruder.execute(f"alter table log.{table} disable trigger user")
+        await intruder.execute("delete from log.entry where sequence >= 20")
+        await intruder.execute("delete from log.checkpoint where size > 20")
     finally:
         await intruder.close()
     key = SIGNER.verifier_key

@@ -19,8 +19,6 @@ import stub_measure
 from series import small_series
 
 from memoryguard.atrophy.service import RECIPE as ATROPHY
-from memoryguard.audit.domain.note import VerifierKey
-from memoryguard.audit.domain.proof import EntryProof
 from memoryguard.audit.service import RECIPE as AUDIT
 from memoryguard.cli.audit import verify_database
 from memoryguard.cli.client import Client, client
@@ -33,6 +31,8 @@ from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
+from memoryguard.tlog.note import VerifierKey
+from memoryguard.tlog.proof import EntryProof
 
 RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT]
 

@@ -27,7 +27,6 @@ from series import small_series
 
 from memoryguard.api.service import RECIPE as API
 from memoryguard.atrophy.service import RECIPE as ATROPHY
-from memoryguard.audit.domain.report import Report
 from memoryguard.audit.service import RECIPE as AUDIT
 from memoryguard.cli import replay
 from memoryguard.cli.audit import key_of, sent_checkpoints, verify_database
@@ -48,6 +47,7 @@ from memoryguard.common.runtime.topics import create_topics
 from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
+from memoryguard.tlog.report import Report
 
 Rows = dict[str, list[tuple[object, ...]]]
 

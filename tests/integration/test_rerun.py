@@ -26,8 +26,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from memoryguard.atrophy.answer import answer as score
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.note import VerifierKey, open_note
 from memoryguard.cli.audit import key_of
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.rerun.comparing import Comparison
@@ -44,6 +42,8 @@ from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.runtime.topics import create_topics
 from memoryguard.ml.answer import answer as predict
 from memoryguard.ml.model import SHIPPED
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.note import VerifierKey, open_note
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = e.Engine(name="another", version="2", weights_sha256="2" * 64)

@@ -11,12 +11,15 @@ from typing import Any
 
 import asyncpg
 
-from memoryguard.audit.domain.note import VerifierKey
-from memoryguard.audit.domain.report import Entry, Report
-from memoryguard.audit.verify import verify_log
+from memoryguard.audit.log import entry_of
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.common.runtime.postgres import embedded_postgres
+from memoryguard.tlog.note import VerifierKey
+from memoryguard.tlog.report import Report, Stored
+from memoryguard.tlog.tiles import node_in, tile_of
+from memoryguard.tlog.verify import verify_log
+from memoryguard.tlog.window import StoredNodes
 
 ORIGIN = "memoryguard/audit"
 
@@ -51,22 +54,40 @@ async def verify_connection(
     connection: Connection, key: VerifierKey, off_the_box: list[str]
 ) -> Report:
     """Verify the log as a connection sees it, inside one snapshot."""
-    notes = await connection.fetch("select note from audit.checkpoint order by size")
-    rows = await connection.fetch("select sequence, body, hash from audit.entry order by sequence")
-    nodes = await connection.fetch("select level, position, hash from audit.node")
-    stored = {(n["level"], n["position"]): bytes(n["hash"]) for n in nodes}
+    notes = await connection.fetch("select note from log.checkpoint order by size")
+    rows = await connection.fetch("select * from log.entry order by sequence")
+    nodes = await _stored_nodes(connection)
     return await asyncio.to_thread(
         verify_log,
-        [_entry(row) for row in rows],
+        (_stored(row, nodes) for row in rows),
         [row["note"] for row in notes],
         key,
         witnessed=off_the_box,
-        nodes=lambda level, position: stored.get((level, position)),
+        nodes=nodes,
     )
 
 
-def _entry(row: asyncpg.Record) -> Entry:
-    return Entry(row["sequence"], bytes(row["body"]), bytes(row["hash"]))
+async def _stored_nodes(connection: Connection) -> StoredNodes:
+    """Read nodes from the stored tiles, as they are."""
+    rows = await connection.fetch("select level, position, hashes from log.tile")
+    tiles = {(row["level"], row["position"]): bytes(row["hashes"]) for row in rows}
+    head = await connection.fetchrow("select size, levels from log.head")
+    size, levels = (head["size"], head["levels"]) if head else (0, [])
+    for level, hashes in enumerate(levels):
+        tiles.setdefault((level, size >> 8 * (level + 1)), bytes(hashes))
+
+    def get(level: int, position: int) -> bytes | None:
+        hashes = tiles.get(tile_of((level, position)))
+        return None if hashes is None else node_in((level, position), hashes)
+
+    return get
+
+
+def _stored(row: asyncpg.Record, nodes: StoredNodes) -> Stored:
+    entry, sequence = entry_of(row), row["sequence"]
+    numbered = entry.epoch is not None and entry.counter is not None
+    number = (entry.source, entry.epoch or "", entry.counter or 0) if numbered else None
+    return Stored(sequence, entry.leaf(), nodes(0, sequence), number)
 
 
 async def sent_checkpoints(home: Home) -> list[str]:

@@ -20,7 +20,6 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from memoryguard.audit.domain.proof import EntryProof
 from memoryguard.cli.audit import key_of, sent_checkpoints, verify_connection, verify_home
 from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
@@ -30,6 +29,7 @@ from memoryguard.cli.show import show
 from memoryguard.cli.use import describe, upload_with_progress
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import Connection, connect
+from memoryguard.tlog.proof import EntryProof
 
 PERSON = "synthetic-person"
 START_S = 60.0

@@ -15,13 +15,13 @@ from typing import Any
 
 from rich.text import Text
 
-from memoryguard.audit.domain.report import Report
 from memoryguard.cli.audit import database_of, verify_home
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import open_pool
+from memoryguard.tlog.report import Report
 
 STOP_S = 90.0
 MIN_FREE_BYTES = 2 << 30

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from memoryguard.audit import log
-from memoryguard.audit.domain.note import Signer
+from memoryguard.audit.log import entry_of
+from memoryguard.audit.proving import prove
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.tlog.note import Signer
 
 MAX_ENTRIES = 500
 OFFICERS = Policy("audit.query", roles=frozenset({"compliance"}))
@@ -50,7 +51,7 @@ class Queries:
     async def checkpoint(self, request: web.Request) -> web.Response:
         """Answer with the newest signed checkpoint."""
         note = await self._platform.pool.fetchval(
-            "select note from checkpoint order by size desc limit 1"
+            "select note from log.checkpoint order by size desc limit 1"
         )
         if note is None:
             raise NotFound("not_found", "nothing is signed yet")
@@ -60,7 +61,7 @@ class Queries:
         """List what the log holds about a scan."""
         scan_id = request.match_info["scan_id"]
         rows = await self._platform.pool.fetch(
-            "select sequence, type, source, event_id, logged_at from entry where scan_id = $1"
+            "select sequence, type, source, event_id, logged_at from log.entry where scan_id = $1"
             " order by sequence limit $2",
             scan_id,
             MAX_ENTRIES,
@@ -72,21 +73,21 @@ class Queries:
         )
 
     async def entry(self, request: web.Request) -> web.Response:
-        """Answer with an entry's bytes, verbatim."""
-        body = await self._platform.pool.fetchval(
-            "select body from entry where sequence = $1", _sequence(request)
+        """Answer with an entry's leaf: the bytes that the tree covers."""
+        row = await self._platform.pool.fetchrow(
+            "select * from log.entry where sequence = $1", _sequence(request)
         )
-        if body is None:
+        if row is None:
             raise NotFound("not_found", "the log has no such entry")
-        return web.Response(body=body, content_type="application/cloudevents+json")
+        return web.Response(body=entry_of(row).leaf(), content_type="application/octet-stream")
 
     async def proof(self, request: web.Request) -> web.Response:
         """Answer with a proof file (C2SP tlog-proof) that verifies offline."""
         sequence = _sequence(request)
-        size = await self._platform.pool.fetchval("select size from head")
+        size = await self._platform.pool.fetchval("select size from log.head")
         if sequence >= (size or 0):
             raise NotFound("not_found", "the log has no such entry")
-        return web.Response(text=str(await log.prove(self._platform.pool, sequence)))
+        return web.Response(text=str(await prove(self._platform.pool, sequence)))
 
 
 def _sequence(request: web.Request) -> int:

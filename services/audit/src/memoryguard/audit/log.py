@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log in PostgreSQL: entries, tree nodes and head are written in one transaction.
+"""The log in PostgreSQL: entries, tiles, head and positions are written in one transaction.
 
 A single writer holds the head row, so sequence numbers are dense. An event that comes again is
 known by its source and id and changes nothing: the log is its own inbox.
@@ -7,187 +7,191 @@ known by its source and id and changes nothing: the log is its own inbox.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
-from pydantic_core import from_json
+import asyncpg
 
-from memoryguard.audit.domain.checkpoint import Checkpoint, sign_checkpoint
-from memoryguard.audit.domain.merkle import (
-    Coordinate,
-    Frontier,
-    inclusion_nodes,
-    inclusion_proof,
-    leaf_hash,
-)
-from memoryguard.audit.domain.note import Signer
-from memoryguard.audit.domain.proof import EntryProof
-from memoryguard.common.contracts.event import NOBODY
-from memoryguard.common.errors import Corrupt, Unavailable
-from memoryguard.common.runtime.bus import Received
-from memoryguard.common.runtime.database import Connection, Pool
+from memoryguard.audit.filing import microseconds, moment, name_of
+from memoryguard.common.errors import Corrupt
+from memoryguard.common.runtime.database import Connection
+from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
+from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.note import Signer
+from memoryguard.tlog.tiles import Edge
 
-UNREADABLE = "unreadable"
-MAX_TEXT = 500
+COLUMNS = (
+    "sequence", "source", "event_id", "topic", "type", "subject_id", "scan_id", "actor", "action",
+    "outcome", "purpose", "occurred_at", "logged_at", "epoch", "counter", "digest", "form",
+    "payload",
+)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A record as the log files it. What cannot be read is filed under its own digest."""
-
-    topic: str
-    source: str
-    event_id: str
-    type: str
-    key: str
-    scan_id: str | None
-    body: bytes
-
-
-def filed(record: Received) -> Incoming:
-    """Read what an entry is found by; the bytes themselves are never changed."""
-    try:
-        document = from_json(record.body)
-        source, event_id, kind = (document[name] for name in ("source", "id", "type"))
-        scan_id = _scan_id(document.get("data"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return _unreadable(record)
-    if not all(_storable(text) for text in (source, event_id, kind, record.key)):
-        return _unreadable(record)
-    return Incoming(record.topic, source, event_id, kind, record.key, scan_id, record.body)
-
-
-def _unreadable(record: Received) -> Incoming:
-    digest = hashlib.sha256(record.body).hexdigest()
-    return Incoming(record.topic, UNREADABLE, digest, UNREADABLE, NOBODY, None, record.body)
-
-
-def _scan_id(data: object) -> str | None:
-    found: object = data.get("scan_id") if isinstance(data, dict) else None
-    return found if isinstance(found, str) and _storable(found) else None
-
-
-def _storable(text: object) -> bool:
-    """Whether PostgreSQL can store it: no NUL, no half character, and of a sensible length."""
-    return isinstance(text, str) and 0 < len(text) <= MAX_TEXT and text.isprintable()
-
-
-async def append(transaction: Connection, records: Sequence[Received]) -> list[Incoming]:
+async def append(
+    transaction: Connection, entries: Sequence[Entry], now: datetime | None = None
+) -> list[Entry]:
     """Append what is new, in order.
+
+    Parameters
+    ----------
+    transaction
+        A connection inside the transaction.
+    entries
+        Filed and sealed.
+    now
+        When they are logged; never earlier than what was logged before.
 
     Returns
     -------
     list
-        Records whose source and id are known with *other* bytes. They are security events; the
+        Entries whose source and id are known with *another* digest. They are security events; the
         first version stays.
     """
-    head = await transaction.fetchrow("select size, frontier from head for update")
-    if head is None:
-        raise Corrupt("no_head", "the audit log has lost its head")
-    frontier = Frontier(head["size"], tuple(bytes(each) for each in head["frontier"]))
-    incoming = [filed(record) for record in records]
-    known = await _known(transaction, incoming)
-    fresh: dict[tuple[str, str], Incoming] = {}
-    conflicts: list[Incoming] = []
-    for each in incoming:
-        name = (each.source, each.event_id)
-        before = known.get(name) or (fresh[name].body if name in fresh else None)
-        if before is None:
-            fresh[name] = each
-        elif before != each.body:
-            conflicts.append(each)
+    head = await _hold_head(transaction)
+    fresh, conflicts = await _divide(transaction, entries)
     if fresh:
-        await _write(transaction, frontier, list(fresh.values()))
+        at = max(now or datetime.now(UTC), head["logged_at"])
+        logged_us = microseconds(at)
+        dated = [replace(entry, logged_us=logged_us) for entry in fresh.values()]
+        await _write(transaction, _edge(head), list(fresh), dated)
     return conflicts
 
 
-async def _known(
-    transaction: Connection, incoming: Sequence[Incoming]
-) -> dict[tuple[str, str], bytes]:
+async def _hold_head(transaction: Connection) -> asyncpg.Record:
+    head = await transaction.fetchrow("select size, levels, logged_at from log.head for update")
+    if head is None:
+        raise Corrupt("no_head", "the audit log has lost its head")
+    return head
+
+
+def _edge(head: asyncpg.Record) -> Edge:
+    return Edge(head["size"], tuple(bytes(each) for each in head["levels"]))
+
+
+async def _divide(
+    transaction: Connection, entries: Sequence[Entry]
+) -> tuple[dict[bytes, Entry], list[Entry]]:
+    """Tell entries that are new, by name, from those that contradict what is known."""
+    names = [name_of(entry) for entry in entries]
     rows = await transaction.fetch(
-        "select e.source, e.event_id, e.body from entry e"
-        " join unnest($1::text[], $2::text[]) as n (source, event_id) using (source, event_id)",
-        [each.source for each in incoming],
-        [each.event_id for each in incoming],
+        "select name, digest from log.seen where name = any($1::bytea[])", names
     )
-    return {(row["source"], row["event_id"]): bytes(row["body"]) for row in rows}
+    known = {bytes(row["name"]): row["digest"] for row in rows}
+    fresh, conflicts = dict[bytes, Entry](), list[Entry]()
+    for name, entry in zip(names, entries, strict=True):
+        before = known.setdefault(name, entry.digest) if name in known else None
+        if before is None:
+            known[name] = entry.digest
+            fresh[name] = entry
+        elif before != entry.digest:
+            conflicts.append(entry)
+    return fresh, conflicts
 
 
-async def _write(transaction: Connection, frontier: Frontier, fresh: Sequence[Incoming]) -> None:
-    hashes = [leaf_hash(each.body) for each in fresh]
-    grown, nodes = frontier.append(hashes)
+async def _write(
+    transaction: Connection, edge: Edge, names: Sequence[bytes], entries: Sequence[Entry]
+) -> None:
+    grown, tiles = edge.append([entry.leaf_hash() for entry in entries])
+    await transaction.execute("select log.make_room($1)", grown.size - 1)
     await transaction.copy_records_to_table(
         "entry",
-        columns=[
-            "sequence", "source", "event_id", "topic", "type", "key", "scan_id", "body", "hash",
-        ],
-        records=[
-            (frontier.size + i, e.source, e.event_id, e.topic, e.type, e.key, e.scan_id, e.body, h)
-            for i, (e, h) in enumerate(zip(fresh, hashes, strict=True))
-        ],
-    )  # fmt: skip
+        schema_name="log",
+        columns=COLUMNS,
+        records=[row_of(edge.size + n, entry) for n, entry in enumerate(entries)],
+    )
     await transaction.copy_records_to_table(
-        "node", columns=["level", "position", "hash"], records=[tuple(node) for node in nodes]
+        "seen",
+        schema_name="log",
+        columns=["name", "sequence", "digest"],
+        records=[
+            (name, edge.size + n, entry.digest)
+            for n, (name, entry) in enumerate(zip(names, entries, strict=True))
+        ],
     )
+    if tiles:
+        await transaction.copy_records_to_table(
+            "tile",
+            schema_name="log",
+            columns=["level", "position", "hashes"],
+            records=[tuple(tile) for tile in tiles],
+        )
     await transaction.execute(
-        "update head set size = $1, frontier = $2", grown.size, list(grown.hashes)
+        "update log.head set size = $1, levels = $2, logged_at = $3",
+        grown.size,
+        list(grown.levels),
+        moment(entries[-1].logged_us),
     )
 
 
-async def sign(transaction: Connection, signer: Signer) -> tuple[int, str] | None:
+def row_of(sequence: int, entry: Entry) -> tuple[Any, ...]:
+    """Give an entry's row, in the order of ``COLUMNS``."""
+    occurred_us = entry.occurred_us
+    return (
+        sequence, entry.source, entry.event_id, entry.topic, entry.type, entry.subject_id,
+        entry.scan_id, entry.actor, entry.action, entry.outcome, entry.purpose,
+        None if occurred_us is None else moment(occurred_us), moment(entry.logged_us),
+        entry.epoch, entry.counter, entry.digest, entry.form, entry.payload,
+    )  # fmt: skip
+
+
+def entry_of(row: asyncpg.Record) -> Entry:
+    """Give the entry of a row with all of ``COLUMNS``."""
+    occurred_at = row["occurred_at"]
+    return Entry(
+        action=row["action"],
+        actor=row["actor"],
+        counter=row["counter"],
+        digest=row["digest"],
+        epoch=row["epoch"],
+        event_id=row["event_id"],
+        form=row["form"],
+        logged_us=microseconds(row["logged_at"]),
+        occurred_us=None if occurred_at is None else microseconds(occurred_at),
+        outcome=row["outcome"],
+        purpose=row["purpose"],
+        scan_id=row["scan_id"],
+        source=row["source"],
+        subject_id=row["subject_id"],
+        topic=row["topic"],
+        type=row["type"],
+        payload=row["payload"],
+    )
+
+
+async def keep_positions(
+    transaction: Connection, member: str, positions: Mapping[tuple[str, int], int]
+) -> None:
+    """Store how far a consumer group has read each topic and partition, with the entries."""
+    await transaction.execute(
+        "insert into log.position (member, topic, partition, next)"
+        " select $1, * from unnest($2::text[], $3::int[], $4::bigint[])"
+        " on conflict (member, topic, partition) do update set next = excluded.next",
+        member,
+        [topic for topic, _ in positions],
+        [partition for _, partition in positions],
+        list(positions.values()),
+    )
+
+
+async def sign(
+    transaction: Connection, signer: Signer, now: datetime | None = None
+) -> tuple[int, str] | None:
     """Sign a checkpoint when the log has grown since the last; its size and note.
 
     The head is held: another replica that signs at the same moment then finds nothing to sign.
     """
-    head = await transaction.fetchrow("select size, frontier from head for update")
-    last = await transaction.fetchval("select max(size) from checkpoint")
-    if head is None or head["size"] in (0, last):
+    head = await _hold_head(transaction)
+    last = await transaction.fetchval("select max(size) from log.checkpoint")
+    if head["size"] in (0, last):
         return None
-    frontier = Frontier(head["size"], tuple(bytes(each) for each in head["frontier"]))
-    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, frontier.root), signer)
+    edge = _edge(head)
+    note = sign_checkpoint(Checkpoint(signer.name, edge.size, edge.frontier.root), signer)
     await transaction.execute(
-        "insert into checkpoint (size, note) values ($1, $2)", frontier.size, note
+        "insert into log.checkpoint (size, note, signed_at) values ($1, $2, $3)",
+        edge.size,
+        note,
+        now or datetime.now(UTC),
     )
-    return frontier.size, note
-
-
-async def unsent(pool: Pool) -> list[tuple[int, str, datetime]]:
-    """Give checkpoints that have not left the box: size, note, and when they were signed."""
-    rows = await pool.fetch(
-        "select size, note, signed_at from checkpoint left join sent using (size)"
-        " where sent.size is null order by size"
-    )
-    return [(row["size"], row["note"], row["signed_at"]) for row in rows]
-
-
-async def prove(pool: Pool, sequence: int) -> EntryProof:
-    """Prove one entry under the newest checkpoint.
-
-    Raises
-    ------
-    Unavailable
-        ``not_signed_yet``: no checkpoint covers the entry so far.
-    """
-    row = await pool.fetchrow(
-        "select size, note from checkpoint where size > $1 order by size desc limit 1", sequence
-    )
-    if row is None:
-        raise Unavailable("not_signed_yet", "no checkpoint covers this entry yet", "ask again")
-    parts = inclusion_nodes(sequence, row["size"])
-    nodes = await stored_nodes(pool, [each for part in parts for each in part])
-    hashes = inclusion_proof(sequence, row["size"], lambda level, at: nodes[level, at])
-    return EntryProof(sequence, tuple(hashes), row["note"])
-
-
-async def stored_nodes(pool: Pool, wanted: Iterable[Coordinate]) -> dict[Coordinate, bytes]:
-    """Fetch tree nodes by level and position."""
-    pairs = list(wanted)
-    rows = await pool.fetch(
-        "select level, position, hash from node"
-        " join unnest($1::int[], $2::bigint[]) as n (level, position) using (level, position)",
-        [level for level, _ in pairs],
-        [position for _, position in pairs],
-    )
-    return {(row["level"], row["position"]): bytes(row["hash"]) for row in rows}
+    return edge.size, note

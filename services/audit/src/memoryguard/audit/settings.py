@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from memoryguard.audit.domain.note import Signer
 from memoryguard.common.errors import Misconfigured
+from memoryguard.tlog.note import Signer
 
 
 class AuditSettings(BaseSettings):

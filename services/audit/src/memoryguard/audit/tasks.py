@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from memoryguard.audit import log
-from memoryguard.audit.domain.note import Signer
+from memoryguard.audit.filing import Filing
+from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY, Event, derived_id, new_event
 from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
 from memoryguard.common.runtime import replay
 from memoryguard.common.runtime.bus import Received, Record
-from memoryguard.common.runtime.database import AWAY
+from memoryguard.common.runtime.database import AWAY, Pool
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
+from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.note import Signer
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -35,6 +38,8 @@ class Appender:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._filing = Filing(platform.vault)
+        self._seal = Seal(platform.objects.keys)
         self._generation = 0
 
     async def run(self) -> None:
@@ -56,22 +61,23 @@ class Appender:
 
     async def append(self, batch: Sequence[Received]) -> None:
         """Append a batch; the same event with other bytes is told as a security event."""
+        entries = await self._seal.seal([self._filing.file(record) for record in batch])
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
-            conflicts = await log.append(connection, batch)
+            conflicts = await log.append(connection, entries)
             await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
             self._platform.outbox.wake()
 
-    def _conflict(self, incoming: log.Incoming) -> Event:
+    def _conflict(self, entry: Entry) -> Event:
         fact = DeliveryConflicted(
-            subject_id=incoming.key,
+            subject_id=entry.subject_id,
             service="audit",
-            topic=incoming.topic,
-            event_id=incoming.event_id,
-            event_source=incoming.source,
+            topic=entry.topic,
+            event_id=entry.event_id,
+            event_source=entry.source,
         )
-        return self._platform.outbox.notice(fact, incoming.body)
+        return self._platform.outbox.notice(fact, entry.digest.encode())
 
 
 class Notary:
@@ -96,7 +102,7 @@ class Notary:
         """Sign the log as it is, if it has grown; send off whatever has not left the box."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await log.sign(connection, self._signer)
-        for size, note, signed_at in await log.unsent(self._platform.pool):
+        for size, note, signed_at in await unsent(self._platform.pool):
             await self._send_off(size, note, signed_at)
 
     async def _send_off(self, size: int, note: str, signed_at: datetime) -> None:
@@ -115,7 +121,7 @@ class Notary:
             [Record(TOPIC_OF[CheckpointSigned], event.partitionkey, body)]
         )
         await self._platform.pool.execute(
-            "insert into sent (size) values ($1) on conflict do nothing", size
+            "insert into log.sent (size) values ($1) on conflict do nothing", size
         )
 
     async def _store_once(self, path: str, note: bytes) -> None:
@@ -125,3 +131,12 @@ class Notary:
             there = await (await self._store.get_async(path)).bytes_async()
             if bytes(there) != note:
                 logger.critical("another checkpoint of this size was already sent off")
+
+
+async def unsent(pool: Pool) -> list[tuple[int, str, datetime]]:
+    """Give checkpoints that have not left the box: size, note, and when they were signed."""
+    rows = await pool.fetch(
+        "select size, note, signed_at from log.checkpoint left join log.sent using (size)"
+        " where sent.size is null order by size"
+    )
+    return [(row["size"], row["note"], row["signed_at"]) for row in rows]

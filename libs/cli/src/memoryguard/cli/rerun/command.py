@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 
-from memoryguard.audit.domain.note import VerifierKey
 from memoryguard.audit.settings import AuditSettings
 from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder
 from memoryguard.cli.audit import key_of
@@ -30,6 +29,7 @@ from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.ml.answer import answer
 from memoryguard.ml.model import RiskModel
 from memoryguard.ml.settings import MlSettings
+from memoryguard.tlog.note import VerifierKey
 
 SIGNING_KEY = "MEMORYGUARD_AUDIT_SIGNING_KEY"
 

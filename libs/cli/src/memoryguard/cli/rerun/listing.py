@@ -14,15 +14,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.note import (
+from memoryguard.common.errors import Rejected
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.note import (
     Signer,
     VerifierKey,
     check_signatures,
     parse_signatures,
     sign_note,
 )
-from memoryguard.common.errors import Rejected
 
 NAME = "memoryguard/rerun"
 SUFFIX = ".sig"

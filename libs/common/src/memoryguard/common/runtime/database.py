@@ -22,6 +22,9 @@ Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 
 RUNTIME_MIGRATIONS = "memoryguard.common.runtime.migrations"
+OWNED_SCHEMAS: Mapping[str, str] = {"audit": "log"}
+"""Schemas that a service works in and does not own: their migrations are ``owned`` in its package,
+and whoever prepares the database applies them."""
 SCRAM_ITERATIONS = 4096
 ADVISORY_CLASS = 0x4D47  # "MG": keeps our advisory locks apart from anybody else's
 
@@ -44,6 +47,11 @@ AWAY = (
 def role_of(service: str) -> str:
     """Role that a service works as."""
     return f"memoryguard_{service}"
+
+
+def owner_of(service: str) -> str:
+    """Role that owns what a service works with and may not change; nobody logs in as it."""
+    return f"{role_of(service)}_owner"
 
 
 def lock_key(*names: str) -> int:
@@ -79,6 +87,8 @@ async def prepare(
             await connection.execute(_sql("bus.sql"))
             for service in services:
                 await _prepare_service(connection, service)
+                if service in OWNED_SCHEMAS:
+                    await _prepare_owned(connection, service, OWNED_SCHEMAS[service])
             for service, password in (passwords or {}).items():
                 verifier = scram_verifier(password)
                 await connection.execute(f"alter role {role_of(service)} password '{verifier}'")
@@ -126,6 +136,17 @@ async def _prepare_service(connection: Connection, service: str) -> None:
     await connection.execute(f"grant usage on schema bus to {role}")
     await connection.execute(f"grant select, insert on bus.topic, bus.record to {role}")
     await connection.execute(f"grant select, insert, update on bus.cursor to {role}")
+
+
+async def _prepare_owned(connection: Connection, service: str, schema: str) -> None:
+    owner = owner_of(service)
+    if not await connection.fetchval("select 1 from pg_roles where rolname = $1", owner):
+        await connection.execute(f"create role {owner} nologin")
+    await connection.execute(f"grant {owner} to current_user")
+    await connection.execute(f"create schema if not exists {schema} authorization {owner}")
+    await connection.execute(f"set local role {owner}; set local search_path to {schema}")
+    await _apply(connection, [f"memoryguard.{service}.owned"])
+    await connection.execute("reset role; reset search_path")
 
 
 async def connect(url: str, **settings: str) -> asyncpg.Connection:
@@ -268,21 +289,25 @@ async def migrate(pool: Pool, service: str, packages: Sequence[str]) -> None:
     """
     async with pool.acquire() as connection, connection.transaction():
         await lock(connection, "migrate", service)
-        await connection.execute(
-            "create table if not exists migration"
-            " (name text primary key, sha256 text not null, at timestamptz not null default now())"
-        )
-        applied = {
-            row["name"]: row["sha256"]
-            for row in await connection.fetch("select name, sha256 from migration")
-        }
-        for name, sql in _migrations(packages):
-            digest = hashlib.sha256(sql.encode()).hexdigest()
-            if name not in applied:
-                await connection.execute(sql)
-                await connection.execute("insert into migration values ($1, $2)", name, digest)
-            elif applied[name] != digest:
-                raise Corrupt("migration_changed", f"migration {name} was changed after it ran")
+        await _apply(connection, packages)
+
+
+async def _apply(connection: Connection, packages: Sequence[str]) -> None:
+    await connection.execute(
+        "create table if not exists migration"
+        " (name text primary key, sha256 text not null, at timestamptz not null default now())"
+    )
+    applied = {
+        row["name"]: row["sha256"]
+        for row in await connection.fetch("select name, sha256 from migration")
+    }
+    for name, sql in _migrations(packages):
+        digest = hashlib.sha256(sql.encode()).hexdigest()
+        if name not in applied:
+            await connection.execute(sql)
+            await connection.execute("insert into migration values ($1, $2)", name, digest)
+        elif applied[name] != digest:
+            raise Corrupt("migration_changed", f"migration {name} was changed after it ran")
 
 
 def _migrations(packages: Sequence[str]) -> Iterable[tuple[str, str]]:

@@ -158,6 +158,10 @@ class VaultKey:
         """Name a study, series, instance or other thing that arrives, without naming it."""
         return self._mac("arrival", kind, *parts).hex()[:32]
 
+    def log_key(self) -> bytes:
+        """Give the key of the audit log's digests of events."""
+        return self._mac("log")
+
     def _mac(self, *parts: str) -> bytes:
         encoded = (part.encode() for part in parts)
         message = b"".join(struct.pack(">Q", len(part)) + part for part in encoded)

@@ -8,9 +8,7 @@ An event lost after a producer's highest logged number leaves no trace here.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,8 @@ class ProducerCounters:
         self.repeats: list[Repeat] = []
         self._producers: dict[tuple[str, str], _Producer] = {}
 
-    def take(self, sequence: int, entry: bytes) -> None:
+    def take(self, sequence: int, number: tuple[str, str, int] | None) -> None:
         """Note an entry's producer and number, if it has them."""
-        number = producer_number(entry)
         if number is None:
             self.unnumbered += 1
             return
@@ -87,19 +84,3 @@ class ProducerCounters:
             first, seen_at = producer.complete_to + 1, producer.beyond[after]
             gaps.append(Gap(source, epoch, first, after - 1, seen_at, missing))
         return sorted(gaps, key=lambda gap: gap.seen_at)
-
-
-def producer_number(entry: bytes) -> tuple[str, str, int] | None:
-    """Read ``(source, producerepoch, producercounter)`` of a CloudEvent in JSON, or None."""
-    try:
-        document = json.loads(entry)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    names = ("source", "producerepoch", "producercounter")
-    match [cast("dict[str, Any]", document).get(name) for name in names]:
-        case [str() as source, str() as epoch, int() as counter] if counter > 0:
-            return (source, epoch, counter) if counter is not True else None
-        case _:
-            return None

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryguard.audit.domain import merkle
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.merkle import Frontier, leaf_hash, node_hash, root_of
+from memoryguard.tlog import merkle
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import Frontier, leaf_hash, node_hash, root_of
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "merkle"
 KNOWN_ENTRIES = [

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.merkle import EMPTY_ROOT, HASH_BYTES
-from memoryguard.audit.domain.note import Signer, VerifierKey, decode_base64, open_note, sign_note
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import EMPTY_ROOT, HASH_BYTES
+from memoryguard.tlog.note import Signer, VerifierKey, decode_base64, open_note, sign_note
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from memoryguard.audit.domain.checkpoint import Checkpoint, open_checkpoint, parse_decimal
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.merkle import HASH_BYTES, leaf_hash, verify_inclusion
-from memoryguard.audit.domain.note import VerifierKey, decode_base64
+from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint, parse_decimal
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import HASH_BYTES, leaf_hash, verify_inclusion
+from memoryguard.tlog.note import VerifierKey, decode_base64
 
 MAGIC = "c2sp.org/tlog-proof@v1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from memoryguard.audit.domain.merkle import (
+from memoryguard.tlog.merkle import (
     HASH_BYTES,
     Frontier,
     Node,

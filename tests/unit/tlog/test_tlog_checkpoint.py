@@ -10,16 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryguard.audit.domain.checkpoint import (
+from memoryguard.tlog.checkpoint import (
     Checkpoint,
     open_checkpoint,
     parse_checkpoint_text,
     sign_checkpoint,
 )
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.merkle import EMPTY_ROOT, Frontier, inclusion_proof, leaf_hash
-from memoryguard.audit.domain.note import Signer, VerifierKey, open_note, sign_note
-from memoryguard.audit.domain.proof import EntryProof
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import EMPTY_ROOT, Frontier, inclusion_proof, leaf_hash
+from memoryguard.tlog.note import Signer, VerifierKey, open_note, sign_note
+from memoryguard.tlog.proof import EntryProof
 
 ORIGIN = "memoryguard.example/log"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memoryguard.audit.domain.errors import Unverified
+from memoryguard.tlog.errors import Unverified
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()

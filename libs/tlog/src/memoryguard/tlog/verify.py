@@ -14,20 +14,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from memoryguard.audit.domain.checkpoint import Checkpoint, open_checkpoint
-from memoryguard.audit.domain.errors import Unverified
-from memoryguard.audit.domain.merkle import Frontier, leaf_hash
-from memoryguard.audit.domain.note import VerifierKey
-from memoryguard.audit.domain.producers import ProducerCounters
-from memoryguard.audit.domain.report import Entry, Finding, Report
-from memoryguard.audit.domain.window import StoredNodes, Window, proved_frontier
+from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import Frontier, leaf_hash
+from memoryguard.tlog.note import VerifierKey
+from memoryguard.tlog.producers import ProducerCounters
+from memoryguard.tlog.report import Finding, Report, Stored
+from memoryguard.tlog.window import StoredNodes, Window, proved_frontier
 
 MAX_FINDINGS_PER_CODE = 20
 """One tampering may spoil every entry behind it; this many of each kind are listed."""
 
 
 def verify_log(
-    entries: Iterable[Entry],
+    entries: Iterable[Stored],
     checkpoints: Sequence[str],
     key: VerifierKey,
     *,
@@ -120,10 +120,10 @@ class _Run:
         if not roots:
             self._add(Finding("no_checkpoint", "no valid checkpoint vouches for this log"))
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: Stored) -> None:
         """Read one entry: its place, its bytes against its stored hash, its producer's number."""
-        here, computed = entry.sequence, leaf_hash(entry.body)
-        self.counters.take(here, entry.body)
+        here, computed = entry.sequence, leaf_hash(entry.leaf)
+        self.counters.take(here, entry.number)
         self.read += 1
         self.unsigned += here >= self.largest
         if here < self.expected:
@@ -134,7 +134,7 @@ class _Run:
             self._lose(here)
         if self.window is not None:
             self.window.hashes.append(computed)
-        if computed != entry.hash:
+        if computed != entry.hash and entry.hash is not None:
             self.mismatched[here] = entry.hash
         self.expected = here + 1
 

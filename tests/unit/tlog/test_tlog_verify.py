@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from memoryguard.audit.domain.checkpoint import Checkpoint, sign_checkpoint
-from memoryguard.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
-from memoryguard.audit.domain.note import Signer
-from memoryguard.audit.domain.report import Entry, Finding, Report
-from memoryguard.audit.verify import MAX_FINDINGS_PER_CODE, verify_log
+from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
+from memoryguard.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
+from memoryguard.tlog.note import Signer
+from memoryguard.tlog.report import Finding, Report, Stored
+from memoryguard.tlog.verify import MAX_FINDINGS_PER_CODE, verify_log
 
 ORIGIN = "memoryguard.example/log"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -27,7 +27,7 @@ KEY = SIGNER.verifier_key
 class Log:
     """What a store holds, and what somebody with all its rights can do to it."""
 
-    entries: list[Entry] = field(default_factory=list[Entry])
+    entries: list[Stored] = field(default_factory=list[Stored])
     nodes: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
     checkpoints: list[str] = field(default_factory=list[str])
     sizes: list[int] = field(default_factory=list[int])
@@ -38,21 +38,21 @@ class Log:
 
     def rewrite(self, at: int, body: bytes, levels: int = -1) -> None:
         """Replace an entry; `levels` >= 0 rewrites its hash and its nodes below that level."""
-        stored = leaf_hash(body) if levels >= 0 else self.entries[at].hash
-        self.entries[at] = Entry(at, body, stored)
+        known = leaf_hash(body) if levels >= 0 else self.entries[at].hash or b""
+        self.entries[at] = stored(at, body, known)
         for level in range(max(levels, 0)):
             index = at >> level
             if (level, index) not in self.nodes:
                 return
             left, right = (level - 1, index * 2), (level - 1, index * 2 + 1)
-            value = stored if level == 0 else node_hash(self.nodes[left], self.nodes[right])
+            value = known if level == 0 else node_hash(self.nodes[left], self.nodes[right])
             self.nodes[level, index] = value
 
     def renumber(self) -> None:
         self.entries = [replace(each, sequence=at) for at, each in enumerate(self.entries)]
 
     def rebuild_nodes(self) -> None:
-        frontier = Frontier().append(each.hash for each in self.entries)
+        frontier = Frontier().append(each.hash or b"" for each in self.entries)
         self.nodes = {(level, at): value for level, at, value in frontier[1]}
 
 
@@ -66,13 +66,27 @@ def event(number: int, text: str = "") -> bytes:
     return json.dumps(document).encode()
 
 
+def stored(sequence: int, body: bytes, value: bytes | None) -> Stored:
+    return Stored(sequence, body, value, number_of(body))
+
+
+def number_of(body: bytes) -> tuple[str, str, int] | None:
+    try:
+        document = json.loads(body)
+        names = ("source", "producerepoch", "producercounter")
+        source, epoch, counter = (document[name] for name in names)
+        return source, epoch, counter
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def honest(size: int, sizes: list[int]) -> Log:
     log, frontier = Log(sizes=sizes), Frontier()
     if 0 in sizes:
         log.checkpoints.append(sign_checkpoint(Checkpoint(ORIGIN, 0, EMPTY_ROOT), SIGNER))
     for number in range(size):
         body = event(number)
-        log.entries.append(Entry(number, body, leaf_hash(body)))
+        log.entries.append(stored(number, body, leaf_hash(body)))
         frontier, nodes = frontier.append([leaf_hash(body)])
         log.nodes.update({(level, at): value for level, at, value in nodes})
         if number + 1 in sizes:
@@ -263,7 +277,7 @@ def test_a_removed_and_renumbered_log_differs_from_there_on() -> None:
 
 def test_an_inserted_entry_is_where_the_log_begins_to_differ() -> None:
     log = honest(40, [10, 20, 40])
-    log.entries.insert(13, Entry(0, b"forged", leaf_hash(b"forged")))
+    log.entries.insert(13, stored(0, b"forged", leaf_hash(b"forged")))
     log.renumber()
     report = log.verify()
     assert place(first_of(report)) == ("altered_entry", 13, 13)
@@ -367,7 +381,7 @@ def test_producers_numbers_may_come_in_any_order_but_not_be_missing() -> None:
     frontier = Frontier()
     for sequence, number in enumerate(order):
         body = event(number)
-        log.entries.append(Entry(sequence, body, leaf_hash(body)))
+        log.entries.append(stored(sequence, body, leaf_hash(body)))
         frontier, _ = frontier.append([leaf_hash(body)])
     log.checkpoints.append(sign_checkpoint(Checkpoint(ORIGIN, 6, frontier.root), SIGNER))
     report = log.verify(nodes=False)
@@ -380,16 +394,9 @@ def test_producers_numbers_may_come_in_any_order_but_not_be_missing() -> None:
     assert (gap.seen_at, gap.missing) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"not json", b"[1]", b"{}", b'{"source":"s","producerepoch":"e","producercounter":true}',
-     b'{"source":"s","producerepoch":"e","producercounter":0}', b"[" * 100_000, b"\xff",
-     b'{"source":"s","producerepoch":1,"producercounter":1}'],
-)  # fmt: skip
-def test_entries_without_a_producers_number_are_counted(body: bytes) -> None:
-    log = Log([Entry(0, body, leaf_hash(body))])
-    root = leaf_hash(body)
-    log.checkpoints.append(sign_checkpoint(Checkpoint(ORIGIN, 1, root), SIGNER))
+def test_entries_without_a_producers_number_are_counted() -> None:
+    log = Log([stored(0, b"", leaf_hash(b""))])
+    log.checkpoints.append(sign_checkpoint(Checkpoint(ORIGIN, 1, leaf_hash(b"")), SIGNER))
     report = log.verify(nodes=False)
     assert report.intact
     assert report.complete
@@ -398,14 +405,14 @@ def test_entries_without_a_producers_number_are_counted(body: bytes) -> None:
 
 def test_a_number_used_twice_is_named() -> None:
     log = honest(8, [])
-    log.entries.append(Entry(8, event(2, "again"), leaf_hash(event(2, "again"))))
+    log.entries.append(stored(8, event(2, "again"), leaf_hash(event(2, "again"))))
     report = log.verify(nodes=False)
     assert [(each.counter, each.sequence) for each in report.repeats] == [(2, 8)]
     assert not report.complete
 
 
 def edit(log: Log, at: int, draw: random.Random) -> None:
-    body = bytearray(log.entries[at].body)
+    body = bytearray(log.entries[at].leaf)
     body[draw.randrange(len(body))] ^= 1 << draw.randrange(8)
     log.rewrite(at, bytes(body), draw.choice([-1, 0, 1, 2, 3, 20]))
 
@@ -420,7 +427,7 @@ def delete(log: Log, at: int, draw: random.Random) -> None:
 
 def insert(log: Log, at: int, draw: random.Random) -> None:
     body = event(draw.randrange(1000), "forged")
-    log.entries.insert(at, Entry(at, body, leaf_hash(body)))
+    log.entries.insert(at, stored(at, body, leaf_hash(body)))
     log.renumber()
     if draw.random() < 0.5:
         log.rebuild_nodes()

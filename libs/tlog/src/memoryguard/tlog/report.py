@@ -5,26 +5,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memoryguard.audit.domain.producers import Gap, Repeat
+from memoryguard.tlog.producers import Gap, Repeat
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One stored row of the log.
+class Stored:
+    """One stored entry of the log.
 
     Parameters
     ----------
     sequence
         Its number, dense from 0.
-    body
-        The entry's bytes, verbatim.
+    leaf
+        The bytes that the tree covers, as they follow from what is stored.
     hash
         The stored leaf hash.
+    number
+        The producer's number that it carries: ``(source, epoch, counter)``.
     """
 
     sequence: int
-    body: bytes
-    hash: bytes
+    leaf: bytes
+    hash: bytes | None
+    number: tuple[str, str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from memoryguard.audit.domain.errors import Unverified
+from memoryguard.tlog.errors import Unverified
 
 ED25519 = 0x01
 """Signature type byte of a plain Ed25519 signature (C2SP signed-note, signature types)."""
