@@ -35,7 +35,7 @@ async def pool(database_url: str) -> AsyncGenerator[Pool]:
     async with await database.open_pool(database_url, "audit") as pool:
         packages = [database.RUNTIME_MIGRATIONS, str(RECIPE.migrations)]
         await database.migrate(pool, "audit", packages)
-        entries = [FILING.file(read(n)) for n in range(ENTRIES)]
+        entries = [FILING.file(read(n), None, n) for n in range(ENTRIES)]
         for half in (entries[: ENTRIES // 2], entries[ENTRIES // 2 :]):
             async with pool.acquire() as connection, connection.transaction():
                 assert await log.append(connection, half) == []
@@ -51,7 +51,7 @@ def read(number: int) -> Received:
 
 async def test_an_event_that_comes_again_changes_nothing(pool: Pool) -> None:
     again = [
-        FILING.file(Received("memoryguard.access.v1", NOBODY, row["payload"], 1))
+        FILING.file(Received("memoryguard.access.v1", NOBODY, row["payload"], 1), None, 0)
         for row in await pool.fetch("select payload from log.entry")
     ]
     async with pool.acquire() as connection, connection.transaction():
@@ -63,7 +63,7 @@ async def test_an_event_that_comes_again_changes_nothing(pool: Pool) -> None:
 async def test_the_same_id_with_other_bytes_is_told_and_the_first_stays(pool: Pool) -> None:
     forged = Received("memoryguard.access.v1", NOBODY, read(3).body + b" ", 1)
     async with pool.acquire() as connection, connection.transaction():
-        (conflict,) = await log.append(connection, [FILING.file(forged)])
+        (conflict,) = await log.append(connection, [FILING.file(forged, None, 0)])
     assert conflict.event_id == "event-3"
     assert await pool.fetchval("select count(*) from log.entry") == ENTRIES
 

@@ -29,9 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-async def append(
-    transaction: Connection, entries: Sequence[Entry], now: datetime | None = None
-) -> list[Entry]:
+async def append(transaction: Connection, entries: Sequence[Entry]) -> list[Entry]:
     """Append what is new, in order.
 
     Parameters
@@ -39,9 +37,7 @@ async def append(
     transaction
         A connection inside the transaction.
     entries
-        Filed and sealed.
-    now
-        When they are logged; never earlier than what was logged before.
+        As they are filed; where the clock has gone back, they are dated as what was logged last.
 
     Returns
     -------
@@ -52,9 +48,8 @@ async def append(
     head = await _hold_head(transaction)
     fresh, conflicts = await _divide(transaction, entries)
     if fresh:
-        at = max(now or datetime.now(UTC), head["logged_at"])
-        logged_us = microseconds(at)
-        dated = [replace(entry, logged_us=logged_us) for entry in fresh.values()]
+        earliest_us = microseconds(head["logged_at"])
+        dated = [_not_before(entry, earliest_us) for entry in fresh.values()]
         await _write(transaction, _edge(head), list(fresh), dated)
     return conflicts
 
@@ -64,6 +59,11 @@ async def _hold_head(transaction: Connection) -> asyncpg.Record:
     if head is None:
         raise Corrupt("no_head", "the audit log has lost its head")
     return head
+
+
+def _not_before(entry: Entry, earliest_us: int) -> Entry:
+    late = entry.logged_us >= earliest_us
+    return entry if late else replace(entry, logged_us=earliest_us)
 
 
 def _edge(head: asyncpg.Record) -> Edge:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from memoryguard.audit import log
-from memoryguard.audit.filing import Filing
+from memoryguard.audit.filing import Filing, microseconds, subject_of
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY, Event, derived_id, new_event
 from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
@@ -61,13 +61,22 @@ class Appender:
 
     async def append(self, batch: Sequence[Received]) -> None:
         """Append a batch; the same event with other bytes is told as a security event."""
-        entries = await self._seal.seal([self._filing.file(record) for record in batch])
+        entries = await self._filed(batch)
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
             conflicts = await log.append(connection, entries)
             await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
             self._platform.outbox.wake()
+
+    async def _filed(self, batch: Sequence[Received]) -> list[Entry]:
+        subjects = [subject_of(record) for record in batch]
+        keys = await self._seal.subject_keys(set(subjects))
+        now_us = microseconds(datetime.now(UTC))
+        return [
+            self._filing.file(record, keys[subject], now_us)
+            for record, subject in zip(batch, subjects, strict=True)
+        ]
 
     def _conflict(self, entry: Entry) -> Event:
         fact = DeliveryConflicted(
