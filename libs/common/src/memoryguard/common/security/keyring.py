@@ -158,6 +158,10 @@ class VaultKey:
         """Name a study, series, instance or other thing that arrives, without naming it."""
         return self._mac("arrival", kind, *parts).hex()[:32]
 
+    def setting_digest(self, name: str, value: str) -> bytes:
+        """Digest a setting's value, to tell later whether it is another one; it tells no more."""
+        return self._mac("setting", name, value)
+
     def _mac(self, *parts: str) -> bytes:
         encoded = (part.encode() for part in parts)
         message = b"".join(struct.pack(">Q", len(part)) + part for part in encoded)
