@@ -7,7 +7,7 @@ known by its source and id and changes nothing: the log is its own inbox.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,8 @@ import asyncpg
 
 from memoryguard.audit.filing import microseconds, moment, name_of
 from memoryguard.common.errors import Corrupt
-from memoryguard.common.runtime.database import Connection
+from memoryguard.common.runtime.bus import Place
+from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.note import Signer
@@ -93,14 +94,19 @@ async def _divide(
 async def _write(
     transaction: Connection, edge: Edge, names: Sequence[bytes], entries: Sequence[Entry]
 ) -> None:
-    grown, tiles = edge.append([entry.leaf_hash() for entry in entries])
-    await transaction.execute("select log.make_room($1)", grown.size - 1)
+    hashes: list[bytes] = []
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        """Hash while the server takes in the rows before."""
+        for sequence, entry in enumerate(entries, edge.size):
+            hashes.append(entry.leaf_hash())
+            yield row_of(sequence, entry)
+
+    await transaction.execute("select log.make_room($1)", edge.size + len(entries) - 1)
     await transaction.copy_records_to_table(
-        "entry",
-        schema_name="log",
-        columns=COLUMNS,
-        records=[row_of(edge.size + n, entry) for n, entry in enumerate(entries)],
+        "entry", schema_name="log", columns=COLUMNS, records=rows()
     )
+    grown, tiles = edge.append(hashes)
     await transaction.copy_records_to_table(
         "seen",
         schema_name="log",
@@ -160,8 +166,23 @@ def entry_of(row: asyncpg.Record) -> Entry:
     )
 
 
+async def positions(
+    pool: Pool | Connection, member: str, places: Sequence[Place]
+) -> Mapping[Place, int]:
+    """Tell where a consumer group goes on: its positions as they were stored with the entries."""
+    rows = await pool.fetch(
+        "select topic, partition, next from log.position"
+        " join unnest($2::text[], $3::int[]) as asked (topic, partition) using (topic, partition)"
+        " where member = $1",
+        member,
+        [topic for topic, _ in places],
+        [partition for _, partition in places],
+    )
+    return {(row["topic"], row["partition"]): row["next"] for row in rows}
+
+
 async def keep_positions(
-    transaction: Connection, member: str, positions: Mapping[tuple[str, int], int]
+    transaction: Connection, member: str, positions: Mapping[Place, int]
 ) -> None:
     """Store how far a consumer group has read each topic and partition, with the entries."""
     await transaction.execute(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -55,16 +56,20 @@ class Appender:
 
     async def _feed(self) -> None:
         group = replay.group_of("audit-log", self._generation)
-        async with self._platform.bus.consumer(group, pattern=AUDITED_TOPICS) as member:
+        resume = partial(log.positions, self._platform.pool, group)
+        bus = self._platform.bus
+        async with bus.consumer(group, pattern=AUDITED_TOPICS, resume=resume) as member:
             async for batch in member.batches():
-                await self.append(batch)
+                await self.append(group, batch)
 
-    async def append(self, batch: Sequence[Received]) -> None:
+    async def append(self, group: str, batch: Sequence[Received]) -> None:
         """Append a batch; the same event with other bytes is told as a security event."""
         entries = await self._filed(batch)
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
             conflicts = await log.append(connection, entries)
+            following = {record.place: record.position + 1 for record in batch}
+            await log.keep_positions(connection, group, following)
             await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
             self._platform.outbox.wake()
