@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from report import Result, machine, middle_and_range, percentile, say, table
 
 from memoryguard.audit import log
-from memoryguard.audit.filing import Filing, microseconds, subject_of
+from memoryguard.audit.filing import Filing
 from memoryguard.audit.sealing import Seal
 from memoryguard.audit.service import RECIPE
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
@@ -129,11 +129,10 @@ class Bench:
 
     async def append(self, batch: Sequence[Received]) -> None:
         """Do all that the service does with a batch."""
-        keys = await self.seal.subject_keys({subject_of(record) for record in batch})
-        now_us = microseconds(datetime.now(UTC))
-        entries = [self.filing.file(r, keys[subject_of(r)], now_us) for r in batch]
+        filed = [self.filing.file(record) for record in batch]
+        keys = await self.seal.subject_keys({each.fields["subject_id"] for each in filed})
         async with self.pool.acquire() as connection, connection.transaction():
-            await log.append(connection, entries)
+            await log.append(connection, filed, keys)
             await log.keep_positions(
                 connection, "bench", {(r.topic, 0): r.position + 1 for r in batch[-20:]}
             )

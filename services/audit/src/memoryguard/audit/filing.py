@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -43,6 +44,45 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An event as it is filed: what its entry is found by, its digest, and its bytes."""
+
+    fields: Fields
+    digest: str
+    body: bytes
+
+    @property
+    def name(self) -> bytes:
+        """What it is known by for ever: 16 bytes of SHA-256 over its source and id."""
+        text = f"{self.fields['source']}\0{self.fields['event_id']}"
+        return hashlib.sha256(text.encode()).digest()[:NAME_BYTES]
+
+    def entry(self, subject_key: bytes | None, logged_us: int) -> Entry:
+        """Make the entry.
+
+        Parameters
+        ----------
+        subject_key
+            The key of the person whom it concerns, under which it is sealed. None: that person is
+            erased, and the event is not kept.
+        logged_us
+            When it is logged.
+        """
+        form, payload = self._payload(subject_key)
+        return Entry(
+            **self.fields, digest=self.digest, form=form, logged_us=logged_us, payload=payload
+        )
+
+    def _payload(self, subject_key: bytes | None) -> tuple[Form, bytes]:
+        if self.fields["subject_id"] == NOBODY:
+            return "plain", self.body
+        if subject_key is None:
+            return "absent", b""
+        source, event_id = self.fields["source"], self.fields["event_id"]
+        return "sealed", sealed(entry_key(subject_key, source, event_id, self.digest), self.body)
+
+
 class Filing:
     """Files events.
 
@@ -58,26 +98,14 @@ class Filing:
         self._digest_key = vault.log_key()
         self._own: dict[str, str] = {}
 
-    def file(self, record: Received, subject_key: bytes | None, logged_us: int) -> Entry:
-        """File a record.
-
-        Parameters
-        ----------
-        record
-            As it came. What cannot be read is filed under its own digest.
-        subject_key
-            The key of the person whom it concerns, under which it is sealed. None: that person is
-            erased, and the event is not kept.
-        logged_us
-            When it is logged.
-        """
+    def file(self, record: Received) -> Filed:
+        """File a record as it came. What cannot be read is filed under its own digest."""
         try:
             fields = self._fields(record, from_json(record.body))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             fields = _unreadable(record)
         digest = hmac.digest(self._digest_key, record.body, "sha256")[:DIGEST_BYTES].hex()
-        form, payload = _payload(fields, digest, record.body, subject_key)
-        return Entry(**fields, digest=digest, form=form, logged_us=logged_us, payload=payload)
+        return Filed(fields, digest, record.body)
 
     def _fields(self, record: Received, event: Mapping[str, Any]) -> Fields:
         source, event_id, kind = event["source"], event["id"], event["type"]
@@ -96,7 +124,7 @@ class Filing:
             "purpose": _text(data.get("purpose")) or _text(data.get("reason")),
             "scan_id": _text(data.get("scan_id")),
             "source": source,
-            "subject_id": subject_of(record),
+            "subject_id": record.key if _PSEUDONYM.fullmatch(record.key) else NOBODY,
             "topic": record.topic,
             "type": kind,
         }
@@ -117,11 +145,6 @@ class Filing:
         return own if own == key or actor == data.get("user_id") else actor
 
 
-def subject_of(record: Received) -> str:
-    """Whom a record concerns: its key, where that is a pseudonym; else nobody."""
-    return record.key if _PSEUDONYM.fullmatch(record.key) else NOBODY
-
-
 def _unreadable(record: Received) -> Fields:
     return {
         "action": UNREADABLE,
@@ -134,17 +157,6 @@ def _unreadable(record: Received) -> Fields:
     }
 
 
-def _payload(
-    fields: Fields, digest: str, body: bytes, subject_key: bytes | None
-) -> tuple[Form, bytes]:
-    if fields["subject_id"] == NOBODY:
-        return "plain", body
-    if subject_key is None:
-        return "absent", b""
-    key = entry_key(subject_key, fields["source"], fields["event_id"], digest)
-    return "sealed", sealed(key, body)
-
-
 @functools.lru_cache(1000)
 def _kind(kind: str) -> tuple[str, Outcome]:
     """What an event of a type says was done, and how it ended."""
@@ -152,12 +164,6 @@ def _kind(kind: str) -> tuple[str, Outcome]:
     if named is None:
         return kind, "success"
     return f"{named[1]}.{named[2]}", OUTCOMES.get(named[2], "success")
-
-
-def name_of(entry: Entry) -> bytes:
-    """What an event is known by for ever: 16 bytes of SHA-256 over its source and id."""
-    text = f"{entry.source}\0{entry.event_id}"
-    return hashlib.sha256(text.encode()).digest()[:NAME_BYTES]
 
 
 def microseconds(moment: datetime) -> int:
