@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/COMPLIANCE.md: each line of the rules, what is done about it, and the tests that prove it.
+"""Write docs/COMPLIANCE.md: each line of the rules, what is done about it, the tests that prove it.
 
-The words are in compliance.toml; which test proves which claim is said by markers on the tests; what
-became of them is in compliance.json. A claim is written only with a test that proves it and another
-one that shows that the proof fails once the control is switched off.
+The words are in compliance.toml; which test proves which claim is said by markers on the tests;
+what became of them is in compliance.json. A claim is written only with a test that proves it and
+another one that shows that the proof fails once the control is switched off.
 
 ``python tools/compliance.py`` runs the marked tests and writes results and page.
 """

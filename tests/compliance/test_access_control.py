@@ -152,7 +152,7 @@ async def test_accounts_switched_off_are_noticed(tmp_path: Path, database_url: s
         return replace(platform, tokens=Everybody())
 
     async with open_clinic(tmp_path, database_url, platform=shared) as clinic:
-        with pytest.raises(AssertionError, match="read.*!= .'denied', 'berta'"):
+        with pytest.raises(AssertionError, match=r"read.*!= .'denied', 'berta'"):
             await each_look_bears_its_account(clinic)
 
 
