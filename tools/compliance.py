@@ -181,6 +181,8 @@ def current_page() -> str:
 def main() -> int:
     """Run the marked tests, write results and page; the exit status."""
     text, marks = read_text(), marks_in(ROOT)
+    # The page is fresh while the tests run: one of them looks.
+    (ROOT / PAGE).write_text(current_page(), encoding="utf-8")
     results = run(ROOT, list(tests_of(marks)))
     write_results(ROOT / RESULTS, results)
     (ROOT / PAGE).write_text(page(text, marks, results), encoding="utf-8")

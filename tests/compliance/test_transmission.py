@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,56 @@ def test_nobody_can_listen(tmp_path: Path) -> None:
 def test_what_can_be_listened_to_is_noticed() -> None:
     with pytest.raises(AssertionError, match="what the caller asks"):
         nobody_can_listen(None, None)
+
+
+def nothing_old_is_spoken(server: ssl.SSLContext, cert_file: Path) -> None:
+    """Whoever speaks TLS 1.1, or a cipher without authenticated encryption, is not understood."""
+    today = ssl.create_default_context(cafile=str(cert_file))
+    assert told(Line(), server, today) == TOLD
+    understood = [name for name, caller in _old_callers(cert_file) if _understood(server, caller)]
+    assert understood == []
+
+
+OLD = {
+    "1.0": (ssl.TLSVersion.TLSv1, "ALL:@SECLEVEL=0"),
+    "1.1": (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),
+    "CBC": (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0"),
+}
+
+
+def _old_callers(cert_file: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
+    for name, (version, ciphers) in OLD.items():
+        caller = ssl.create_default_context(cafile=str(cert_file))
+        caller.set_ciphers(ciphers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+            caller.minimum_version = caller.maximum_version = version
+        yield name, caller
+
+
+def _understood(server: ssl.SSLContext, caller: ssl.SSLContext) -> bool:
+    try:
+        return told(Line(), server, caller) == TOLD
+    except ssl.SSLError:
+        return False
+
+
+@pytest.mark.control("164.312(e)(2)(ii)", "versions")
+def test_nothing_old_is_spoken(tmp_path: Path) -> None:
+    cert_file, key_file = certificate(tmp_path)
+    server = server_context(settings_in(tmp_path, tls_cert_file=cert_file, tls_key_file=key_file))
+    assert server
+    nothing_old_is_spoken(server, cert_file)
+
+
+@pytest.mark.control("164.312(e)(2)(ii)", "versions", off="a server that speaks TLS 1.0 and CBC")
+def test_a_server_that_speaks_what_is_old_is_noticed(tmp_path: Path) -> None:
+    cert_file, key_file = certificate(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert_file, key_file)
+    server.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        server.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.raises(AssertionError, match=r"1\.0.*1\.1.*CBC"):
+        nothing_old_is_spoken(server, cert_file)
