@@ -137,7 +137,7 @@ def _line(line: Json, marks: Sequence[Mark], results: Results) -> str:
     gaps = "".join(f"- {gap}\n" for gap in line.get("not_covered", []))
     head = "\nNot covered:\n" if said else f"\n{NOT_COVERED}\n"
     return (
-        f"\n### {line['paragraph']} {line['title']}{kind}\n\n> {line['rule'].strip()}\n"
+        f"\n### {line['paragraph']}: {line['title']}{kind}\n\n> {line['rule'].strip()}\n"
         f"{claims}{head if gaps or not said else ''}{gaps}"
     )
 

@@ -277,20 +277,44 @@ async def test_signing_out_ends_the_session(tmp_path: Path, database_url: str) -
 
 
 class Lasting(Sessions):
-    """Ends no session, though it is told to: only the browser's cookie is deleted."""
+    """Ends no session, though it is told to: at most the browser's cookie is deleted."""
 
     async def end(self, code: str) -> None:
         return None
+
+    async def end_all(self, user_id: str) -> int:
+        return 0
+
+
+def lasting(platform: Platform, service: Service) -> Service:
+    routes = SignIn(platform, Lasting(platform.pool, timedelta(minutes=30))).routes()
+    return replace(service, routes=instead(service.routes, routes))
 
 
 @pytest.mark.control(
     "164.312(a)(2)(iii)", "sign-out", off="a sign-out that deletes the cookie alone"
 )
 async def test_a_sign_out_without_effect_is_noticed(tmp_path: Path, database_url: str) -> None:
-    def lasting(platform: Platform, service: Service) -> Service:
-        routes = SignIn(platform, Lasting(platform.pool, timedelta(minutes=30))).routes()
-        return replace(service, routes=instead(service.routes, routes))
-
     async with open_clinic(tmp_path, database_url, service=lasting) as clinic:
         with pytest.raises(AssertionError, match="200 == 401"):
             await signing_out_ends_the_session(clinic)
+
+
+async def an_account_ends_all_its_sessions(clinic: Clinic) -> None:
+    browsers = [await signed_in(clinic) for _ in range(2)]
+    assert [await clinic.status("/", **each) for each in browsers] == [200, 200]
+    assert (await clinic.ask("DELETE", "/api/v1/sessions", (ANNA, "patient")))[0] == 200
+    assert [await clinic.status("/", **each) for each in browsers] == [401, 401]
+
+
+@pytest.mark.control("164.312(a)(2)(iii)", "all-sessions")
+async def test_an_account_ends_all_its_sessions(tmp_path: Path, database_url: str) -> None:
+    async with open_clinic(tmp_path, database_url) as clinic:
+        await an_account_ends_all_its_sessions(clinic)
+
+
+@pytest.mark.control("164.312(a)(2)(iii)", "all-sessions", off="an answer that ends nothing")
+async def test_sessions_that_are_not_ended_are_noticed(tmp_path: Path, database_url: str) -> None:
+    async with open_clinic(tmp_path, database_url, service=lasting) as clinic:
+        with pytest.raises(AssertionError, match=r"\[200, 200\] == \[401, 401\]"):
+            await an_account_ends_all_its_sessions(clinic)

@@ -44,7 +44,7 @@ def test_the_flow_page_shows_every_stream_and_service() -> None:
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:
-    for name in ("FLOW.md", "EVENTS.md"):
+    for name in ("FLOW.md", "EVENTS.md", "COMPLIANCE.md"):
         for file, anchor in re.findall(r"\]\(([\w.]*)#?([\w-]*)\)", _page(name)):
             target = file or name
             assert (ROOT / "docs" / target).exists(), target

@@ -195,6 +195,14 @@ async def test_what_is_searched_is_what_was_written(
     assert any(telling in each for each in evidence.places[place])
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
+async def test_no_scan_lies_open(evidence: Evidence) -> None:
+    """What stands in every DICOM file of a scan is in the store only once that is opened."""
+    modality = b"\x08\x00\x60\x00CS\x02\x00MR"
+    assert any(modality in each for each in evidence.places["store, opened"])
+    assert not any(modality in each for each in evidence.places["store"])
+
+
 @pytest.mark.control(
     "164.514(d)", "identity", off="the identity vault and the staging area, opened with their keys"
 )

@@ -295,7 +295,7 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(
     assert (await client.get("/", headers=other)).status == 200
 
 
-@pytest.mark.control("164.312(a)(2)(iii)", "sign-out")
+@pytest.mark.control("164.312(a)(2)(iii)", "all-sessions")
 async def test_an_account_ends_all_its_sessions_and_links(api: Api, client: Client) -> None:
     sessions = [await signed_in(api, client) for _ in range(2)]
     unused = await link(api, client, "/")

@@ -81,6 +81,7 @@ def by_hand(plain: bytes) -> bytes:
     return header + b"".join(sealed)
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
 @pytest.mark.parametrize("length", [0, 1, 2**20, 2**20 + 1, 3 * 2**20 - 5])
 def test_an_independent_hand_writes_the_same_bytes(length: int) -> None:
     plain = (bytes(range(251)) * (length // 251 + 1))[:length]
