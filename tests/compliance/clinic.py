@@ -13,7 +13,10 @@ from typing import Any, TypeAlias
 from aiohttp.test_utils import TestClient, TestServer
 from examples import example
 
+from memoryguard.api import imaging
+from memoryguard.api.access import Access
 from memoryguard.api.service import RECIPE
+from memoryguard.api.settings import ApiSettings
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Fact, decode, new_event
 from memoryguard.common.contracts.flow import FACTS
@@ -121,6 +124,23 @@ class Forgetful(Outbox):
 
 def forgets(platform: Platform) -> Platform:
     return replace(platform, outbox=Forgetful(platform.name))
+
+
+class Open(Access):
+    """Does not ask whose data it is."""
+
+    async def may_see(self, *_: Any) -> bool:
+        return True
+
+
+def showing(access: type[Access]) -> OtherService:
+    """Scans, shown to whom this says."""
+
+    def swapped(platform: Platform, service: Service) -> Service:
+        others = imaging.routes(platform, access(platform, ApiSettings()))
+        return replace(service, routes=instead(service.routes, others))
+
+    return swapped
 
 
 def opened(routes: Sequence[Route]) -> list[Route]:

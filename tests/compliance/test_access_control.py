@@ -15,16 +15,16 @@ from clinic import (
     SCAN,
     STATUS,
     Clinic,
+    Open,
     forgets,
     instead,
     open_clinic,
     opened,
+    showing,
 )
 
-from memoryguard.api import imaging
 from memoryguard.api.access import Access
 from memoryguard.api.sessions import Sessions
-from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn
 from memoryguard.common.contracts import events as e
 from memoryguard.common.runtime.platform import Platform
@@ -111,20 +111,9 @@ async def test_only_who_is_let_sees_anna(tmp_path: Path, database_url: str) -> N
         await only_who_is_let_sees_anna(clinic)
 
 
-class Open(Access):
-    """Does not ask whose data it is."""
-
-    async def may_see(self, *_: Any) -> bool:
-        return True
-
-
 @pytest.mark.control("164.312(a)(1)", "people", off="an answer of yes to whose data it is")
 async def test_people_switched_off_are_noticed(tmp_path: Path, database_url: str) -> None:
-    def everybodys(platform: Platform, service: Service) -> Service:
-        open_routes = imaging.routes(platform, Open(platform, ApiSettings()))
-        return replace(service, routes=instead(service.routes, open_routes))
-
-    async with open_clinic(tmp_path, database_url, service=everybodys) as clinic:
+    async with open_clinic(tmp_path, database_url, service=showing(Open)) as clinic:
         with pytest.raises(AssertionError, match="200 == 404"):
             await only_who_is_let_sees_anna(clinic)
 
@@ -202,6 +191,26 @@ async def test_an_emergency_that_nobody_hears_of_is_noticed(
 ) -> None:
     async with open_clinic(tmp_path, database_url, platform=forgets) as clinic:
         with pytest.raises(AssertionError, match=r"\[\] == "):
+            await an_emergency_opens_for_a_while_and_says_so(clinic)
+
+
+class Remembering(Access):
+    """Lets in for ever whom it has let in once."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._known: set[tuple[str, str | None]] = set()
+
+    async def may_see(self, principal: Principal, user_id: str | None, scope: Any) -> bool:
+        if await super().may_see(principal, user_id, scope):
+            self._known.add((principal.user_id, user_id))
+        return (principal.user_id, user_id) in self._known
+
+
+@pytest.mark.control("164.312(a)(2)(ii)", "glass", off="an access that remembers, and does not end")
+async def test_an_emergency_without_end_is_noticed(tmp_path: Path, database_url: str) -> None:
+    async with open_clinic(tmp_path, database_url, service=showing(Remembering)) as clinic:
+        with pytest.raises(AssertionError, match="200 == 404"):
             await an_emergency_opens_for_a_while_and_says_so(clinic)
 
 

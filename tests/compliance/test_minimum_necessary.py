@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clinic import ANALYSIS, ANNA, STATUS, Clinic, instead, open_clinic, opened
+from clinic import ANALYSIS, ANNA, STATUS, Clinic, Open, open_clinic, opened, showing
 
-from memoryguard.api import imaging
 from memoryguard.api.access import Access
-from memoryguard.api.settings import ApiSettings
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.security.policy import Principal
@@ -60,13 +58,6 @@ async def test_who_keeps_the_house_sees_nobody(tmp_path: Path, database_url: str
         await who_keeps_the_house_sees_nobody(clinic)
 
 
-class Open(Access):
-    """Does not ask whose data it is."""
-
-    async def may_see(self, *_: Any) -> bool:
-        return True
-
-
 @pytest.mark.control("164.514(d)", "roles", off="policies that allow every role to see everybody")
 async def test_roles_that_see_all_are_noticed(tmp_path: Path, database_url: str) -> None:
     async with open_clinic(tmp_path, database_url, service=_with(Open)) as clinic:
@@ -76,7 +67,7 @@ async def test_roles_that_see_all_are_noticed(tmp_path: Path, database_url: str)
 
 def _with(access: type[Access]) -> Any:
     def swapped(platform: Platform, service: Service) -> Service:
-        routes = opened(imaging.routes(platform, access(platform, ApiSettings())))
-        return replace(service, routes=instead(service.routes, routes))
+        shown = showing(access)(platform, service)
+        return replace(shown, routes=opened(shown.routes))
 
     return swapped
