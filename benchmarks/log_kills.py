@@ -46,8 +46,8 @@ from memoryguard.tlog.note import Signer
 
 SIGNER = Signer("memoryguard/kills", Ed25519PrivateKey.from_private_bytes(b"k" * 32))
 CHECKPOINT_S = 0.03
-LONGEST_S = 0.2
-EVENTS_A_LIFE = 400
+LONGEST_S = 0.5
+EVENTS_A_LIFE = 1500
 DEADLINE_S = 60.0
 
 
