@@ -224,7 +224,7 @@ def _verify(document: object, key: VerifierKey) -> ResultReport:
     proven, unproven = _compare(result, _by_role(events), claimed=claimed)
     pending = tuple(_type_of(_mapping(each)) for each in block["pending"])
     return ResultReport(
-        complete=claimed and not pending,
+        complete=claimed and bool(events) and not pending,
         scan_id=scan_id,
         checkpoint=checkpoint,
         events=tuple(events),

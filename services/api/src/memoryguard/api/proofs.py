@@ -102,7 +102,7 @@ async def proof_of(store: Store, keys: SubjectKeys, scan: Scan) -> Document:
     proofs, missing = await _proofs(store, found, size)
     unproved |= missing
     return {
-        "status": "pending" if unproved else "complete",
+        "status": "complete" if proofs and not unproved else "pending",
         "pending": [{"type": TYPE_OF_KIND[kind], "reason": why} for kind, why in unproved.items()],
         "checkpoint": note,
         "events": [_event(found[kind], proof, key) for kind, proof in proofs.items()],
