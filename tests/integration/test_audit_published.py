@@ -14,7 +14,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memoryguard.audit import log
-from memoryguard.audit.filing import Filing
+from memoryguard.audit.filing import Filed, Filing
 from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.service import RECIPE
 from memoryguard.audit.tasks import Notary
@@ -53,7 +53,7 @@ async def audit(database_url: str, tmp_path: Path) -> AsyncGenerator[Platform]:
         processes.close()
 
 
-def filed(number: int) -> Entry:
+def filed(number: int) -> Filed:
     """A look, or in every tenth place an answer about a scan, or about what is no name of one."""
     named = "../keys" if number % 100 == 0 else SCANS[number // 10 % 2]
     answer = RiskWithheld(subject_id=NOBODY, scan_id=named, model=ENGINE, reasons=(), seconds={})
@@ -66,7 +66,7 @@ def filed(number: int) -> Entry:
 async def grow(pool: Pool, first: int, size: int) -> tuple[int, str]:
     """Let the log grow, and sign it."""
     async with pool.acquire() as connection, connection.transaction():
-        await log.append(connection, [filed(number) for number in range(first, size)])
+        await log.append(connection, [filed(number) for number in range(first, size)], {})
         signed = await log.sign(connection, SIGNER)
     assert signed
     return signed
@@ -182,7 +182,7 @@ async def test_a_checkpoint_is_sent_once_all_of_it_lies_in_the_store(
     (folder / "log").write_text("no folder: nothing can be written below it")
     notary = Notary(audit, open_store(str(folder)), SIGNER, every_s=1)
     async with audit.pool.acquire() as connection, connection.transaction():
-        await log.append(connection, [filed(number) for number in range(20)])
+        await log.append(connection, [filed(number) for number in range(20)], {})
     sent = "select array_agg(size) from log.sent"
     await notary.sign()
     assert await audit.pool.fetchval(sent) is None

@@ -59,9 +59,9 @@ class Audited:
             for each in events
         ]
         filing = Filing(platform.vault)
-        entries = await Seal(platform.objects.keys).seal([filing.file(each) for each in records])
+        keys = await Seal(platform.objects.keys).subject_keys({say.SUBJECT})
         async with self.pool.acquire() as connection, connection.transaction():
-            await log.append(connection, entries)
+            await log.append(connection, [filing.file(each) for each in records], keys)
             signed = await log.sign(connection, SIGNER)
         assert signed
         await Publisher(self.pool, platform.store, KEY).publish([signed])
