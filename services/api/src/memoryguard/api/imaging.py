@@ -65,11 +65,13 @@ async def _list(platform: Platform, access: Access, request: web.Request) -> web
     user_id = request.match_info["user_id"]
     if not is_id(user_id):
         raise hidden()
-    concerns(request, subject_id=platform.vault.user_subject_id(user_id), user_id=user_id)
     principal = principal_of(request)
-    if not await access.may_see(principal, user_id, "status"):
+    basis = await access.basis(principal, user_id, "status")
+    subject_id = platform.vault.user_subject_id(user_id)
+    concerns(request, subject_id=subject_id, user_id=user_id, basis=basis)
+    if basis is None:
         raise hidden()
-    measured = await access.may_see(principal, user_id, "results")
+    measured = await access.basis(principal, user_id, "results")
     cursor = request.query.get("cursor")
     found, following = await scans.page_of_user(
         platform.pool, user_id, _limit(request), Cursor.from_text(cursor) if cursor else None
