@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from memoryguard.audit.exports import Exports
 from memoryguard.audit.http import Queries
+from memoryguard.audit.queries import Search
 from memoryguard.audit.settings import AuditSettings
 from memoryguard.audit.tasks import Appender, Notary
 from memoryguard.common.runtime.platform import Platform
@@ -20,7 +22,11 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     notary = Notary(platform, platform.store, signer, settings.checkpoint_s)
     return Service(
         name="audit",
-        routes=Queries(platform, signer).routes(),
+        routes=[
+            *Queries(platform, signer).routes(),
+            *Search(platform).routes(),
+            *Exports(platform, signer).routes(),
+        ],
         background=[Appender(platform).run, notary.run],
     )
 
