@@ -24,7 +24,7 @@ from memoryguard.audit.finding import WHOLE, bounded, page, place_of
 from memoryguard.audit.log import entry_of
 from memoryguard.audit.proving import newest_over, stored_nodes
 from memoryguard.audit.queries import tell_whom
-from memoryguard.audit.sealing import Seal
+from memoryguard.audit.sealing import Seal, opened
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ExportFormat, LogExported
 from memoryguard.common.errors import Rejected, Unavailable
@@ -34,7 +34,6 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import NodeSource, inclusion_nodes, inclusion_proof
 from memoryguard.tlog.note import Signer
 
@@ -219,19 +218,9 @@ def _prove(
         return known[level, index]
 
     return [
-        Exported(at, entry, *_opened(entry, key, tuple(inclusion_proof(at, size, get))))
+        opened(at, entry, key, tuple(inclusion_proof(at, size, get)))
         for at, entry, key in zip(sequences, entries, keys, strict=True)
     ]
-
-
-def _opened(
-    entry: Entry, key: bytes | None, proof: tuple[bytes, ...]
-) -> tuple[bytes | None, tuple[bytes, ...], bytes | None]:
-    """Open an entry; a key that is not its own is none."""
-    try:
-        return key, proof, entry.event(key)
-    except Unverified:
-        return None, proof, None
 
 
 def _exported(

@@ -43,16 +43,31 @@ select action from found where action is not null limit $1
 
 
 @asynccontextmanager
-async def bounded(pool: Pool, seconds: int = STATEMENT_TIMEOUT_S) -> AsyncGenerator[Connection]:
+async def bounded(
+    pool: Pool, seconds: int = STATEMENT_TIMEOUT_S, *, one_snapshot: bool = False
+) -> AsyncGenerator[Connection]:
     """Give a connection that only reads, and gives up on what takes too long.
+
+    Parameters
+    ----------
+    pool
+        Of audit.
+    seconds
+        For each statement.
+    one_snapshot
+        Whether all statements see the log as it is at the first.
 
     Raises
     ------
     Rejected
         ``query_too_wide``.
     """
+    isolation = "repeatable_read" if one_snapshot else "read_committed"
     try:
-        async with pool.acquire() as connection, connection.transaction(readonly=True):
+        async with (
+            pool.acquire() as connection,
+            connection.transaction(isolation=isolation, readonly=True),
+        ):
             # A plan for no value in particular would be the wrong one for rare and common ones.
             await connection.execute(
                 f"set local statement_timeout = '{seconds}s';"

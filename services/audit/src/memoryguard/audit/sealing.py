@@ -8,10 +8,15 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+import asyncpg
+
+from memoryguard.audit.domain.plain import Exported
+from memoryguard.audit.log import entry_of
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.tlog.entry import Entry, entry_key
+from memoryguard.tlog.errors import Unverified
 
 KEPT_S = 60.0
 KEPT_SUBJECTS = 20_000
@@ -67,6 +72,23 @@ class Seal:
             for entry in entries
         ]
 
+    async def opened(self, rows: Sequence[asyncpg.Record]) -> list[Exported]:
+        """Open entries, given as whole rows, as far as they open; they carry no proofs.
+
+        Raises
+        ------
+        Corrupt
+            ``subject_key_corrupt``.
+        Unavailable
+            ``object_store_unavailable``.
+        """
+        entries = [entry_of(row) for row in rows]
+        keys = await self.keys_of(entries)
+        return [
+            opened(row["sequence"], entry, key)
+            for row, entry, key in zip(rows, entries, keys, strict=True)
+        ]
+
     async def _keys_of(self, subjects: Collection[str], *, create: bool) -> dict[str, bytes | None]:
         """Give log keys: kept for a minute, since a batch speaks of few people again and again."""
         wanted = [subject for subject in subjects if subject != NOBODY]
@@ -86,6 +108,16 @@ class Seal:
                 return await self._keys.get(subject_id, create=create)
             except Rejected:  # erased, or never made
                 return None
+
+
+def opened(
+    sequence: int, entry: Entry, key: bytes | None, proof: tuple[bytes, ...] = ()
+) -> Exported:
+    """Open one entry; a key that is not its own is none."""
+    try:
+        return Exported(sequence, entry, key, proof, entry.event(key))
+    except Unverified:
+        return Exported(sequence, entry, None, proof, None)
 
 
 def _sealed(entry: Entry, log_key: bytes | None) -> Entry:
