@@ -24,6 +24,7 @@ from memoryguard.common.http.app import build_app
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.processes import Processes
+from memoryguard.common.runtime.service import Service
 from memoryguard.common.security.policy import Role
 from memoryguard.common.security.tokens import TokenIssuer, generate_key_pair
 from memoryguard.common.testing.settings import folder_settings
@@ -38,6 +39,7 @@ class House:
     """Audit, answering. Its appender does not run: nothing is logged but what a test logs."""
 
     platform: Platform
+    service: Service
     client: TestClient
     issuer: TokenIssuer
     signer: Signer
@@ -48,14 +50,18 @@ class House:
     def subject(self, user_id: str) -> str:
         return self.platform.vault.user_subject_id(user_id)
 
-    async def log(self, *facts: Fact, start: datetime = START, step_s: float = 60.0) -> None:
-        """Log facts, one a minute, as events of a service `test`."""
+    async def log(
+        self,
+        *facts: Fact,
+        start: datetime = START,
+        step_s: float = 60.0,
+        source: str = "/memoryguard/test",
+    ) -> None:
+        """Log facts, one a minute, as events of some source."""
         bodies = [
             (
                 fact,
-                new_event(
-                    fact, source="/memoryguard/test", time=start + n * timedelta(seconds=step_s)
-                ),
+                new_event(fact, source=source, time=start + n * timedelta(seconds=step_s)),
             )
             for n, fact in enumerate(facts)
         ]
@@ -98,4 +104,4 @@ async def audit_house(folder: Path, database_url: str) -> AsyncGenerator[House]:
         service = await RECIPE.build(platform, stack)
         app = build_app([(platform, service)], asyncio.Event())
         client = await stack.enter_async_context(TestClient(TestServer(app)))
-        yield House(platform, client, issuer, AuditSettings().signer())
+        yield House(platform, service, client, issuer, AuditSettings().signer())

@@ -13,7 +13,7 @@ import asyncpg
 from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.domain.review import Looks, Refusal, named, refusals, volumes
 from memoryguard.audit.domain.volume import PERIODS
-from memoryguard.audit.filing import UNREADABLE, moment
+from memoryguard.audit.filing import moment
 from memoryguard.audit.filters import Filter, Place
 from memoryguard.audit.finding import HEADERS, WHOLE, page, place_of
 from memoryguard.audit.sealing import Seal
@@ -28,7 +28,7 @@ PAGE = 500
 GLASS = timedelta(days=1)
 """Glass that was broken longer ago than this is whole again."""
 
-DELIVERIES: Final = ("delivery.conflicted", "delivery.failed", UNREADABLE)
+DELIVERIES: Final = ("delivery.conflicted", "delivery.failed")
 OPERATIONS: Final = (
     "hold.lifted", "hold.placed", "keys.retired", "keys.rotated", "log.exported", "log.pruned",
     "log.shredded", "review.signed", "scan.erased", "settings.changed",
@@ -41,6 +41,13 @@ from log.entry
 where type = $2 and occurred_at >= $3 and occurred_at < $4
   and subject_id <> $5 and actor is not null and actor <> subject_id
 group by actor, period
+"""
+
+# Entries that no period has, since they say no time that can be read: the time of logging counts.
+_UNDATED = """
+select sequence, action, actor from log.entry
+where occurred_at is null and logged_at >= $1 and logged_at < $2
+order by sequence limit $3
 """
 
 
@@ -132,16 +139,20 @@ class Period:
         others = [r["sequence"] for r in rows if r["subject_id"] not in (NOBODY, r["actor"])]
         return named(others)
 
-    async def by_action(self, part: str, actions: Sequence[str]) -> list[dict[str, Any]]:
-        """Entries of some actions, counted by action and actor."""
-        groups = dict[tuple[str, str], list[int]]()
+    async def deliveries(self) -> list[dict[str, Any]]:
+        """Dead letters, events that contradict another, and what could not even be read."""
+        undated = await self._connection.fetch(_UNDATED, self._since, self._until, MOST)
+        return _grouped([*await self._of("deliveries", DELIVERIES), *undated])
+
+    async def operations(self) -> list[dict[str, Any]]:
+        """What was done with the log, the keys, the settings, and to people for good."""
+        return _grouped(await self._of("operations", OPERATIONS))
+
+    async def _of(self, part: str, actions: Sequence[str]) -> list[asyncpg.Record]:
+        found = list[asyncpg.Record]()
         for action in actions:
-            for row in await self._every(part, replace(self._all, action=action)):
-                groups.setdefault((action, row["actor"] or ""), []).append(row["sequence"])
-        return [
-            {"action": action, "actor": actor or None, "count": len(found), **named(found)}
-            for (action, actor), found in sorted(groups.items())
-        ]
+            found += await self._every(part, replace(self._all, action=action))
+        return found
 
     async def _every(
         self, part: str, wanted: Filter, columns: str = HEADERS
@@ -156,6 +167,17 @@ class Period:
             after: Place | None = place_of(rows[-1])
         self.incomplete.add(part)
         return found
+
+
+def _grouped(rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """Count entries by action and actor."""
+    groups = dict[tuple[str, str], list[int]]()
+    for row in rows:
+        groups.setdefault((row["action"], row["actor"] or ""), []).append(row["sequence"])
+    return [
+        {"action": action, "actor": actor or None, "count": len(found), **named(found)}
+        for (action, actor), found in sorted(groups.items())
+    ]
 
 
 def _through_glass(read: Exported) -> bool:

@@ -14,7 +14,7 @@ from memoryguard.audit.bodies import read_model
 from memoryguard.audit.domain.review import METHOD, digest
 from memoryguard.audit.filters import parameters, read_moment
 from memoryguard.audit.finding import bounded
-from memoryguard.audit.gathering import DELIVERIES, OPERATIONS, Period
+from memoryguard.audit.gathering import Period
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ReviewNote, ReviewSigned
@@ -111,8 +111,8 @@ class Reviews:
                 "break_glass": await period.break_glass(),
                 "denials": await period.denials(),
                 "volumes": await period.volumes(),
-                "deliveries": await period.by_action("deliveries", DELIVERIES),
-                "operations": await period.by_action("operations", OPERATIONS),
+                "deliveries": await period.deliveries(),
+                "operations": await period.operations(),
             }
         return size, {
             "from": since.isoformat(),
