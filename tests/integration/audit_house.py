@@ -74,9 +74,10 @@ class House:
 
     async def append(self, records: Sequence[Received]) -> None:
         filing, seal = Filing(self.platform.vault), Seal(self.platform.objects.keys)
-        entries = await seal.seal([filing.file(record) for record in records])
+        filed = [filing.file(record) for record in records]
+        keys = await seal.subject_keys({each.fields["subject_id"] for each in filed})
         async with self.platform.pool.acquire() as connection, connection.transaction():
-            assert await log.append(connection, entries) == []
+            assert await log.append(connection, filed, keys) == []
 
     async def sign(self) -> None:
         async with self.platform.pool.acquire() as connection, connection.transaction():

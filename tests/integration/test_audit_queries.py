@@ -220,8 +220,7 @@ async def test_csv_verifies_and_holds_no_formula(house: House) -> None:
     assert len(rows) == 8
     assert {row["sequence"]: row["actor"] for row in rows}["7"] == f"'{evil}"
     for row in rows:
-        proof = [each.removeprefix("'") for each in row["proof"].split(" ")]
-        entry = verified(house, note, {**row, "proof": proof})
+        entry = verified(house, note, {**row, "proof": row["proof"].split(" ")})
         assert entry.actor == (row["actor"].removeprefix("'") or None)
 
 

@@ -22,9 +22,10 @@ from memoryguard.audit.domain.plain import Exported, line
 from memoryguard.audit.filters import NAMES, Filter, Place, below, parameters, read_filter, shown
 from memoryguard.audit.finding import WHOLE, bounded, page, place_of
 from memoryguard.audit.log import entry_of
+from memoryguard.audit.opening import open_one
 from memoryguard.audit.proving import newest_over, stored_nodes
 from memoryguard.audit.queries import tell_whom
-from memoryguard.audit.sealing import Seal, opened
+from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ExportFormat, LogExported
 from memoryguard.common.errors import Rejected, Unavailable
@@ -218,7 +219,7 @@ def _prove(
         return known[level, index]
 
     return [
-        opened(at, entry, key, tuple(inclusion_proof(at, size, get)))
+        open_one(at, entry, key, tuple(inclusion_proof(at, size, get)))
         for at, entry, key in zip(sequences, entries, keys, strict=True)
     ]
 

@@ -16,6 +16,7 @@ from memoryguard.audit.domain.volume import PERIODS
 from memoryguard.audit.filing import moment
 from memoryguard.audit.filters import Filter, Place
 from memoryguard.audit.finding import HEADERS, WHOLE, page, place_of
+from memoryguard.audit.opening import opened
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
@@ -79,8 +80,8 @@ class Period:
         broken = await self._every("break_glass", replace(self._all, action=action))
         earlier = replace(self._all, action=action, since=self._since - GLASS, until=self._since)
         before = await self._every("break_glass", earlier)
-        opened = await self._seal.opened(await self._through([*broken, *before]))
-        reads = [each for each in opened if _through_glass(each)]
+        entries = await opened(self._seal, await self._through([*broken, *before]))
+        reads = [each for each in entries if _through_glass(each)]
         return {
             "overrides": [
                 {
@@ -107,8 +108,10 @@ class Period:
     async def denials(self) -> list[dict[str, Any]]:
         """Who was refused what, and how often."""
         wanted = replace(self._all, outcome="denied")
-        opened = await self._seal.opened(await self._every("denials", wanted, WHOLE))
-        return refusals([_refusal(each) for each in opened if each.entry.type == AccessDenied.type])
+        entries = await opened(self._seal, await self._every("denials", wanted, WHOLE))
+        return refusals(
+            [_refusal(each) for each in entries if each.entry.type == AccessDenied.type]
+        )
 
     async def volumes(self) -> list[dict[str, Any]]:
         """How many people each account looked at, beside its own past and beside others."""

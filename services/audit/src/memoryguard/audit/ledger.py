@@ -16,6 +16,7 @@ from aiohttp import web
 from memoryguard.audit.domain.plain import Exported, time
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.finding import WHOLE, bounded, page, place_of
+from memoryguard.audit.opening import opened
 from memoryguard.audit.queries import read_page
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts import events as e
@@ -64,10 +65,10 @@ class Ledger:
             numbers = await self._numbers(connection, own)
             wanted = Filter(subjects=(own, *numbers), types=tuple(WHAT))
             rows = await page(connection, wanted, limit + 1, after, WHOLE)
-        opened = await self._seal.opened(rows[:limit])
+        entries = await opened(self._seal, rows[:limit])
         return web.json_response(
             {
-                "entries": [_item(each, own) for each in opened],
+                "entries": [_item(each, own) for each in entries],
                 "patient_numbers": len(numbers),
                 "next_cursor": place_of(rows[limit - 1]).to_text() if len(rows) > limit else None,
             }
@@ -78,7 +79,7 @@ class Ledger:
         wanted = Filter(subjects=(own,), types=(e.PatientLinked.type,))
         rows = await page(connection, wanted, MOST_NUMBERS, None, WHOLE)
         linked = _of_ingest(rows)
-        found = (_data(each).get("patient") for each in await self._seal.opened(linked))
+        found = (_data(each).get("patient") for each in await opened(self._seal, linked))
         return sorted({each for each in found if isinstance(each, str)} - {own})
 
 

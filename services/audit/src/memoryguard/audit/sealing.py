@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What concerns a person is sealed under that person's key, which an erasure destroys."""
+"""The keys that entries are sealed under and opened with; an erasure destroys them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
-import asyncpg
-
-from memoryguard.audit.domain.plain import Exported
-from memoryguard.audit.log import entry_of
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.tlog.entry import Entry, entry_key
-from memoryguard.tlog.errors import Unverified
 
 KEPT_S = 60.0
 KEPT_SUBJECTS = 20_000
@@ -24,7 +18,7 @@ AT_ONCE = 32
 
 
 class Seal:
-    """Seals entries, and opens them again.
+    """Knows the keys of people and of entries.
 
     Parameters
     ----------
@@ -37,8 +31,8 @@ class Seal:
         self._kept: dict[str, tuple[bytes | None, float]] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
 
-    async def seal(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Seal plain entries that concern a person; what comes after an erasure is absent.
+    async def subject_keys(self, subjects: Collection[str]) -> dict[str, bytes | None]:
+        """Give everybody's key, made where there is none; None for the erased and for nobody.
 
         Raises
         ------
@@ -47,11 +41,7 @@ class Seal:
         Unavailable
             ``object_store_unavailable``.
         """
-        keys = await self._keys_of({entry.subject_id for entry in entries}, create=True)
-        return [
-            entry if entry.subject_id == NOBODY else _sealed(entry, keys[entry.subject_id])
-            for entry in entries
-        ]
+        return {NOBODY: None} | await self._keys_of(subjects, create=True)
 
     async def keys_of(self, entries: Sequence[Entry]) -> list[bytes | None]:
         """Give the key of each sealed entry; None where there is none, or no more.
@@ -70,23 +60,6 @@ class Seal:
             if entry.form == "sealed" and (key := keys[entry.subject_id]) is not None
             else None
             for entry in entries
-        ]
-
-    async def opened(self, rows: Sequence[asyncpg.Record]) -> list[Exported]:
-        """Open entries, given as whole rows, as far as they open; they carry no proofs.
-
-        Raises
-        ------
-        Corrupt
-            ``subject_key_corrupt``.
-        Unavailable
-            ``object_store_unavailable``.
-        """
-        entries = [entry_of(row) for row in rows]
-        keys = await self.keys_of(entries)
-        return [
-            opened(row["sequence"], entry, key)
-            for row, entry, key in zip(rows, entries, keys, strict=True)
         ]
 
     async def _keys_of(self, subjects: Collection[str], *, create: bool) -> dict[str, bytes | None]:
@@ -108,19 +81,3 @@ class Seal:
                 return await self._keys.get(subject_id, create=create)
             except Rejected:  # erased, or never made
                 return None
-
-
-def opened(
-    sequence: int, entry: Entry, key: bytes | None, proof: tuple[bytes, ...] = ()
-) -> Exported:
-    """Open one entry; a key that is not its own is none."""
-    try:
-        return Exported(sequence, entry, key, proof, entry.event(key))
-    except Unverified:
-        return Exported(sequence, entry, None, proof, None)
-
-
-def _sealed(entry: Entry, log_key: bytes | None) -> Entry:
-    if log_key is None:
-        return replace(entry, form="absent", payload=b"")
-    return entry.sealed(entry_key(log_key, entry.source, entry.event_id, entry.digest))

@@ -20,22 +20,29 @@ def head() -> str:
 
 
 def row(exported: Exported) -> str:
-    """Write an entry; the hashes of its proof stand in one field, separated by spaces."""
+    """Write an entry; the hashes of its proof stand in one field, separated by spaces.
+
+    What an entry is found by is guarded by an apostrophe. Leaf, key and proof are base64 that
+    nobody chooses, and stay as a verifier reads them.
+    """
     shown = header(exported.sequence, exported.entry)
     opening = "" if exported.opening is None else text(exported.opening)
     proof = " ".join(texts(exported.proof))
-    return _record([*(shown[name] for name in FIELDS), text(exported.entry.leaf()), opening, proof])
+    guarded = [_guarded(shown[name]) for name in FIELDS]
+    return _record([*guarded, text(exported.entry.leaf()), opening, proof])
 
 
-def _record(fields: Sequence[Any]) -> str:
-    return ",".join(_field(value) for value in fields) + "\r\n"
+def _record(fields: Sequence[str]) -> str:
+    return ",".join(_field(written) for written in fields) + "\r\n"
 
 
-def _field(value: Any) -> str:
-    """Write one field: guarded by an apostrophe, in quotes where it has to be."""
+def _guarded(value: Any) -> str:
     written = "" if value is None else str(value)
-    if written.startswith(tuple(STARTS_A_FORMULA)):
-        written = f"'{written}"
+    return f"'{written}" if written.startswith(tuple(STARTS_A_FORMULA)) else written
+
+
+def _field(written: str) -> str:
+    """Write one field, in quotes where it has to be."""
     if any(letter in written for letter in ',"\r\n'):
         return '"' + written.replace('"', '""') + '"'
     return written

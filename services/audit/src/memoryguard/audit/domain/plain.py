@@ -6,12 +6,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from memoryguard.tlog.entry import HEADER, Entry
+from memoryguard.tlog.entry import Entry
 
+HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
 
