@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import pytest_asyncio
 from audit_house import OFFICER, START, House, audit_house
 
+from memoryguard.cli import answers
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts import oversight as o
 from memoryguard.common.contracts.event import NOBODY, Fact
@@ -176,6 +179,22 @@ async def test_reading_the_ledger_is_recorded_about_its_person(house: House) -> 
     (read,) = await house.said()
     assert isinstance(read.data, e.AccessRead)
     assert (read.data.subject_id, read.data.basis) == (house.subject("ann"), "own")
+
+
+async def test_the_commands_ask_what_an_officer_and_a_person_would(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await planted(house)
+    url = str(house.client.make_url("/")).rstrip("/")
+    token = house.issuer.issue(OFFICER, ["compliance"])
+    asked = {"since": START.isoformat(), "until": END.isoformat(), "url": url, "token": token}
+    await asyncio.to_thread(answers.review, **asked, sign="nothing_unusual", json=True)
+    signed = json.loads(capsys.readouterr().out)
+    assert signed["conclusion"] == "nothing_unusual" and signed["report"]["findings"]["denials"]
+    token = house.issuer.issue("cem", ["patient"])
+    await asyncio.to_thread(answers.ledger, url=url, token=token, json=True)
+    mine = json.loads(capsys.readouterr().out)["entries"]
+    assert [(each["what"], each["by"]) for each in mine] == [("seen", "d0"), ("glass_broken", "d0")]
 
 
 async def test_holds_are_placed_lifted_and_said(house: House) -> None:

@@ -49,6 +49,8 @@ app = App(
 )
 audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
+audit_app.command("memoryguard.cli.answers:review", name="review")
+audit_app.command("memoryguard.cli.answers:ledger", name="ledger")
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
