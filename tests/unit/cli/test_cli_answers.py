@@ -46,6 +46,6 @@ def test_a_ledger_says_who_when_and_what_for() -> None:
     console = Console(width=100, file=io.StringIO(), record=True)
     console.print(looks([LOOK, LOOK | {"by_yourself": True, "what": "glass_broken", "at": None}]))
     text = console.export_text()
-    assert "2026-03-01T09:01  bell" in text and "TREAT, role" in text
+    assert "2026-03-01T09:01   bell" in text and "TREAT, role" in text
     assert "you" in text and "glass broken" in text
     assert "nobody" in str(looks([]))
