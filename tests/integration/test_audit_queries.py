@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import hashlib
@@ -247,6 +248,23 @@ async def test_an_export_of_more_than_a_batch_leaves_nothing_out(house: House) -
     assert [line["sequence"] for line in lines] == list(range(606, 6, -1))
     for line in lines[::100]:
         verified(house, header["checkpoint"], line)
+
+
+async def test_an_export_that_is_cut_short_is_recorded_as_far_as_it_went(house: House) -> None:
+    large = [Received("memoryguard.odd.v1", NOBODY, bytes([n]) * 800_000, n) for n in range(30)]
+    await house.append(large)
+    await house.sign()
+    async with house.client.get(EXPORT, headers=house.bearer()) as response:
+        await response.content.readany()
+        response.close()
+    async with asyncio.timeout(30):
+        while len(said := await house.said()) < 2:
+            await asyncio.sleep(0.05)
+    assert isinstance(said[-1].data, LogExported)
+    assert said[-1].data.entries < 30
+    assert (
+        len((await exported(house)).splitlines()) == 38
+    )  # nobody is kept out by the one that left
 
 
 async def test_nothing_is_exported_before_it_is_signed(house: House) -> None:

@@ -14,13 +14,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import asyncpg
 from aiohttp import web
 
 from memoryguard.audit.domain import csv
 from memoryguard.audit.domain.fhir import audit_event
 from memoryguard.audit.domain.plain import Exported, line
 from memoryguard.audit.filters import NAMES, Filter, Place, below, parameters, read_filter, shown
-from memoryguard.audit.finding import WHOLE, bounded, page, place_of
+from memoryguard.audit.finding import SIZES, bounded, page, place_of, whole
 from memoryguard.audit.log import entry_of
 from memoryguard.audit.opening import open_one
 from memoryguard.audit.proving import newest_over, stored_nodes
@@ -39,6 +40,7 @@ from memoryguard.tlog.merkle import NodeSource, inclusion_nodes, inclusion_proof
 from memoryguard.tlog.note import Signer
 
 BATCH = 250
+BATCH_BYTES = 4 << 20
 AT_ONCE = 2
 VERSION = 1
 POLICY = Policy("audit.export", roles=frozenset({"compliance"}))
@@ -175,7 +177,9 @@ class Exports:
         after: Place | None = None
         while True:
             async with bounded(self._platform.pool) as connection:
-                rows = await page(connection, wanted, BATCH, after, WHOLE)
+                ahead = await page(connection, wanted, BATCH, after, SIZES)
+                taken = _fitting(ahead)
+                rows = await whole(connection, [row["sequence"] for row in taken])
                 sequences = [row["sequence"] for row in rows]
                 needed = await asyncio.to_thread(_nodes_of, sequences, size)
                 nodes = await stored_nodes(connection, needed)
@@ -183,9 +187,20 @@ class Exports:
             keys = await self._seal.keys_of(entries)
             if rows:
                 yield await asyncio.to_thread(_prove, sequences, entries, keys, size, nodes)
-            if len(rows) < BATCH:
+            if len(taken) == len(ahead) < BATCH:
                 return
-            after = place_of(rows[-1])
+            after = place_of(taken[-1])
+
+
+def _fitting(ahead: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    """Take what may be in memory at once; one entry at least."""
+    taken, total = 0, 0
+    for row in ahead:
+        total += row["bytes"]
+        if taken and total > BATCH_BYTES:
+            break
+        taken += 1
+    return ahead[:taken]
 
 
 def _cut_off(request: web.Request) -> None:

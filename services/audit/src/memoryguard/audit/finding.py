@@ -28,6 +28,9 @@ HEADERS = ", ".join(name for name in COLUMNS if name != "payload") + ", ''::byte
 
 WHOLE = ", ".join(COLUMNS)
 
+SIZES = "sequence, occurred_at, octet_length(payload) as bytes"
+"""What tells how much a page would be; the payloads themselves are not read for it."""
+
 _SOONER = "order by occurred_at desc, sequence desc limit"
 
 # One probe of an index for each action that there is.
@@ -91,6 +94,16 @@ async def page(
         return []
     sql, values = statement(wanted, actions, limit, after, columns)
     return await connection.fetch(sql, *values)
+
+
+async def whole(connection: Connection, sequences: Sequence[int]) -> list[asyncpg.Record]:
+    """Give entries with their payloads, in the order in which they are named."""
+    rows = await connection.fetch(
+        f"select {WHOLE} from log.entry where sequence = any($1::bigint[])",  # noqa: S608
+        sequences,
+    )
+    found = {row["sequence"]: row for row in rows}
+    return [found[sequence] for sequence in sequences if sequence in found]
 
 
 def place_of(row: asyncpg.Record) -> Place:
