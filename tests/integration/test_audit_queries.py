@@ -13,12 +13,15 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from audit_house import OFFICER, START, House, audit_house
 
+from memoryguard.audit.finding import bounded
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import LogExported
+from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.bus import Received
 from memoryguard.tlog.checkpoint import open_checkpoint
@@ -145,6 +148,7 @@ async def test_an_event_is_opened_until_its_person_is_erased(house: House) -> No
     event = await asked(house, f"{ENTRIES}/2/event")
     assert event["data"]["user_id"] == "cem"
     assert (await asked(house, f"{ENTRIES}/3/event"))["data"]["code"] == "not_allowed"
+    assert (await asked(house, f"{ENTRIES}/1/event"))["data"]["user_id"] == "ann"
     async with house.platform.pool.acquire() as connection, connection.transaction():
         await subject_keys.hold(connection)
         await house.platform.objects.keys.destroy(house.subject("ann"))
@@ -272,3 +276,9 @@ async def test_nothing_is_exported_before_it_is_signed(house: House) -> None:
     await house.sign()
     assert (await asked(house, EXPORT, 422, format="xml"))["code"] == "bad_filter"
     assert (await asked(house, EXPORT, 422, limit=1))["code"] == "bad_filter"
+
+
+async def test_what_takes_too_long_is_given_up(house: House) -> None:
+    with pytest.raises(Rejected, match="query_too_wide"):
+        async with bounded(house.platform.pool, 1) as connection:
+            await connection.execute("select pg_sleep(30)")

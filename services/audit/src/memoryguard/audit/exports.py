@@ -23,10 +23,9 @@ from memoryguard.audit.domain.plain import Exported, line
 from memoryguard.audit.filters import NAMES, Filter, Place, below, parameters, read_filter, shown
 from memoryguard.audit.finding import SIZES, bounded, page, place_of, whole
 from memoryguard.audit.log import entry_of
-from memoryguard.audit.opening import open_one
+from memoryguard.audit.opening import keys_of, open_one
 from memoryguard.audit.proving import newest_over, stored_nodes
 from memoryguard.audit.queries import tell_whom
-from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ExportFormat, LogExported
 from memoryguard.common.errors import Rejected, Unavailable
@@ -110,7 +109,7 @@ class Exports:
     def __init__(self, platform: Platform, signer: Signer) -> None:
         self._platform = platform
         self._signer = signer
-        self._seal = Seal(platform.objects.keys)
+        self._people = platform.objects.keys
         self._running = 0
 
     def routes(self) -> Sequence[Route]:
@@ -184,7 +183,7 @@ class Exports:
                 needed = await asyncio.to_thread(_nodes_of, sequences, size)
                 nodes = await stored_nodes(connection, needed)
             entries = [entry_of(row) for row in rows]
-            keys = await self._seal.keys_of(entries)
+            keys = await keys_of(self._people, entries)
             if rows:
                 yield await asyncio.to_thread(_prove, sequences, entries, keys, size, nodes)
             if len(taken) == len(ahead) < BATCH:

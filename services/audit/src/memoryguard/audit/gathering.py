@@ -17,10 +17,10 @@ from memoryguard.audit.filing import moment
 from memoryguard.audit.filters import Filter, Place
 from memoryguard.audit.finding import HEADERS, WHOLE, page, place_of
 from memoryguard.audit.opening import opened
-from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.runtime.database import Connection
+from memoryguard.common.runtime.subject_keys import SubjectKeys
 
 MOST = 20_000
 """Entries of one kind that a report looks at; it says where there are more."""
@@ -59,17 +59,17 @@ class Period:
     ----------
     connection
         Inside a transaction, so that the parts of a report agree.
-    seal
-        Opens entries.
+    people
+        Everybody's keys, which open entries.
     since, until
         From `since` on, before `until`.
     """
 
     def __init__(
-        self, connection: Connection, seal: Seal, since: datetime, until: datetime
+        self, connection: Connection, people: SubjectKeys, since: datetime, until: datetime
     ) -> None:
         self._connection = connection
-        self._seal = seal
+        self._people = people
         self._since, self._until = since, until
         self._all = Filter(since=since, until=until)
         self.incomplete = set[str]()
@@ -80,7 +80,7 @@ class Period:
         broken = await self._every("break_glass", replace(self._all, action=action))
         earlier = replace(self._all, action=action, since=self._since - GLASS, until=self._since)
         before = await self._every("break_glass", earlier)
-        entries = await opened(self._seal, await self._through([*broken, *before]))
+        entries = await opened(self._people, await self._through([*broken, *before]))
         reads = [each for each in entries if _through_glass(each)]
         return {
             "overrides": [
@@ -108,7 +108,7 @@ class Period:
     async def denials(self) -> list[dict[str, Any]]:
         """Who was refused what, and how often."""
         wanted = replace(self._all, outcome="denied")
-        entries = await opened(self._seal, await self._every("denials", wanted, WHOLE))
+        entries = await opened(self._people, await self._every("denials", wanted, WHOLE))
         return refusals(
             [_refusal(each) for each in entries if each.entry.type == AccessDenied.type]
         )

@@ -11,8 +11,8 @@ from aiohttp import web
 from memoryguard.audit.domain.plain import texts
 from memoryguard.audit.filters import parameters
 from memoryguard.audit.log import entry_of
+from memoryguard.audit.opening import keys_of
 from memoryguard.audit.proving import prove, prove_growth
-from memoryguard.audit.sealing import Seal
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
@@ -42,7 +42,7 @@ class Queries:
     def __init__(self, platform: Platform, signer: Signer) -> None:
         self._platform = platform
         self._signer = signer
-        self._seal = Seal(platform.objects.keys)
+        self._people = platform.objects.keys
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
@@ -93,7 +93,7 @@ class Queries:
     async def event(self, request: web.Request) -> web.Response:
         """Answer with an entry's event, byte for byte, opened where it is sealed."""
         entry = entry_of(await self._row(request))
-        (key,) = await self._seal.keys_of([entry])
+        (key,) = await keys_of(self._people, [entry])
         event = entry.event(key)
         if event is None:
             raise Shredded("entry_shredded", "this person was erased: the entry opens no more")

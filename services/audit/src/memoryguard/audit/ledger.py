@@ -18,7 +18,6 @@ from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.finding import WHOLE, bounded, page, place_of
 from memoryguard.audit.opening import opened
 from memoryguard.audit.queries import read_page
-from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts import events as e
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.route import Route
@@ -48,7 +47,7 @@ class Ledger:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._seal = Seal(platform.objects.keys)
+        self._people = platform.objects.keys
 
     def routes(self) -> Sequence[Route]:
         """Give the one route. A caregiver's leave is of results, not of who else looks at them."""
@@ -65,7 +64,7 @@ class Ledger:
             numbers = await self._numbers(connection, own)
             wanted = Filter(subjects=(own, *numbers), types=tuple(WHAT))
             rows = await page(connection, wanted, limit + 1, after, WHOLE)
-        entries = await opened(self._seal, rows[:limit])
+        entries = await opened(self._people, rows[:limit])
         return web.json_response(
             {
                 "entries": [_item(each, own) for each in entries],
@@ -79,7 +78,7 @@ class Ledger:
         wanted = Filter(subjects=(own,), types=(e.PatientLinked.type,))
         rows = await page(connection, wanted, MOST_NUMBERS, None, WHOLE)
         linked = _of_ingest(rows)
-        found = (_data(each).get("patient") for each in await opened(self._seal, linked))
+        found = (_data(each).get("patient") for each in await opened(self._people, linked))
         return sorted({each for each in found if isinstance(each, str)} - {own})
 
 

@@ -15,7 +15,6 @@ from memoryguard.audit.domain.review import METHOD, digest
 from memoryguard.audit.filters import parameters, read_moment
 from memoryguard.audit.finding import bounded
 from memoryguard.audit.gathering import Period
-from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ReviewNote, ReviewSigned
 from memoryguard.common.errors import Rejected
@@ -51,7 +50,7 @@ class Reviews:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._seal = Seal(platform.objects.keys)
+        self._people = platform.objects.keys
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
@@ -106,7 +105,7 @@ class Reviews:
             raise Rejected("bad_filter", "this is not a period to review", hint)
         async with bounded(self._platform.pool, TIMEOUT_S, one_snapshot=True) as connection:
             size = await connection.fetchval("select size from log.head") or 0
-            period = Period(connection, self._seal, since, until)
+            period = Period(connection, self._people, since, until)
             parts = {
                 "break_glass": await period.break_glass(),
                 "denials": await period.denials(),
