@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced
-from memoryguard.common.errors import Rejected
+from memoryguard.common.errors import Denied
 from memoryguard.common.runtime.database import Connection, Pool
 
 # A hold that was lifted before it was heard of stays lifted.
@@ -20,8 +20,8 @@ select exists (select from hold where not lifted and (held is null or held = any
 """
 
 
-class LegalHold(Rejected):
-    """Somebody's data must be kept."""
+class LegalHold(Denied):
+    """Somebody's data must be kept. Who tried to erase it is recorded, as every refusal."""
 
     http_status = 409
 
