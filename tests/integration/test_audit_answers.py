@@ -20,6 +20,7 @@ from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts import oversight as o
 from memoryguard.common.contracts.event import NOBODY, Fact
 from memoryguard.common.runtime.bus import Received
+from memoryguard.common.runtime.database import connect
 from memoryguard.common.security.policy import Role
 
 REVIEW, LEDGER, HOLDS = (f"/api/v1/audit/{name}" for name in ("review", "ledger", "holds"))
@@ -226,7 +227,40 @@ async def test_a_hold_cannot_be_taken_out_of_the_log(house: House) -> None:
         await house.platform.pool.execute("delete from log.hold")
 
 
-async def test_every_question_but_the_public_one_is_audited(house: House) -> None:
-    routes = {route.path: route.policy for route in house.service.routes if not route.policy.public}
-    assert len(routes) >= 10
-    assert all(policy.audited for policy in routes.values())
+QUESTIONS = {
+    "checkpoint": "audit.query", "scans/s-ann": "audit.query", "entries": "audit.query",
+    "entries/0": "audit.query", "entries/0/proof": "audit.query", "entries/0/event": "audit.query",
+    "consistency?from=1&to=1": "audit.query", "export": "audit.export", "review": "audit.review",
+    "holds": "audit.holds", "ledger": "audit.ledger",
+}  # fmt: skip
+
+
+async def test_every_question_is_an_event_and_the_public_key_is_none(house: House) -> None:
+    await house.log(look(house, "bell", "ann"))
+    await house.sign()
+    asked = {route.path for route in house.service.routes if route.method == "GET"}
+    assert len(asked) == len(QUESTIONS) + 1, "a question is not asked here"
+    for question in ("key", *QUESTIONS):
+        role: Role = "patient" if question == "ledger" else "compliance"
+        headers = house.bearer("ann" if role == "patient" else OFFICER, role)
+        path = f"/api/v1/audit/{question}"
+        async with house.client.get(path, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            await response.read()
+    reads = [event.data for event in await house.said() if isinstance(event.data, e.AccessRead)]
+    assert [read.action for read in reads] == list(QUESTIONS.values())
+    told = {read.action for read in reads if read.subject_id == house.subject("ann")}
+    assert told == {"audit.query", "audit.ledger"}
+    assert all(read.subject_id == house.subject("ann") for read in reads if read.scan_id)
+
+
+async def test_an_export_of_a_pruned_log_does_not_say_that_it_is_complete(house: House) -> None:
+    await house.log(look(house, "bell", "ann"))
+    await house.sign()
+    owner = await connect(house.platform.settings.database_url.get_secret_value())
+    try:
+        await owner.execute("insert into log.pruned values (0, 9, now())")
+    finally:
+        await owner.close()
+    async with house.client.get("/api/v1/audit/export", headers=house.bearer()) as response:
+        assert json.loads(await response.content.readline())["complete"] is False

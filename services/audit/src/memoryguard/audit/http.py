@@ -9,10 +9,11 @@ import asyncpg
 from aiohttp import web
 
 from memoryguard.audit.domain.plain import texts
-from memoryguard.audit.filters import parameters
+from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.log import entry_of
 from memoryguard.audit.opening import keys_of
 from memoryguard.audit.proving import prove, prove_growth
+from memoryguard.audit.queries import tell_whom
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
@@ -74,13 +75,13 @@ class Queries:
         """List what the log holds about a scan."""
         scan_id = request.match_info["scan_id"]
         rows = await self._platform.pool.fetch(
-            "select sequence, type, source, event_id, logged_at from log.entry where scan_id = $1"
-            " order by sequence limit $2",
+            "select sequence, type, source, event_id, subject_id, logged_at from log.entry"
+            " where scan_id = $1 order by sequence limit $2",
             scan_id,
             MAX_ENTRIES,
         )
-        # What names no scan is not recorded: somebody may have typed a patient's name.
-        concerns(request, scan_id=scan_id if rows else None)
+        about = Filter(scan_id=scan_id)
+        tell_whom(request, about, [row["subject_id"] for row in rows])
         return web.json_response(
             {"entries": [dict(row) | {"logged_at": row["logged_at"].isoformat()} for row in rows]}
         )
