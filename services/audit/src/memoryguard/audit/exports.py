@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -96,11 +97,11 @@ class Handed:
     digest: Any = field(default_factory=hashlib.sha256)
 
     async def out(self, content: str, entries: int = 0) -> None:
-        """Hand out more."""
+        """Hand out more. It counts before it leaves: of what is cut short, a part may have left."""
         body = content.encode()
-        await self.response.write(body)
         self.digest.update(body)
         self.entries += entries
+        await self.response.write(body)
 
 
 class Exports:
@@ -136,25 +137,24 @@ class Exports:
     ) -> web.StreamResponse:
         size, note = await newest_over(self._platform.pool, 0)
         header = await self._header(wanted, size, note)
-        batches = self._batches(below(wanted, size), size)
-        first = await anext(batches, [])  # what is wrong with the question shows now
-        tell_whom(request, wanted, [e.entry.subject_id for e in first])
-        await record_read(self._platform, POLICY, request)
-        response = web.StreamResponse(headers={"Content-Type": form.media_type})
-        response.headers["Content-Disposition"] = f'attachment; filename="audit.{form.name}"'
-        await response.prepare(request)
-        handed = Handed(response)
-        try:
-            await handed.out(form.head(header))
-            await _hand(handed, form, note, first)
-            async for batch in batches:
-                await _hand(handed, form, note, batch)
-        except BaseException:
-            _cut_off(request)
-            raise
-        finally:  # also of what was cut short, as far as it went
-            await batches.aclose()
-            await self._platform.say(_exported(request, form, names, handed))
+        async with aclosing(self._batches(below(wanted, size), size)) as batches:
+            first = await anext(batches, [])  # what is wrong with the question shows now
+            tell_whom(request, wanted, [each.entry.subject_id for each in first])
+            await record_read(self._platform, POLICY, request)
+            response = web.StreamResponse(headers={"Content-Type": form.media_type})
+            response.headers["Content-Disposition"] = f'attachment; filename="audit.{form.name}"'
+            await response.prepare(request)
+            handed = Handed(response)
+            try:
+                await handed.out(form.head(header))
+                await _hand(handed, form, note, first)
+                async for batch in batches:
+                    await _hand(handed, form, note, batch)
+                await self._platform.say(_exported(request, form, names, handed))
+            except BaseException:
+                _cut_off(request)
+                await self._platform.say(_exported(request, form, names, handed))
+                raise
         await response.write_eof()
         return response
 
