@@ -73,6 +73,13 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
     return [found[key] for key in sorted(found)]
 
 
+# The log's library stands alone, so its error says by itself what the others inherit.
+ROOTS = {
+    BASE: ErrorClass(BASE, "", 500),
+    "Unverified": ErrorClass("Unverified", "Rejected", None),
+}
+
+
 def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
     """Find the family: classes that derive from its base, however far."""
     classes = [
@@ -81,11 +88,7 @@ def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and node.bases
     ]
-    # The log's library stands alone, so its error says by itself what the others inherit.
-    family = {
-        BASE: ErrorClass(BASE, "", 500),
-        "Unverified": ErrorClass("Unverified", "Rejected", None),
-    }
+    family = dict(ROOTS)
     while True:
         new = [
             node
@@ -164,7 +167,7 @@ def _below(owner: ast.AST) -> Iterator[ast.AST]:
 def _class_of(node: ast.Call, owner: ast.AST, family: dict[str, ErrorClass]) -> str | None:
     name = ast.unparse(node.func)
     if name == "super().__init__" and isinstance(owner, ast.ClassDef):
-        return owner.name if owner.name in family and owner.name != BASE else None
+        return owner.name if owner.name in family and owner.name not in ROOTS else None
     return name if name in family else None
 
 
