@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BASE = "MemoryGuardError"
+UNVERIFIED = "Unverified"
+ROOTS = (BASE, UNVERIFIED)
 KINDS = ("Denied", "Rejected", "Unavailable", "Misconfigured", "Corrupt")
 
 
@@ -62,7 +64,7 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
     found: dict[tuple[str, str], Raised] = {}
     for call in calls:
         texts = [_text(argument) for argument in call.arguments]
-        if texts[0] != "…":
+        if not texts[0].startswith("…"):
             key = (texts[0], call.cls)
             raised = found.setdefault(
                 key, Raised(*key, _kind(call.cls, family), _status(call.cls, family))
@@ -73,13 +75,6 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
     return [found[key] for key in sorted(found)]
 
 
-# The log's library stands alone, so its error says by itself what the others inherit.
-ROOTS = {
-    BASE: ErrorClass(BASE, "", 500),
-    "Unverified": ErrorClass("Unverified", "Rejected", None),
-}
-
-
 def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
     """Find the family: classes that derive from its base, however far."""
     classes = [
@@ -88,7 +83,11 @@ def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and node.bases
     ]
-    family = dict(ROOTS)
+    # The log's library stands alone, so its error says by itself what the others inherit.
+    family = {
+        BASE: ErrorClass(BASE, "", 500),
+        UNVERIFIED: ErrorClass(UNVERIFIED, "Rejected", None),
+    }
     while True:
         new = [
             node
