@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BASE = "MemoryGuardError"
-UNVERIFIED = "Unverified"
-ROOTS = (BASE, UNVERIFIED)
 KINDS = ("Denied", "Rejected", "Unavailable", "Misconfigured", "Corrupt")
 
 
@@ -64,7 +62,7 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
     found: dict[tuple[str, str], Raised] = {}
     for call in calls:
         texts = [_text(argument) for argument in call.arguments]
-        if not texts[0].startswith("…"):
+        if "…" not in texts[0]:
             key = (texts[0], call.cls)
             raised = found.setdefault(
                 key, Raised(*key, _kind(call.cls, family), _status(call.cls, family))
@@ -86,7 +84,7 @@ def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
     # The log's library stands alone, so its error says by itself what the others inherit.
     family = {
         BASE: ErrorClass(BASE, "", 500),
-        UNVERIFIED: ErrorClass(UNVERIFIED, "Rejected", None),
+        "Unverified": ErrorClass("Unverified", "Rejected", None),
     }
     while True:
         new = [
@@ -166,7 +164,7 @@ def _below(owner: ast.AST) -> Iterator[ast.AST]:
 def _class_of(node: ast.Call, owner: ast.AST, family: dict[str, ErrorClass]) -> str | None:
     name = ast.unparse(node.func)
     if name == "super().__init__" and isinstance(owner, ast.ClassDef):
-        return owner.name if owner.name in family and owner.name not in ROOTS else None
+        return owner.name if owner.name in family and owner.name != BASE else None
     return name if name in family else None
 
 

@@ -30,6 +30,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["upload", "{}/none", "--url", "http://127.0.0.1:9", "--token", "x"], 3, "no_such_file"),
         (["worklist", "list", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["audit", "review", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["audit", "ledger", "--home", "{}/none"], 78, "not_running"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
         (["score", "{}/none.csv"], 3, "table_not_named"),
@@ -37,6 +39,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
         (["norms", "sign", "{}/none.pem", "{}/none.json"], 3, "no_such_file"),
+        (["witness", "--state", "{}/none"], 78, "bad_log_key"),
+        (["witness", "new-key", "--state", "{}", "--name", "two words"], 78, "bad_witness_name"),
     ],
 )
 def test_errors_are_one_helpful_line(

@@ -49,6 +49,9 @@ app = App(
 )
 audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
+audit_app.command("memoryguard.cli.answers:review", name="review")
+audit_app.command("memoryguard.cli.answers:ledger", name="ledger")
+audit_app.command("memoryguard.cli.prune:command", name="prune")
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
@@ -333,6 +336,14 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     report = asyncio.run(verify_home(Home(home.resolve())))
     _print(report_document(report)) if json else out.print(show_report(report))
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
+
+
+@app.command(help_flags=[], version_flags=[])
+def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+    """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
+    from memoryguard.witness.__main__ import run
+
+    run(arguments)
 
 
 @audit_app.command
