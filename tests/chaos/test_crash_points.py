@@ -64,7 +64,7 @@ EFFECTS = {
     "atrophy": {"migration", "setting", "inbox", "outbox", "producer", "measurement"},
     "ml": {"migration", "setting", "inbox", "outbox", "producer", "metric", "scored"},
     "audit": {"migration", "setting", "outbox", "producer", "entry+node+head", "checkpoint",
-              "put checkpoints"},
+              "put checkpoints", "put log"},
     "api": {"migration", "setting", "inbox", "outbox", "producer", "scan_fact", "health",
             "access_invitation", "access_grant"},
 }  # fmt: skip

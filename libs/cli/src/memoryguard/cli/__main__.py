@@ -167,11 +167,14 @@ def result(
     token: Token = None,
     home: HomeFolder = DEFAULT_HOME,
     json: AsJson = False,
+    proof: Annotated[
+        bool, Parameter("--proof", negative="", help="As JSON that `audit verify` can check.")
+    ] = False,
 ) -> None:
     """Show a scan's analysis."""
     from memoryguard.cli import use
 
-    asyncio.run(use.result(access_to(home, url, token), imaging_id, json, out))
+    asyncio.run(use.result(access_to(home, url, token), imaging_id, json or proof, out, proof))
 
 
 @app.command
