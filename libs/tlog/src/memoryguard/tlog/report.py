@@ -40,7 +40,8 @@ class Finding:
         ``altered_entry``, ``altered_hash``, ``altered_node``, ``missing_entry``,
         ``duplicate_entry``, ``inconsistent_root``, ``truncated``, ``rollback``, ``fork``,
         ``no_checkpoint``, or why a checkpoint was refused: ``bad_signature``, ``unknown_key``,
-        ``malformed_note``, ``malformed_checkpoint``, ``other_origin``.
+        ``malformed_note``, ``malformed_checkpoint``, ``other_origin``. Where witnesses are asked
+        for: ``not_witnessed``, ``stalled``.
     message
         A sentence for a person, without content of any entry.
     first, last
