@@ -346,35 +346,6 @@ def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) ->
     run(arguments)
 
 
-@audit_app.command
-def prune(
-    *,
-    years: Annotated[
-        float,
-        Parameter(env_var="MEMORYGUARD_AUDIT_RETENTION_YEARS", help="Retention; six at least."),
-    ] = 6.0,
-    database_url: DatabaseUrl = None,
-    home: HomeFolder = DEFAULT_HOME,
-    json: AsJson = False,
-) -> None:
-    """Drop entries older than the policy asks for, as the log's owner; every proof stays valid."""
-    from memoryguard.cli.prune import prune
-    from memoryguard.cli.replay import Place, database
-
-    async def run() -> list[dict[str, Any]]:
-        async with database(Place(Home(home.resolve()), database_url)) as url:
-            return [fact.model_dump(mode="json") for fact in await prune(url, years)]
-
-    dropped = asyncio.run(run())
-    if json:
-        _print({"pruned": dropped})
-        return
-    for each in dropped:
-        out.print(f"entries {each['first']} to {each['last']} are dropped", highlight=False)
-    if not dropped:
-        out.print("nothing is old enough, or it is held, or not under a checkpoint that has left")
-
-
 def _to_services(
     deed: Deed, service: str, home: Path, database_url: str | None, as_json: bool
 ) -> None:
