@@ -28,7 +28,7 @@ USUAL = timedelta(days=7)
 LONGEST = timedelta(days=92)
 
 
-class Outdated(Rejected):
+class ReviewOutdated(Rejected):
     """The report is not the one that was looked at."""
 
     http_status = 409
@@ -77,7 +77,7 @@ class Reviews:
         body = await read_model(request, SignOff)
         size, report = await self._report(body.since, body.until, datetime.now(UTC))
         if digest(report) != body.report_sha256:
-            raise Outdated(
+            raise ReviewOutdated(
                 "review_outdated",
                 "the log now says something else about this period",
                 "read the report again, and sign that one",
