@@ -23,7 +23,7 @@ from prometheus_client import Gauge
 
 from memoryguard.audit import log
 from memoryguard.audit.cosigned import LAG_S, Witness, cosigned_note
-from memoryguard.audit.filing import Filing
+from memoryguard.audit.filing import Filed, Filing
 from memoryguard.audit.proving import prove_growth
 from memoryguard.audit.service import RECIPE
 from memoryguard.audit.witnessing import REFUSES, SINCE_COSIGNED, Witnessing
@@ -38,7 +38,6 @@ from memoryguard.common.security.keyring import VaultKey
 from memoryguard.common.testing.broker import free_port
 from memoryguard.tlog.checkpoint import open_checkpoint
 from memoryguard.tlog.cosignature import WitnessKey
-from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.note import Signer
 from memoryguard.tlog.tiles import Edge
 from memoryguard.tlog.witness import Request
@@ -52,8 +51,8 @@ DEADLINE_S = 30.0
 PYTHON = [sys.executable, "-W", "error"]
 
 
-def entries(first: int, last: int, source: str = "/test") -> list[Entry]:
-    found = list[Entry]()
+def events(first: int, last: int, source: str = "/test") -> list[Filed]:
+    found = list[Filed]()
     for number in range(first, last):
         fact = AccessRead(subject_id=NOBODY, actor_id="a", action="look", service="test")
         event = new_event(fact, source=source, event_id=f"event-{number}")
@@ -63,7 +62,7 @@ def entries(first: int, last: int, source: str = "/test") -> list[Entry]:
 
 async def grow(pool: Pool, first: int, last: int, source: str = "/test") -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await log.append(connection, entries(first, last, source))
+        await log.append(connection, events(first, last, source), {})
         assert await log.sign(connection, SIGNER)
 
 
@@ -249,7 +248,7 @@ async def test_a_checkpoint_waits_for_witnesses_a_minute_and_no_longer(
         await witnessing(pool, elsewhere).round(session)
     for last, age_s, shown in ((30, LAG_S - 30, 20), (40, LAG_S + 1, 40)):
         async with pool.acquire() as connection, connection.transaction():
-            await log.append(connection, entries(last - 10, last))
+            await log.append(connection, events(last - 10, last), {})
             now = await connection.fetchval(
                 "select now() - make_interval(secs => $1)", float(age_s)
             )
