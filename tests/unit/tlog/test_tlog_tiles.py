@@ -74,7 +74,7 @@ def test_every_node_is_read_from_its_tile() -> None:
         assert get(level, position) == value
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_proofs_from_tiles_verify(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, FULL))
@@ -150,7 +150,7 @@ def test_a_leaf_hash_is_what_it_always_was() -> None:
 
 
 @given(st.integers(0, FULL + 70_000), st.integers(0, FULL + 70_000))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_what_grows_between_two_sizes_is_named_once(size1: int, size2: int) -> None:
     older, newer = sorted((size1, size2))
     named = list(tiles_between(older, newer))
