@@ -192,7 +192,7 @@ async def people_are_told_who_looked_when_and_why(house: House, log: Log) -> Non
     await log(look(house, "doc"))
     ledger = await ask(house, "/api/v1/audit/ledger", "ann", "patient")
     told = [(each["by"], each["what"], each["purpose"]) for each in ledger["entries"]]
-    assert told == [("doc", "looked", "TREAT")]
+    assert told == [("doc", "seen", "TREAT")]
 
 
 @pytest.mark.control("164.528", "ledger")
