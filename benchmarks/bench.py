@@ -43,8 +43,8 @@ from ml.inbox where key = any($1)
 union all select subject_id, 'shown by api', pg_xact_commit_timestamp(f.xmin)
 from api.scan_fact f join api.scan using (scan_id)
 where subject_id = any($1) and kind in ('predicted', 'withheld')
-union all select key, 'in the audit log', pg_xact_commit_timestamp(xmin)
-from audit.entry where key = any($1) and type like 'memoryguard.risk.%'
+union all select subject_id, 'in the audit log', pg_xact_commit_timestamp(xmin)
+from log.entry where subject_id = any($1) and type like 'memoryguard.risk.%'
 """
 STEPS = (
     "heard by processor", "handled by processor", "heard by atrophy", "handled by atrophy",
@@ -104,7 +104,7 @@ class Bench:
 
     async def _answered(self, keys: Sequence[str]) -> int:
         return await self.look.fetchval(  # pyright: ignore[reportReturnType]
-            "select (select count(*) from audit.entry where key = any($1) and type = any($2))"
+            "select (select count(*) from log.entry where subject_id = any($1) and type = any($2))"
             " + (select count(*) from api.scan_fact join api.scan using (scan_id)"
             "    where subject_id = any($1) and kind in ('predicted', 'withheld'))",
             list(keys), list(ANSWERS),

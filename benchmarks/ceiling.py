@@ -11,7 +11,7 @@ One scan is 4 events. Write transactions with ``batch`` 1::
     relay     12   4 x (counter; bus; sent)
     feeders   14   7 deliveries x (inbox; cursor)
     workers   14   7 deliveries x (lease; tombstone, record, outbox, done)
-    audit      8   4 x (head, entry, nodes; cursor)
+    audit      8   4 x (head, entry, seen; cursor)
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 from wires import Message, Wire
 
+from memoryguard.audit.log import COLUMNS
+
 LEASE_S = 60.0
 HASH = b"0" * 32  # as long as the real ones; nobody reads it
+DIGEST = "0" * 32
 HEARD = {  # topic -> who writes it, and whose inbox it goes to
     "memoryguard.scans.v1": ("ingest", ("processor", "api")),
     "memoryguard.volumes.v1": ("processor", ("atrophy", "api")),
@@ -45,12 +49,16 @@ async def template(url: str, key: str) -> list[tuple[str, bytes]]:
     """Read the events that the flow published for one subject: the rows to be written again."""
     connection = await asyncpg.connect(url)
     try:
-        rows = await connection.fetch(
-            "select topic, body from audit.entry where key = $1 order by sequence", key
-        )
+        return [
+            (topic, bytes(row["body"]))
+            for topic, (producer, _) in HEARD.items()
+            for row in await connection.fetch(
+                f"select body from {producer}.outbox where key = $1 and topic = $2 limit 1",
+                key, topic,
+            )
+        ]  # fmt: skip
     finally:
         await connection.close()
-    return [(row["topic"], bytes(row["body"])) for row in rows if row["topic"] in HEARD]
 
 
 def copies(events: Sequence[tuple[str, bytes]], count: int) -> list[Scan]:
@@ -237,28 +245,25 @@ async def _read_model(c: asyncpg.Connection, messages: Sequence[Message]) -> Non
 async def _audit(c: asyncpg.Connection, messages: Sequence[Message], wire: Wire) -> None:
     place = await wire.consumed(c, "audit-log", messages)
     async with c.transaction():
-        head = await c.fetchrow("select size from audit.head for update")
+        head = await c.fetchrow("select size from log.head for update")
         size: int = head["size"] if head else 0
-        await c.fetch(
-            "select e.source, e.event_id, e.body from audit.entry e"
-            " join unnest($1::text[], $2::text[]) as n (source, event_id) using (source, event_id)",
-            [m.source for m in messages], [m.event_id for m in messages],
-        )  # fmt: skip
+        names = [uuid.UUID(m.event_id).bytes for m in messages]
+        await c.fetch("select name, digest from log.seen where name = any($1::bytea[])", names)
+        await c.execute("select log.make_room($1)", size + len(messages) - 1)
+        now = datetime.now(UTC)
         await c.copy_records_to_table(
-            "entry", schema_name="audit",
-            columns=["sequence", "source", "event_id", "topic", "type", "key", "scan_id", "body",
-                     "hash"],
+            "entry", schema_name="log", columns=COLUMNS,
             records=[
-                (size + n, m.source, m.event_id, m.topic, m.type, m.key, m.scan_id, m.body, HASH)
+                (size + n, m.source, m.event_id, m.topic, m.type, m.key, m.scan_id, None, m.type,
+                 "success", None, now, now, None, None, DIGEST, "plain", m.body)
                 for n, m in enumerate(messages)
             ],
         )  # fmt: skip
-        await c.copy_records_to_table(  # a tree has two nodes for each leaf
-            "node", schema_name="audit", columns=["level", "position", "hash"],
-            records=[(lv, size + n, HASH) for n in range(len(messages)) for lv in (0, 1)],
+        await c.copy_records_to_table(
+            "seen", schema_name="log", columns=["name", "sequence", "digest"],
+            records=[(name, size + n, DIGEST) for n, name in enumerate(names)],
         )  # fmt: skip
-        await c.execute(
-            "update audit.head set size = $1, frontier = $2",
-            size + len(messages), [HASH] * 10,
-        )  # fmt: skip
+        await c.execute(  # a tile, once in 256 entries, is not worth a statement here
+            "update log.head set size = $1, levels = $2", size + len(messages), [HASH] * 10
+        )
     await wire.commit(c, "audit-log", place)

@@ -83,7 +83,7 @@ async def measured(bench: Bench, count: int, per_s: float | None) -> Result:
     latency_ms = [1e3 * (done[key] - due[key]) for key in due]
     seconds = max(done.values()) - min(due.values())
     events: int = await bench.look.fetchval(  # pyright: ignore[reportAssignmentType]
-        "select count(*) from audit.entry where key = any($1)", list(due)
+        "select count(*) from log.entry where subject_id = any($1)", list(due)
     )
     return {
         "scans": count,

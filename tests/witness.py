@@ -158,7 +158,7 @@ class Witness:
         connection = await connect(self.database_url)
         try:
             return await connection.fetchval(
-                "select count(*) from audit.entry where type like $1", f"memoryguard.{kind}%"
+                "select count(*) from log.entry where type like $1", f"memoryguard.{kind}%"
             )
         finally:
             await connection.close()
@@ -403,7 +403,7 @@ async def exports(witness: Witness) -> list[bytes]:
     connection = await connect(witness.database_url)
     try:
         scans = await connection.fetch("select scan_id, user_id from ingest.scan")
-        entries: int = await connection.fetchval("select count(*) from audit.entry")
+        entries: int = await connection.fetchval("select count(*) from log.entry")
     finally:
         await connection.close()
     assert len(scans) == 5

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from layout import LIBRARIES
+from logged import logged_documents
 
-from memoryguard.cli.home import make_home
+from memoryguard.cli.home import Home, make_home
 from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime.bus import Record
 from memoryguard.common.runtime.bus_postgres import PostgresBus
@@ -75,14 +77,15 @@ async def test_one_more_service_answers_and_is_audited(tmp_path: Path, database_
     shutil.copytree(COMMON, changed, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in _changes().items():
         (changed / path).write_text(text)
-    environment = make_home(tmp_path / "home").environment(database_url)
+    home = make_home(tmp_path / "home")
+    environment = home.environment(database_url)
     await prepare(database_url, ["review"])
     await _publish_example(database_url, "memoryguard.atrophy.scored.v1")
     source = os.pathsep.join([str(changed.parents[1]), str(SEVENTH)])
     with ExitStack() as stack:
         stack.enter_context(_running("audit", environment, tmp_path))
         stack.enter_context(_running("review", environment | {"PYTHONPATH": source}, tmp_path))
-        answer = await _audited(database_url, "memoryguard.review.requested.v1")
+        answer = await _audited(database_url, home, "memoryguard.review.requested.v1")
     cause = json.loads((EXAMPLES / "memoryguard.atrophy.scored.v1.json").read_text())
     assert answer["causationid"] == cause["id"]
     assert answer["correlationid"] == cause["correlationid"]
@@ -120,22 +123,22 @@ def _running(service: str, environment: dict[str, str], folder: Path) -> Iterato
         process.wait()
 
 
-async def _audited(database_url: str, event_type: str) -> dict[str, object]:
+async def _audited(database_url: str, home: Home, event_type: str) -> dict[str, Any]:
     """Wait for an event of this type in the audit log."""
     connection = await connect(database_url)
     try:
         async with asyncio.timeout(ANSWER_S):
-            while (body := await _newest(connection, event_type)) is None:
+            while not (found := await _of_type(connection, home, event_type)):
                 await asyncio.sleep(0.1)
     finally:
         await connection.close()
-    return json.loads(body)
+    return found[-1]
 
 
-async def _newest(connection: asyncpg.Connection, event_type: str) -> bytes | None:
+async def _of_type(
+    connection: asyncpg.Connection, home: Home, event_type: str
+) -> list[dict[str, Any]]:
     try:
-        return await connection.fetchval(
-            "select body from audit.entry where type = $1 order by sequence desc", event_type
-        )
-    except asyncpg.UndefinedTableError:  # audit has not migrated yet
-        return None
+        return await logged_documents(connection, home, f"type = '{event_type}'")
+    except asyncpg.UndefinedTableError:  # audit's schema is not there yet
+        return []

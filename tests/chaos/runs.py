@@ -228,7 +228,7 @@ class Run:
         )
 
     async def _all_signed(self) -> bool:
-        size = await self.admin.fetchval("select size from audit.head")
+        size = await self.admin.fetchval("select size from log.head")
         if size == 0:
             return False
         sent = (self.objects / "checkpoints" / f"{size:020d}").exists()
@@ -269,7 +269,7 @@ class Run:
             for r in records
             if r.topic == CHECKPOINTS
         }
-        for size, note in await self.admin.fetch("select size, note from audit.checkpoint"):
+        for size, note in await self.admin.fetch("select size, note from log.checkpoint"):
             if notes.get(f"checkpoints/{size:020d}") != note:
                 wrong.append(f"checkpoint {size} is not in the object store")
             if told.get(size) != note:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import json
 import os
 import random
 import signal
@@ -130,14 +129,15 @@ async def _said_per_scan(database_url: str) -> dict[str, dict[str, int]]:
     """How often the log has each kind of event of each scan, access events aside."""
     connection = await connect(database_url)
     try:
-        rows = await connection.fetch("select body from audit.entry where scan_id is not null")
+        rows = await connection.fetch(
+            "select scan_id, type from log.entry where scan_id is not null"
+        )
     finally:
         await connection.close()
     said = collections.defaultdict[str, dict[str, int]](lambda: collections.Counter[str]())
     for row in rows:
-        event = json.loads(row["body"])
-        if ".access." not in event["type"]:
-            said[event["data"]["scan_id"]][event["type"]] += 1
+        if ".access." not in row["type"]:
+            said[row["scan_id"]][row["type"]] += 1
     return {scan_id: dict(kinds) for scan_id, kinds in said.items()}
 
 
@@ -153,8 +153,11 @@ async def _drained(database_url: str) -> None:
     try:
         async with asyncio.timeout(30):
             while await connection.fetchval(
-                "select exists (select 1 from bus.record r left join audit.entry e"
-                " on e.body = r.body where e.sequence is null and r.topic not like '%checkpoints%')"
+                "select exists (select from bus.record r,"
+                " lateral (select convert_from(r.body, 'UTF8')::json) as j (b)"
+                " where r.topic not like '%checkpoints%'"
+                " and not exists (select from log.entry e where (e.source, e.event_id)"
+                "   = (b->>'source', b->>'id')))"
             ):
                 await asyncio.sleep(0.1)
     finally:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -177,10 +176,10 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def _predicted(pool: asyncpg.Pool, *, more_than: int) -> bool:
     """Whether the log holds the last answer about so many scans."""
-    if not await pool.fetchval("select to_regclass('audit.entry')"):
+    if not await pool.fetchval("select to_regclass('log.entry')"):
         return False  # audit is not up yet
     return await pool.fetchval(
-        "select count(distinct scan_id) > $1 from audit.entry where type like '%risk.predicted%'",
+        "select count(distinct scan_id) > $1 from log.entry where type like '%risk.predicted%'",
         more_than,
     )
 
@@ -194,7 +193,7 @@ async def _drained(pool: asyncpg.Pool, scans: int) -> bool:
             f"select exists (select from {name}.inbox where state in ('ready', 'leased'))"
             f" or exists (select from {name}.outbox where sent_at is null)"
             f" or (select counter from {name}.producer)"
-            "  > (select count(*) from audit.entry where source = $1)",
+            "  > (select count(*) from log.entry where source = $1)",
             f"/memoryguard/{name}",
         ):
             return False
@@ -209,8 +208,7 @@ async def _shown(pool: asyncpg.Pool, scans: int) -> bool:
 async def _said_per_scan(pool: asyncpg.Pool) -> dict[str, dict[str, int]]:
     """How often the log has each kind of event of each scan."""
     said: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row in await pool.fetch("select body from audit.entry where scan_id is not null"):
-        event = json.loads(row["body"])
-        kind = event["type"].removeprefix("memoryguard.").removesuffix(".v1")
-        said[event["data"]["scan_id"]][kind] += 1
+    for row in await pool.fetch("select scan_id, type from log.entry where scan_id is not null"):
+        kind = row["type"].removeprefix("memoryguard.").removesuffix(".v1")
+        said[row["scan_id"]][kind] += 1
     return {scan_id: dict(kinds) for scan_id, kinds in said.items()}

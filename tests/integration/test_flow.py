@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import stub_measure
+from logged import logged_documents
 from series import small_series
 
 from memoryguard.atrophy.service import RECIPE as ATROPHY
@@ -55,10 +55,9 @@ class Bench:
         """Events in the audit log that concern this person's account."""
         connection = await connect(self.running.database_url)
         try:
-            rows = await connection.fetch("select body from audit.entry order by sequence")
+            events = await logged_documents(connection, self.home)
         finally:
             await connection.close()
-        events = [json.loads(row["body"]) for row in rows]
         return [event for event in events if event["data"].get("user_id") == self.user]
 
     async def until(self, kind: str, count: int = 1, seconds: float = 60) -> list[dict[str, Any]]:

@@ -197,7 +197,7 @@ class Site:
                 )
                 if {tuple(r) for r in rows} != {n for n, kind in said.items() if kind in heard}:
                     return False
-            if await connection.fetchval("select count(*) from audit.entry") != len(said):
+            if await connection.fetchval("select count(*) from log.entry") != len(said):
                 return False
         finally:
             await connection.close()
@@ -222,7 +222,7 @@ class Site:
         found = "select source, event_id, topic, type, key, digest, state from {}.inbox"
         return await self._rows(
             {f"{s}.inbox": found.format(s) for s in SERVICES}
-            | {"audit.entry": "select body from audit.entry"}
+            | {"log.entry": "select source, event_id, digest, payload from log.entry"}
         )
 
     async def _rows(self, questions: dict[str, str]) -> Rows:
@@ -239,7 +239,7 @@ class Site:
         """Names of the checkpoints in the store that are larger than the log."""
         connection = await connect(self.url)
         try:
-            size = await connection.fetchval("select size from audit.head")
+            size = await connection.fetchval("select size from log.head")
         finally:
             await connection.close()
         folder = self.home.folder / "objects" / "checkpoints"
@@ -459,7 +459,7 @@ async def test_a_lost_bus_is_said_again_with_the_same_bytes_and_numbers(site: Si
         with pytest.raises(Rejected, match="service_running"):
             await site.do(replay.republish, "api")
     before, projections = _in_order(await site.bus()), await site.projections()
-    log = (await site.heard())["audit.entry"]
+    log = (await site.heard())["log.entry"]
     if site.kafka.servers:
         await site.take_new_bus()
     else:
@@ -471,7 +471,7 @@ async def test_a_lost_bus_is_said_again_with_the_same_bytes_and_numbers(site: Si
         await site.quiet()
         assert _in_order(await site.bus()) == before
         assert await site.projections() == projections
-        assert (await site.heard())["audit.entry"] == log
+        assert (await site.heard())["log.entry"] == log
         await site.use(running, "anna", (2023,))
         await site.quiet()
     report = await site.verify()

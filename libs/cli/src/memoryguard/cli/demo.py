@@ -224,7 +224,7 @@ async def _tamper(home: Home, out: Console) -> None:
     try:
         change = database.transaction(isolation="repeatable_read")
         await change.start()
-        victim: int = await database.fetchval("select max(sequence) / 2 from audit.entry") or 0
+        victim: int = await database.fetchval("select max(sequence) / 2 from log.entry") or 0
         await _flip_byte(database, victim)
         report = await verify_connection(database, key_of(home), sent)
         await change.rollback()
@@ -247,9 +247,9 @@ def _expect(held: bool, otherwise: str) -> None:
 
 async def _flip_byte(database: Connection, sequence: int) -> None:
     """Flip one bit of an entry: what an intruder with every right can do."""
-    await database.execute("alter table audit.entry disable trigger user")
+    await database.execute("alter table log.entry disable trigger append_only")
     await database.execute(
-        "update audit.entry set body = set_byte(body, 40, get_byte(body, 40) # 1)"
+        "update log.entry set payload = set_byte(payload, 40, get_byte(payload, 40) # 1)"
         " where sequence = $1",
         sequence,
     )

@@ -71,7 +71,7 @@ class Filing:
         noun, verb = named.groups() if named else (UNREADABLE, UNREADABLE)
         return Entry(
             action=_text(data.get("action")) or (f"{noun}.{verb}" if named else kind),
-            actor=self._actor(data),
+            actor=self._actor(data, record.key),
             counter=_number(event.get("producercounter")),
             digest=self._digest(record.body),
             epoch=_text(event.get("producerepoch")),
@@ -89,15 +89,16 @@ class Filing:
             payload=record.body,
         )
 
-    def _actor(self, data: Mapping[str, Any]) -> str | None:
+    def _actor(self, data: Mapping[str, Any], subject_id: str) -> str | None:
         """Name who acted; people who look at their own data by their pseudonym.
 
         So nothing leads to their account once they are erased.
         """
         actor = _text(data.get("actor_id"))
-        if actor is not None and actor == data.get("user_id"):
-            return self._vault.user_subject_id(actor)
-        return actor
+        if actor is None:
+            return None
+        own = self._vault.user_subject_id(actor)
+        return own if own == subject_id or actor == data.get("user_id") else actor
 
     def _unreadable(self, record: Received) -> Entry:
         return Entry(

@@ -35,10 +35,11 @@ FOLDERS = ("staging", "scans", "derived", identity.FOLDER)
 """Where objects about people lie, each below ``<folder>/<subject id>``."""
 
 REMAINS = (
-    "in the events on the bus, in the services' outboxes and in the audit log: measurements, age,"
-    " sex, scanner, health metrics and accesses, with shifted dates, under the pseudonym and, where"
-    " one was named, the account's id; delete the account where it is kept, and the id leads to"
-    " nobody",
+    "in the events on the bus and in the services' outboxes: measurements, age, sex, scanner,"
+    " health metrics and accesses, with shifted dates, under the pseudonym and, where one was"
+    " named, the account's id; delete the account where it is kept, and the id leads to nobody",
+    "in the audit log: who did what and when, under the pseudonym. What the events said is sealed"
+    " there under the person's key, which is destroyed; the log still verifies",
     "in every service a mark under the pseudonym, which keeps out whatever still comes: this"
     " account can be given no scan again",
     "grants that others gave to this account, which are theirs",
