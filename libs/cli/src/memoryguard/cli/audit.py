@@ -4,30 +4,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from memoryguard.audit.log import entry_of
+from memoryguard.audit.beside import check_beside, check_kept, check_names, check_sent
+from memoryguard.audit.elsewhere import Elsewhere
+from memoryguard.audit.reading import Head, Reader, read_head
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.common.runtime.postgres import embedded_postgres
+from memoryguard.tlog.checkpoint import claimed_size
 from memoryguard.tlog.note import VerifierKey
-from memoryguard.tlog.report import Report, Stored
-from memoryguard.tlog.tiles import node_in, tile_of
-from memoryguard.tlog.verify import verify_log
+from memoryguard.tlog.ranges import verify_range
+from memoryguard.tlog.report import Finding, Report
+from memoryguard.tlog.tiles import TILE_LEVELS
+from memoryguard.tlog.verify import verify_runs
 from memoryguard.tlog.window import StoredNodes
 
 ORIGIN = "memoryguard/audit"
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a log from elsewhere than its database.
+
+    Parameters
+    ----------
+    key
+        The log's public key.
+    notes
+        Checkpoints that somebody has kept.
+    elsewhere
+        Where the log's checkpoints and tiles were sent: whatever left the box must be there.
+    """
+
+    key: VerifierKey
+    notes: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
+
+
 async def verify_home(home: Home) -> Report:
     """Verify the log of a home, whether its platform runs or not."""
+    known = Known(key_of(home), elsewhere=Elsewhere(str(home.folder / "objects")))
     async with database_of(home) as url:
-        return await verify_database(url, key_of(home), await sent_checkpoints(home))
+        return await verify_known(url, known)
 
 
 async def verify_database(url: str, key: VerifierKey, off_the_box: list[str]) -> Report:
@@ -36,67 +60,155 @@ async def verify_database(url: str, key: VerifierKey, off_the_box: list[str]) ->
     Parameters
     ----------
     url
-        Of a login that may read the schema ``audit``.
+        Of a login that may read the schema ``log``.
     key
         The log's public key.
     off_the_box
         Checkpoints that were stored elsewhere: they are what a database's owner cannot rewrite.
     """
-    connection = await connect(url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await verify_connection(connection, key, off_the_box)
-    finally:
-        await connection.close()
+    return await verify_known(url, Known(key, off_the_box))
 
 
 async def verify_connection(
     connection: Connection, key: VerifierKey, off_the_box: list[str]
 ) -> Report:
     """Verify the log as a connection sees it, inside one snapshot."""
-    notes = await connection.fetch("select note from log.checkpoint order by size")
-    rows = await connection.fetch("select * from log.entry order by sequence")
-    nodes = await _stored_nodes(connection)
-    return await asyncio.to_thread(
-        verify_log,
-        (_stored(row, nodes) for row in rows),
-        [row["note"] for row in notes],
-        key,
-        witnessed=off_the_box,
-        nodes=nodes,
-    )
+    return await verify_as_seen(connection, Known(key, off_the_box))
 
 
-async def _stored_nodes(connection: Connection) -> StoredNodes:
-    """Read nodes from the stored tiles, as they are."""
-    rows = await connection.fetch("select level, position, hashes from log.tile")
-    tiles = {(row["level"], row["position"]): bytes(row["hashes"]) for row in rows}
-    head = await connection.fetchrow("select size, levels from log.head")
-    size, levels = (head["size"], head["levels"]) if head else (0, [])
-    for level, hashes in enumerate(levels):
-        tiles.setdefault((level, size >> 8 * (level + 1)), bytes(hashes))
-
-    def get(level: int, position: int) -> bytes | None:
-        hashes = tiles.get(tile_of((level, position)))
-        return None if hashes is None else node_in((level, position), hashes)
-
-    return get
+async def verify_known(
+    url: str, known: Known, bounds: tuple[int, int | None] | None = None
+) -> Report:
+    """Verify the log in a database, or a range of it, by what is known from elsewhere."""
+    connection = await connect(url)
+    try:
+        return await verify_as_seen(connection, known, bounds)
+    finally:
+        await connection.close()
 
 
-def _stored(row: asyncpg.Record, nodes: StoredNodes) -> Stored:
-    entry, sequence = entry_of(row), row["sequence"]
-    numbered = entry.epoch is not None and entry.counter is not None
-    number = (entry.source, entry.epoch or "", entry.counter or 0) if numbered else None
-    return Stored(sequence, entry.leaf(), nodes(0, sequence), number)
+async def verify_as_seen(
+    connection: Connection, known: Known, bounds: tuple[int, int | None] | None = None
+) -> Report:
+    """Verify the log as a connection sees it, inside one snapshot.
+
+    What has left the box is read before the snapshot, so that a log which is written meanwhile has
+    all of it.
+    """
+    sent = await asyncio.to_thread(_read_sent, known.elsewhere)
+    try:
+        async with _snapshot(connection):
+            head = await read_head(connection)
+            reading = _Reading(
+                known, sent, head, Reader(connection, asyncio.get_running_loop(), head)
+            )
+            if bounds is not None:
+                return await asyncio.to_thread(reading.verify_range, *bounds)
+            report = await asyncio.to_thread(reading.verify)
+            return report.joined(await check_beside(connection, head))
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        message = "a table of the log is not there, or not as it was made"
+        return Report(0, 0, 0, 0, 0, (Finding("unreadable_log", message),), 0, (), ())
+
+
+@asynccontextmanager
+async def _snapshot(connection: Connection) -> AsyncGenerator[None]:
+    """See one moment; names of functions mean PostgreSQL's own, whatever else is defined."""
+    if connection.is_in_transaction():
+        async with connection.transaction():
+            await connection.execute("set local search_path = pg_catalog")
+            yield
+            await connection.execute("set local search_path to default")
+        return
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("set local search_path = pg_catalog")
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What has left the box, as it lay there before the snapshot."""
+
+    files: Sequence[tuple[str, str]] = ()
+    published: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Every checkpoint; the one of the published log was signed as well."""
+        return [note for _, note in self.files] + (
+            [] if self.published is None else [self.published]
+        )
+
+
+def _read_sent(elsewhere: Elsewhere | None) -> _Sent:
+    if elsewhere is None:
+        return _Sent()
+    published = elsewhere.newest()
+    return _Sent(elsewhere.checkpoints(), published)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One verification; its methods run in a thread of their own."""
+
+    known: Known
+    sent: _Sent
+    head: Head
+    reader: Reader
+
+    def verify(self) -> Report:
+        """Verify the whole log, and compare it with what has left the box."""
+        report = verify_runs(
+            self.reader.runs(),
+            [note for _, note in self.head.notes],
+            self.known.key,
+            witnessed=self._elsewhere(),
+            nodes=self.reader.node,
+            published=self._published(),
+            step=TILE_LEVELS,
+        )
+        return report.joined(self._beyond())
+
+    def verify_range(self, first: int, last: int | None) -> Report:
+        """Verify some entries."""
+        last = self.head.size - 1 if last is None else last
+        published = self._published()
+        return verify_range(
+            self.reader.runs(first, last),
+            (first, last),
+            [note for _, note in self.head.notes],
+            self.known.key,
+            witnessed=self._elsewhere(),
+            sources=[self.reader.node, *([published] if published else [])],
+        )
+
+    def _elsewhere(self) -> list[str]:
+        return [*self.sent.notes, *self.known.notes]
+
+    def _published(self) -> StoredNodes | None:
+        size = self._published_size()
+        return self.known.elsewhere.node_of(size) if self.known.elsewhere and size else None
+
+    def _published_size(self) -> int:
+        return claimed_size(self.sent.published or "") or 0
+
+    def _beyond(self) -> list[Finding]:
+        """Compare with what has left the box; what left it since is read again."""
+        findings = check_kept(self.head, self._elsewhere())
+        elsewhere = self.known.elsewhere
+        if elsewhere is None:
+            return findings
+        findings += check_names(self.sent.files)
+        findings += elsewhere.check(min(self._published_size(), self.head.size), self.reader.tile)
+        if check_sent(self.head, self.sent.notes):
+            findings += check_sent(self.head, _read_sent(elsewhere).notes)
+        return findings
 
 
 async def sent_checkpoints(home: Home) -> list[str]:
     """Checkpoints in a home's object store, the smallest first."""
-    return await asyncio.to_thread(_read_checkpoints, home.folder / "objects" / "checkpoints")
-
-
-def _read_checkpoints(folder: Path) -> list[str]:
-    return [path.read_text() for path in sorted(folder.glob("*")) if path.is_file()]
+    elsewhere = Elsewhere(str(home.folder / "objects"))
+    return [note for _, note in await asyncio.to_thread(elsewhere.checkpoints)]
 
 
 @asynccontextmanager
@@ -118,6 +230,8 @@ def report_document(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "entries": report.size,
         "signed_entries": report.signed_size,
+        "anchored_entries": report.anchored_size,
+        "pruned_entries": report.pruned_entries,
         "checkpoints": report.checkpoints,
         "unsigned_entries": report.unsigned_entries,
         "findings": [

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,6 +24,8 @@ MAX_NOTE_CHARACTERS = 1_000_000
 """Our bound on a note; the specification asks for one and leaves the number open."""
 
 _EM_DASH = "— "
+
+K = TypeVar("K", bound="VerifierKey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +43,25 @@ class VerifierKey:
     name: str
     public_key: bytes
 
+    type_byte: ClassVar[int] = ED25519
+    """What is signed, and how; another type is another key, also with the same bytes."""
+
     def __post_init__(self) -> None:
         if not is_key_name(self.name) or len(self.public_key) != PUBLIC_KEY_BYTES:
             raise Unverified("malformed_key", "the verifier key's name or length is wrong")
 
     @property
     def key_id(self) -> bytes:
-        """``SHA-256(name || 0x0A || 0x01 || public key)[:4]``."""
-        message = self.name.encode() + b"\n" + bytes([ED25519]) + self.public_key
+        """``SHA-256(name || 0x0A || type || public key)[:4]``."""
+        message = self.name.encode() + b"\n" + bytes([self.type_byte]) + self.public_key
         return hashlib.sha256(message).digest()[:KEY_ID_BYTES]
 
     def __str__(self) -> str:
-        encoded = _base64(bytes([ED25519]) + self.public_key)
+        encoded = _base64(bytes([self.type_byte]) + self.public_key)
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
+    def parse(cls: type[K], text: str) -> K:
         """Read ``name+hex key id+base64(type || key)``.
 
         Raises
@@ -65,8 +71,8 @@ class VerifierKey:
         """
         parts = text.split("+", 2)  # a name has no "+", base64 may have
         key = decode_base64(parts[2], "malformed_key") if len(parts) == 3 else b""
-        if len(key) != 1 + PUBLIC_KEY_BYTES or key[0] != ED25519:
-            raise Unverified("malformed_key", "this is not an Ed25519 verifier key")
+        if len(key) != 1 + PUBLIC_KEY_BYTES or key[0] != cls.type_byte:
+            raise Unverified("malformed_key", "this is no verifier key, or one of another type")
         parsed = cls(parts[0], key[1:])
         if parsed.key_id.hex() != parts[1]:
             raise Unverified("malformed_key", "the verifier key's id does not belong to it")
@@ -93,6 +99,9 @@ class Signature:
     name: str
     key_id: bytes
     signature: bytes
+
+    def __str__(self) -> str:
+        return f"{_EM_DASH}{self.name} {_base64(self.key_id + self.signature)}\n"
 
 
 def sign_note(text: str, *signers: Signer) -> str:
@@ -187,8 +196,7 @@ def decode_base64(text: str, code: str) -> bytes:
 
 def _signature_line(text: str, signer: Signer) -> str:
     key = signer.verifier_key
-    signature = signer.private_key.sign(text.encode())
-    return f"{_EM_DASH}{key.name} {_base64(key.key_id + signature)}\n"
+    return str(Signature(key.name, key.key_id, signer.private_key.sign(text.encode())))
 
 
 def _parse_signature(line: str) -> Signature:

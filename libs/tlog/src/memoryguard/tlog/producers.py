@@ -47,7 +47,7 @@ class Repeat:
 
 
 MAX_DISORDER = 10_000
-"""In a log without its beginning, so many numbers are awaited until the lowest counts as the first."""
+"""In a log without its beginning, the lowest of so many numbers counts as the first."""
 
 
 @dataclass(slots=True)

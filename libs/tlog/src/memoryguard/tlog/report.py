@@ -73,7 +73,8 @@ class Finding:
         ``malformed_note``, ``malformed_checkpoint``, ``other_origin``. Of what lies beside the
         entries: ``altered_index`` (the log would take an event twice, or not at all),
         ``altered_head``, ``altered_tile``, ``altered_checkpoint``, ``missing_checkpoint``,
-        ``altered_pruning``, ``unreadable_log``, ``stalled``.
+        ``altered_pruning``, ``unreadable_log``. Where witnesses are asked for:
+        ``not_witnessed``, ``stalled``.
     message
         A sentence for a person, without content of any entry.
     first, last
@@ -116,6 +117,9 @@ class Report:
         may be an event that is still on its way.
     pruned_entries
         Entries that are gone by right: their hashes are left.
+    anchored_size
+        As `signed_size`, counting only checkpoints that were kept out of the log's reach. What lies
+        behind it, whoever owns the database *and* the log's key can still rewrite unnoticed.
     """
 
     size: int
@@ -128,6 +132,7 @@ class Report:
     gaps: tuple[Gap, ...]
     repeats: tuple[Repeat, ...]
     pruned_entries: int = 0
+    anchored_size: int = 0
 
     @property
     def intact(self) -> bool:

@@ -89,7 +89,7 @@ def verify_runs(
     step
         The store keeps nodes of every so-manieth level only: tiles, of every eighth.
     """
-    state = _Verification(nodes, published, step)
+    state = Verification(nodes, published, step)
     state.open(checkpoints, witnessed, key)
     state.settle()
     for run in runs:
@@ -98,7 +98,7 @@ def verify_runs(
 
 
 @dataclass(slots=True)
-class _Verification:
+class Verification:
     """State of one verification. `window` is None where the entries cannot be hashed on."""
 
     nodes: StoredNodes | None
@@ -109,6 +109,7 @@ class _Verification:
     mismatched: dict[int, bytes] = field(default_factory=dict[int, bytes])
     expected: int = 0
     read: int = 0
+    anchors: set[int] = field(default_factory=set[int])
     pruned: int = 0
     unsigned: int = 0
     met: int = 0
@@ -131,6 +132,7 @@ class _Verification:
         for each in kept:
             if each.size > highest:
                 self._fault("rollback", f"the log's newest checkpoint is of {highest}", each)
+        self.anchors = {each.size for each in kept}
         self._mark([*issued, *kept])
 
     def _opened(self, notes: Sequence[str], key: VerifierKey, what: str) -> list[Checkpoint]:
@@ -309,6 +311,7 @@ class _Verification:
         return Report(
             size=self.read,
             pruned_entries=self.pruned,
+            anchored_size=max((n for n in self.anchors if n <= self.signed_size), default=0),
             signed_size=self.signed_size,
             checkpoints=self.met,
             unsigned_entries=self.unsigned,

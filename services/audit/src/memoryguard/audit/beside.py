@@ -12,11 +12,9 @@ from collections.abc import Collection, Iterator
 
 from memoryguard.audit.reading import Head
 from memoryguard.common.runtime.database import Connection
-from memoryguard.tlog.checkpoint import parse_checkpoint_text
-from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.note import parse_note
+from memoryguard.tlog.checkpoint import claimed_size
 from memoryguard.tlog.report import Finding
-from memoryguard.tlog.tiles import TILE_LEVELS, TILE_WIDTH, Edge
+from memoryguard.tlog.tiles import TILE_WIDTH, Edge
 from memoryguard.tlog.verify import MAX_FINDINGS_PER_CODE
 
 # Of every entry its name and digest; of one that was pruned, nothing is left to compare with.
@@ -128,7 +126,7 @@ async def _pruned(connection: Connection, head: Head) -> list[Finding]:
 def _checkpoint_rows(head: Head) -> Iterator[Finding]:
     """Rows that say something else than the notes they hold, or that are gone."""
     for size, note in head.notes:
-        said = size_of(note)
+        said = claimed_size(note)
         if said is not None and said != size:  # a note that is none is told by the verifier
             message = f"the checkpoint that is kept for {size} entries is of {said}"
             yield Finding("altered_checkpoint", message, checkpoint_size=size)
@@ -139,7 +137,7 @@ def _checkpoint_rows(head: Head) -> Iterator[Finding]:
 
 def check_sent(head: Head, elsewhere: Collection[str]) -> list[Finding]:
     """Find checkpoints that have left the box and are not where they went."""
-    there = {size_of(note) for note in elsewhere}
+    there = {claimed_size(note) for note in elsewhere}
     return [
         Finding(
             "missing_checkpoint",
@@ -160,23 +158,16 @@ def check_kept(head: Head, elsewhere: Collection[str]) -> list[Finding]:
             f"the checkpoint of {size} entries was signed, and is not in the log",
             checkpoint_size=size,
         )
-        for size in sorted({size for note in elsewhere if (size := size_of(note)) is not None})
-        if size not in ours and size < newest
+        for size in sorted({claimed_size(note) or 0 for note in elsewhere} - ours)
+        if 0 < size < newest
     ]
-
-
-def size_of(note: str) -> int | None:
-    """Give the size that a note speaks of, which nobody has verified; None where it is no note."""
-    try:
-        return parse_checkpoint_text(parse_note(note)[0]).size
-    except Unverified:
-        return None
 
 
 def check_names(files: Collection[tuple[str, str]]) -> list[Finding]:
     """Find checkpoints that lie under the name of another: ``(name, note)`` as they were read."""
     return [
-        Finding("altered_checkpoint", f"{name} holds a checkpoint of {size_of(note)} entries")
+        Finding("altered_checkpoint", f"{name} holds a checkpoint of {claimed_size(note)} entries")
         for name, note in files
-        if size_of(note) is not None and not (_SIZE.fullmatch(name) and int(name) == size_of(note))
+        if claimed_size(note) is not None
+        and not (_SIZE.fullmatch(name) and int(name) == claimed_size(note))
     ]

@@ -38,7 +38,7 @@ _CLAMPED = {
     f" as {name}"
     for name in ("occurred_at", "logged_at")
 }
-_ENTRIES = f"select {', '.join(_CLAMPED.get(each, each) for each in COLUMNS)} from log.entry"
+_ENTRIES = f"select {', '.join(_CLAMPED.get(each, each) for each in COLUMNS)} from log.entry"  # noqa: S608  # our own names
 
 _Result = TypeVar("_Result")
 
@@ -90,9 +90,7 @@ class Reader:
         What `read_head` gave.
     """
 
-    def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, head: Head
-    ) -> None:
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, head: Head) -> None:
         self._connection = connection
         self._loop = loop
         self._head = head
