@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 
 from memoryguard.audit.beside import check_beside, check_kept, check_names, check_sent
-from memoryguard.audit.elsewhere import Elsewhere
+from memoryguard.audit.elsewhere import Elsewhere, Sent
 from memoryguard.audit.reading import Head, Reader, read_head
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.database import Connection, connect
@@ -95,7 +94,7 @@ async def verify_as_seen(
     What has left the box is read before the snapshot, so that a log which is written meanwhile has
     all of it.
     """
-    sent = await asyncio.to_thread(_read_sent, known.elsewhere)
+    sent = await asyncio.to_thread(known.elsewhere.read) if known.elsewhere else Sent()
     try:
         async with _snapshot(connection):
             head = await read_head(connection)
@@ -126,33 +125,11 @@ async def _snapshot(connection: Connection) -> AsyncGenerator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """What has left the box, as it lay there before the snapshot."""
-
-    files: Sequence[tuple[str, str]] = ()
-    published: str | None = None
-
-    @property
-    def notes(self) -> list[str]:
-        """Every checkpoint; the one of the published log was signed as well."""
-        return [note for _, note in self.files] + (
-            [] if self.published is None else [self.published]
-        )
-
-
-def _read_sent(elsewhere: Elsewhere | None) -> _Sent:
-    if elsewhere is None:
-        return _Sent()
-    published = elsewhere.newest()
-    return _Sent(elsewhere.checkpoints(), published)
-
-
-@dataclass(frozen=True, slots=True)
 class _Reading:
     """One verification; its methods run in a thread of their own."""
 
     known: Known
-    sent: _Sent
+    sent: Sent
     head: Head
     reader: Reader
 
@@ -199,16 +176,17 @@ class _Reading:
         if elsewhere is None:
             return findings
         findings += check_names(self.sent.files)
-        findings += elsewhere.check(min(self._published_size(), self.head.size), self.reader.tile)
-        if check_sent(self.head, self.sent.notes):
-            findings += check_sent(self.head, _read_sent(elsewhere).notes)
+        if self._published_size() <= self.head.size:  # else the log was cut, and that is told
+            findings += elsewhere.check(self._published_size(), self.reader.tile)
+        if check_sent(self.head, self.sent):  # it may have left since
+            findings += check_sent(self.head, elsewhere.read())
         return findings
 
 
 async def sent_checkpoints(home: Home) -> list[str]:
     """Checkpoints in a home's object store, the smallest first."""
     elsewhere = Elsewhere(str(home.folder / "objects"))
-    return [note for _, note in await asyncio.to_thread(elsewhere.checkpoints)]
+    return [note for _, note in (await asyncio.to_thread(elsewhere.read)).files]
 
 
 @asynccontextmanager
@@ -221,26 +199,6 @@ async def database_of(home: Home) -> AsyncGenerator[str]:
     with home.locked():
         async with embedded_postgres(home.folder / "postgres") as url:
             yield url
-
-
-def report_document(report: Report) -> dict[str, Any]:
-    """Write a report as plain data."""
-    return {
-        "intact": report.intact,
-        "complete": report.complete,
-        "entries": report.size,
-        "signed_entries": report.signed_size,
-        "anchored_entries": report.anchored_size,
-        "pruned_entries": report.pruned_entries,
-        "checkpoints": report.checkpoints,
-        "unsigned_entries": report.unsigned_entries,
-        "findings": [
-            {"code": f.code, "message": f.message, "first": f.first, "last": f.last}
-            for f in report.findings
-        ],
-        "gaps": len(report.gaps),
-        "repeats": len(report.repeats),
-    }
 
 
 def key_of(home: Home) -> VerifierKey:

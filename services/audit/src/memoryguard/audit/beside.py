@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from memoryguard.audit.elsewhere import Sent
 from memoryguard.audit.reading import Head
 from memoryguard.common.runtime.database import Connection
 from memoryguard.tlog.checkpoint import claimed_size
@@ -135,10 +136,10 @@ def _checkpoint_rows(head: Head) -> Iterator[Finding]:
         yield Finding("missing_checkpoint", message, checkpoint_size=size)
 
 
-def check_sent(head: Head, elsewhere: Collection[str]) -> list[Finding]:
+def check_sent(head: Head, sent: Sent) -> list[Finding]:
     """Find checkpoints that have left the box and are not where they went."""
-    there = {claimed_size(note) for note in elsewhere}
-    return [
+    there = {claimed_size(note) for _, note in sent.files}
+    findings = [
         Finding(
             "missing_checkpoint",
             f"the checkpoint of {size} entries has left the box, and is not where it went",
@@ -146,6 +147,11 @@ def check_sent(head: Head, elsewhere: Collection[str]) -> list[Finding]:
         )
         for size in sorted(head.sent - there)
     ]
+    newest = max(head.sent, default=0)  # the log is published before its checkpoint counts as sent
+    if sent.whole and (claimed_size(sent.published or "") or 0) < newest:
+        message = f"the log is not published up to the checkpoint of {newest} entries, as it was"
+        findings.append(Finding("missing_checkpoint", message, checkpoint_size=newest))
+    return findings
 
 
 def check_kept(head: Head, elsewhere: Collection[str]) -> list[Finding]:

@@ -8,7 +8,8 @@ out, or a folder of checkpoints alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from obstore.exceptions import BaseError
@@ -34,6 +35,30 @@ _SIZE = re.compile(r"[0-9]{20}")
 OwnTiles = Callable[[int, int], bytes | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Checkpoints that have left the box, as they lie there.
+
+    Parameters
+    ----------
+    files
+        Name and note of each, the smallest first.
+    published
+        The checkpoint up to which the log is published; None where it is not.
+    whole
+        Whether it is the platform's object store, or a copy of it; else only the checkpoints.
+    """
+
+    files: Sequence[tuple[str, str]] = ()
+    published: str | None = None
+    whole: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """Every checkpoint."""
+        return [note for _, note in self.files] + ([self.published] if self.published else [])
+
+
 class Elsewhere:
     """A folder or a bucket with what has left the box.
 
@@ -55,16 +80,13 @@ class Elsewhere:
             )
         self._store = open_store(address)
 
-    def checkpoints(self) -> list[tuple[str, str]]:
-        """Give name and note of every checkpoint, the smallest first."""
-        paths = sorted(self._paths(FOLDER)) or sorted(
-            path for path in self._paths("") if _SIZE.fullmatch(path)
-        )
-        return [(path.removeprefix(FOLDER), self._note(path)) for path in paths]
-
-    def newest(self) -> str | None:
-        """Give the checkpoint up to which the log is published; None where it is not."""
-        return self._note(PUBLISHED) if self._read(PUBLISHED) is not None else None
+    def read(self) -> Sent:
+        """Read the checkpoints: before the log, if that is still being written."""
+        published = self._note(PUBLISHED)
+        paths = sorted(self._paths(FOLDER))
+        bare = [] if paths else sorted(p for p in self._paths("") if _SIZE.fullmatch(p))
+        files = [(p.removeprefix(FOLDER), self._note(p) or "") for p in paths or bare]
+        return Sent(files, published, whole=not bare)
 
     def node_of(self, size: int) -> Callable[[int, int], bytes | None]:
         """Give what reads nodes from the tiles that were published for a log of that size."""
@@ -102,8 +124,9 @@ class Elsewhere:
             raise _away() from error
         return found
 
-    def _note(self, path: str) -> str:
-        return (self._read(path) or b"").decode("utf-8", "replace")
+    def _note(self, path: str) -> str | None:
+        body = self._read(path)
+        return None if body is None else body.decode("utf-8", "replace")
 
     def _read(self, path: str) -> bytes | None:
         try:
