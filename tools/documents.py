@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "contract")]
 import error_codes  # noqa: E402
 from golden_events import golden_events  # noqa: E402
 
-SOURCES = ("libs/tlog/src", "libs/common/src", "libs/cli/src", *sorted(
+SOURCES = ("libs/tlog/src", "libs/common/src", "libs/cli/src", "libs/witness/src", *sorted(
     str(path.relative_to(ROOT)) for path in ROOT.glob("services/*/src")
 ))  # fmt: skip
 

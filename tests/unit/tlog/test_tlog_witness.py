@@ -151,6 +151,7 @@ def test_each_refusal_has_its_status() -> None:
             assert answer.status == status, request
             if status == 409:
                 assert (answer.body, answer.content_type) == ("5\n", SIZE)
+                assert answer.forked == (request == FORKS[2].request(5, 5))
     assert add_checkpoint(b"\xff", before, LOGS, WITNESS, 1).status == 400
     assert witness.memory == before
     assert witness.status(replace(TRUTH.request(0, 9, OTHER), proof=(bytes(32),))) == 422

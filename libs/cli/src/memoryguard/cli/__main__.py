@@ -332,6 +332,14 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
 
 
+@app.command(help_flags=[], version_flags=[])
+def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+    """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
+    from memoryguard.witness.__main__ import run
+
+    run(arguments)
+
+
 def _to_services(
     deed: Deed, service: str, home: Path, database_url: str | None, as_json: bool
 ) -> None:

@@ -53,12 +53,23 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. `kept` is what has to be remembered *before* it leaves; None: nothing new."""
+    """An HTTP answer.
+
+    Parameters
+    ----------
+    status, body, content_type
+        As they are sent.
+    kept
+        What has to be remembered *before* the answer leaves; None: nothing new.
+    forked
+        The log has signed another root for the size that is remembered: this proves it a liar.
+    """
 
     status: int
     body: str
     content_type: str = TEXT
     kept: Kept | None = None
+    forked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +151,9 @@ def add_checkpoint(
 
 def _grow(request: Request, before: Checkpoint, checkpoint: Checkpoint) -> Answer | None:
     """Refuse whatever is not proved to be the same log, grown; None if it is."""
-    same_size = before.size == checkpoint.size
-    if request.old != before.size or (same_size and before.root != checkpoint.root):
-        return Answer(409, f"{before.size}\n", SIZE)
+    forked = before.size == checkpoint.size and before.root != checkpoint.root
+    if request.old != before.size or forked:
+        return Answer(409, f"{before.size}\n", SIZE, forked=forked)
     try:
         if before.size:
             verify_consistency(

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from memoryguard.audit.http import Queries
 from memoryguard.audit.settings import AuditSettings
 from memoryguard.audit.tasks import Appender, Notary
+from memoryguard.audit.witnessing import Witnessing
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
@@ -18,10 +19,12 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     settings = AuditSettings()
     signer = settings.signer()
     notary = Notary(platform, platform.store, signer, settings.checkpoint_s)
+    witnesses = settings.witness_addresses()
+    witnessing = Witnessing(platform.pool, witnesses, settings.checkpoint_s, settings.cosign_s)
     return Service(
         name="audit",
         routes=Queries(platform, signer).routes(),
-        background=[Appender(platform).run, notary.run],
+        background=[Appender(platform).run, notary.run, *([witnessing.run] if witnesses else [])],
     )
 
 

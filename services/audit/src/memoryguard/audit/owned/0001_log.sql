@@ -59,13 +59,13 @@ create table sent (
     sent_at timestamptz not null default now()
 );
 
--- What witnesses have signed (C2SP tlog-cosignature), line by line.
+-- What witnesses have signed (C2SP tlog-cosignature), line by line: each checkpoint's first one.
 create table cosignature (
     size      bigint      not null references checkpoint,
-    witness   text        not null,        -- name of its key
+    witness   text        not null,        -- its verifier key
     line      text        not null,
     signed_at timestamptz not null,        -- as the witness says, and signs
-    primary key (size, witness, signed_at)
+    primary key (size, witness)
 );
 
 -- Whoever is in a dispute may not lose evidence: nothing that is held is pruned.
@@ -89,6 +89,16 @@ create table pruned (
     newest_at timestamptz not null,
     pruned_at timestamptz not null default now()
 );
+
+-- What each witness has signed last. It signs a log that does not grow again and again, so this row
+-- changes; that is no loss, since what it says is proved by the signature in it.
+create table witness (
+    witness   text        primary key,     -- its verifier key
+    size      bigint      not null,
+    line      text        not null,
+    signed_at timestamptz not null
+);
+grant select, insert, update on witness to memoryguard_audit;
 
 -- The rows that change: size and right edge of the tree, and how far each topic was read; they are
 -- written with the entries they count.
