@@ -4,25 +4,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
 from memoryguard.audit.beside import check_beside, check_kept, check_names, check_sent
+from memoryguard.audit.cosigned import cosigned_note
 from memoryguard.audit.elsewhere import Elsewhere, Sent
 from memoryguard.audit.reading import Head, Reader, read_head
 from memoryguard.cli.home import Home
 from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.tlog.checkpoint import claimed_size
+from memoryguard.tlog.cosignature import WitnessKey
+from memoryguard.tlog.dump import dump_entry, dump_header, dump_pruned
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.ranges import verify_range
 from memoryguard.tlog.report import Finding, Report
 from memoryguard.tlog.tiles import TILE_LEVELS
 from memoryguard.tlog.verify import verify_runs
 from memoryguard.tlog.window import StoredNodes
+from memoryguard.tlog.witnessed import check_witnesses
 
 ORIGIN = "memoryguard/audit"
 
@@ -44,6 +49,46 @@ class Known:
     key: VerifierKey
     notes: Sequence[str] = ()
     elsewhere: Elsewhere | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How the log has to go on: which witnesses sign it, and how long an entry may wait.
+
+    Parameters
+    ----------
+    keys, quorum
+        Of the witnesses, and how many of them must have signed; no keys: nobody is asked for.
+    max_age_s
+        How long an entry may wait for a checkpoint, and how old a quorum's signatures may be.
+    """
+
+    keys: Sequence[WitnessKey]
+    quorum: int
+    max_age_s: float | None
+
+    async def check(self, connection: Connection) -> list[Finding]:
+        """Look at the newest checkpoint, and at the oldest entry that none covers."""
+        note = await cosigned_note(connection) or ""
+        waiting = await connection.fetchval(_WAITING)
+        since_s = None if waiting is None else float(waiting)
+        now_s = time.time()
+        if self.keys:
+            return check_witnesses(
+                note, self.keys, self.quorum, now_s, self.max_age_s, unsigned_since_s=since_s
+            )
+        if since_s is None or self.max_age_s is None or now_s - since_s <= self.max_age_s:
+            return []
+        message = "entries have waited for a checkpoint longer than the greatest age"
+        return [Finding("stalled", message)]
+
+
+_WAITING = """
+select extract(epoch from logged_at) from log.entry
+where sequence >= (select coalesce(max(size), 0) from log.checkpoint)
+  and isfinite(logged_at)
+order by sequence limit 1
+"""
 
 
 async def verify_home(home: Home) -> Report:
@@ -76,18 +121,24 @@ async def verify_connection(
 
 
 async def verify_known(
-    url: str, known: Known, bounds: tuple[int, int | None] | None = None
+    url: str,
+    known: Known,
+    bounds: tuple[int, int | None] | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Verify the log in a database, or a range of it, by what is known from elsewhere."""
     connection = await connect(url)
     try:
-        return await verify_as_seen(connection, known, bounds)
+        return await verify_as_seen(connection, known, bounds, watch)
     finally:
         await connection.close()
 
 
 async def verify_as_seen(
-    connection: Connection, known: Known, bounds: tuple[int, int | None] | None = None
+    connection: Connection,
+    known: Known,
+    bounds: tuple[int, int | None] | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Verify the log as a connection sees it, inside one snapshot.
 
@@ -101,10 +152,12 @@ async def verify_as_seen(
             reading = _Reading(
                 known, sent, head, Reader(connection, asyncio.get_running_loop(), head)
             )
+            late = await watch.check(connection) if watch else []
             if bounds is not None:
-                return await asyncio.to_thread(reading.verify_range, *bounds)
+                report = await asyncio.to_thread(reading.verify_range, *bounds)
+                return report.joined(late)
             report = await asyncio.to_thread(reading.verify)
-            return report.joined(await check_beside(connection, head))
+            return report.joined([*await check_beside(connection, head), *late])
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
         message = "a table of the log is not there, or not as it was made"
         return Report(0, 0, 0, 0, 0, (Finding("unreadable_log", message),), 0, (), ())
@@ -181,6 +234,32 @@ class _Reading:
         if check_sent(self.head, self.sent):  # it may have left since
             findings += check_sent(self.head, elsewhere.read())
         return findings
+
+
+async def dump_known(url: str, write: Callable[[str], object]) -> int:
+    """Write the log in a database as `memoryguard.tlog.dump` has it; how many entries there were.
+
+    Nothing is verified here: whoever reads the dump does.
+    """
+    connection = await connect(url)
+    try:
+        async with _snapshot(connection):
+            head = await read_head(connection)
+            reader = Reader(connection, asyncio.get_running_loop(), head)
+            return await asyncio.to_thread(_dump, head, reader, write)
+    finally:
+        await connection.close()
+
+
+def _dump(head: Head, reader: Reader, write: Callable[[str], object]) -> int:
+    write(dump_header([note for _, note in head.notes]))
+    for run in reader.pruned():
+        write(dump_pruned(run.first, b"".join(run.hashes)))
+    number = 0
+    for sequence, leaf in reader.leaves():
+        write(dump_entry(sequence, leaf))
+        number += 1
+    return number
 
 
 async def sent_checkpoints(home: Home) -> list[str]:

@@ -7,9 +7,8 @@ import asyncio
 import json as plain
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -23,8 +22,14 @@ from memoryguard.cli.audit import Known, Watch, database_of, dump_known, key_of,
 from memoryguard.cli.home import Home
 from memoryguard.common.errors import Misconfigured, Rejected
 from memoryguard.tlog.cosignature import WitnessKey
-from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.files import EXIT_STATUS, Refused, Verdict, finding_document, told, verify_file
+from memoryguard.tlog.files import (
+    EXIT_STATUS,
+    Refused,
+    Verdict,
+    finding_document,
+    told,
+    verify_file,
+)
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.report import Report
 from memoryguard.tlog.telling import tell_finding
@@ -40,7 +45,8 @@ DatabaseUrl: TypeAlias = Annotated[
     str | None, Parameter(help="The log's database, by a login that may read the schema log.")
 ]
 Key: TypeAlias = Annotated[
-    str | None, Parameter(help="The log's public key, or a file with it; that of --home by default.")
+    str | None,
+    Parameter(help="The log's public key, or a file with it; else that of --home."),
 ]
 Checkpoints: TypeAlias = Annotated[
     str | None,
@@ -157,8 +163,8 @@ def _of_file(path: Path, known: Known, entry: Path | None, watch: Watch | None) 
     found = check_witnesses(verdict.note, watch.keys, watch.quorum, time.time())
     if not found:
         return verdict
-    document = {**verdict.document, "intact": False}
-    document["findings"] = [*document["findings"], *map(finding_document, found)]
+    findings = [*verdict.document["findings"], *map(finding_document, found)]
+    document = {**verdict.document, "intact": False, "findings": findings}
     return Verdict("not_intact", ["NOT INTACT", *map(tell_finding, found)], document)
 
 

@@ -120,6 +120,8 @@ class Report:
     anchored_size
         As `signed_size`, counting only checkpoints that were kept out of the log's reach. What lies
         behind it, whoever owns the database *and* the log's key can still rewrite unnoticed.
+    newest
+        The checkpoint of `signed_size`, as it was signed.
     """
 
     size: int
@@ -133,6 +135,7 @@ class Report:
     repeats: tuple[Repeat, ...]
     pruned_entries: int = 0
     anchored_size: int = 0
+    newest: str | None = None
 
     @property
     def intact(self) -> bool:

@@ -110,6 +110,7 @@ class Verification:
     expected: int = 0
     read: int = 0
     anchors: set[int] = field(default_factory=set[int])
+    notes: dict[int, str] = field(default_factory=dict[int, str])
     pruned: int = 0
     unsigned: int = 0
     met: int = 0
@@ -140,6 +141,7 @@ class Verification:
         for number, note in enumerate(notes, 1):
             try:
                 opened.append(open_checkpoint(note, key))
+                self.notes[opened[-1].size] = note
             except Unverified as error:
                 self._add(Finding(error.code, f"{what} {number}: {error.message}"))
         return opened
@@ -311,6 +313,7 @@ class Verification:
         return Report(
             size=self.read,
             pruned_entries=self.pruned,
+            newest=self.notes.get(self.signed_size),
             anchored_size=max((n for n in self.anchors if n <= self.signed_size), default=0),
             signed_size=self.signed_size,
             checkpoints=self.met,

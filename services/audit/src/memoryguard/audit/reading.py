@@ -18,7 +18,7 @@ import asyncpg
 from memoryguard.audit.log import COLUMNS, entry_of
 from memoryguard.common.runtime.database import Connection
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.merkle import Coordinate
+from memoryguard.tlog.merkle import Coordinate, leaf_hash
 from memoryguard.tlog.report import Number, Run
 from memoryguard.tlog.tiles import TILE_LEVELS, TILE_WIDTH, node_in, tile_of
 
@@ -28,9 +28,6 @@ ROWS = 2048
 CHUNK_TILES = 16
 KEPT_CHUNKS = 64
 """Of the tiles with leaf hashes, 8 MiB are in memory at most."""
-
-UNREADABLE = bytes(32)
-"""In the place of the hash of a row that is no entry."""
 
 # The moments that Python has; what lies beyond becomes the nearest of them.
 _CLAMPED = {
@@ -104,13 +101,23 @@ class Reader:
     def runs(self, first: int | None = None, last: int | None = None) -> Iterator[Run]:
         """Read the entries in order, all or a range; before them the hashes of what was pruned."""
         if first is None:
-            yield from self._pruned()
+            yield from self.pruned()
         where = " where sequence between $1 and $2" if first is not None else ""
         bounds = [first, last] if first is not None else []
-        query = f"{_ENTRIES}{where} order by sequence"
-        cursor = self._wait(self._open(query, bounds))
-        while rows := self._wait(cursor.fetch(ROWS)):
+        for rows in self._rows(where, bounds):
             yield from self._runs_of(rows)
+
+    def leaves(self) -> Iterator[tuple[int, bytes]]:
+        """Read the entries in order: their numbers, and what the tree covers of them."""
+        for rows in self._rows("", []):
+            for row in rows:
+                entry = _entry_in(row)
+                yield row["sequence"], b"" if entry is None else _leaf_of(entry)
+
+    def _rows(self, where: str, bounds: Sequence[Any]) -> Iterator[Sequence[asyncpg.Record]]:
+        cursor = self._wait(self._open(f"{_ENTRIES}{where} order by sequence", bounds))
+        while rows := self._wait(cursor.fetch(ROWS)):
+            yield rows
 
     async def _open(self, query: str, bounds: Sequence[Any]) -> Any:
         return await self._connection.cursor(query, *bounds)
@@ -156,7 +163,8 @@ class Reader:
         )
         return {row["position"]: bytes(row["hashes"]) for row in rows}
 
-    def _pruned(self) -> Iterator[Run]:
+    def pruned(self) -> Iterator[Run]:
+        """Give the hashes that are left of entries that were pruned, tile by tile."""
         for position in range(self._head.pruned_to // TILE_WIDTH):
             first = position * TILE_WIDTH
             hashes = self._stored(range(first, first + TILE_WIDTH))
@@ -176,7 +184,7 @@ class Reader:
         hashes, numbers = list[bytes](), list[Number | None]()
         for row in rows:
             entry = _entry_in(row)
-            hashes.append(UNREADABLE if entry is None else _hash_of(entry))
+            hashes.append(leaf_hash(b"" if entry is None else _leaf_of(entry)))
             numbers.append(None if entry is None else _number_of(entry))
         return Run(first, hashes, self._stored(range(first, first + len(rows))), numbers)
 
@@ -202,11 +210,12 @@ def _entry_in(row: asyncpg.Record) -> Entry | None:
         return None
 
 
-def _hash_of(entry: Entry) -> bytes:
+def _leaf_of(entry: Entry) -> bytes:
+    """Give an entry's leaf; nothing where a column is null, or of another type."""
     try:
-        return entry.leaf_hash()
-    except (TypeError, ValueError):  # a column that is null, or of another type
-        return UNREADABLE
+        return entry.leaf()
+    except (TypeError, ValueError):
+        return b""
 
 
 def _number_of(entry: Entry) -> Number | None:
