@@ -31,8 +31,9 @@ KEPT_CHUNKS = 64
 
 # The moments that Python has; what lies beyond becomes the nearest of them.
 _CLAMPED = {
-    name: f"least(greatest({name}, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')"
-    f" as {name}"
+    name: f"case when {name} < '0001-01-01 00:00:00+00' then '0001-01-01 00:00:00+00'"
+    f" when {name} > '9999-12-31 23:59:59.999999+00' then '9999-12-31 23:59:59.999999+00'"
+    f" else {name} end as {name}"
     for name in ("occurred_at", "logged_at")
 }
 _ENTRIES = f"select {', '.join(_CLAMPED.get(each, each) for each in COLUMNS)} from log.entry"  # noqa: S608  # our own names
