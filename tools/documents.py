@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import AliasChoices, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from memoryguard.common.contracts import artifacts
 from memoryguard.common.contracts.pages import GENERATED, first_line, table
+from memoryguard.common.runtime.settings import variable
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "contract")]
@@ -68,13 +69,6 @@ def settings_classes() -> Iterator[tuple[type[BaseSettings], str]]:
                 if known and cls.__module__ == module:
                     owner = module.split(".")[1]
                     yield cls, "every service" if owner == "common" else owner
-
-
-def variable(cls: type[BaseSettings], name: str, field: FieldInfo) -> str:
-    """Name of the environment variable of a setting."""
-    if isinstance(field.validation_alias, AliasChoices):
-        return str(field.validation_alias.choices[0])
-    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
 
 
 def _setting_rows(cls: type[BaseSettings]) -> Iterator[tuple[str, ...]]:

@@ -33,6 +33,7 @@ from memoryguard.common.errors import Misconfigured
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.run import DRAIN_S
 from memoryguard.common.runtime.service import Service
+from memoryguard.common.runtime.settings import variable
 from memoryguard.common.security.policy import Policy
 from memoryguard.common.security.tls import check_transport
 
@@ -183,10 +184,10 @@ def test_every_container_of_compose_is_bounded_watched_and_started_again(
 def test_compose_holds_no_secret_and_sets_only_what_is_read() -> None:
     for name, container in _containers():
         variables = container.get("environment", {})
-        for variable, value in variables.items():
-            assert not LITERAL_PASSWORD.search(value), f"{name}: {variable}"
-            if SECRET.search(variable):
-                assert "${" in value, f"{name}: {variable}"
+        for named, value in variables.items():
+            assert not LITERAL_PASSWORD.search(value), f"{name}: {named}"
+            if SECRET.search(named):
+                assert "${" in value, f"{name}: {named}"
         if name in OURS:
             assert set(variables) <= _settings() | STORE | JOB_OPTIONS
 
@@ -212,7 +213,7 @@ def _printed(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> str:
 
 def _settings() -> set[str]:
     return {
-        documents.variable(cls, name, f)
+        variable(cls, name, f)
         for cls, _ in documents.settings_classes()
         for name, f in cls.model_fields.items()
     }

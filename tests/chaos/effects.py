@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from memoryguard.common.runtime.bus import Record
+from memoryguard.common.runtime.bus import Record, Resume
 from memoryguard.common.runtime.bus_kafka import KafkaBus, KafkaConsumer
 
 T = TypeVar("T")
@@ -186,11 +186,15 @@ class CountingKafkaBus(KafkaBus):
 
     @asynccontextmanager
     async def consumer(
-        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+        self,
+        group: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        resume: Resume | None = None,
     ) -> AsyncGenerator[KafkaConsumer]:
-        async with super().consumer(group, topics, pattern) as inner:
-            client = _CommittingClient(inner._client, self._effects)  # the broker's client
-            yield KafkaConsumer(client, inner._prefix)  # type: ignore[arg-type]
+        async with super().consumer(group, topics, pattern, resume) as inner:
+            client: Any = _CommittingClient(inner._client, self._effects)  # the broker's client
+            yield KafkaConsumer(client, inner._prefix, inner._resumption)
 
 
 class _CommittingClient:

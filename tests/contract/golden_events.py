@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from golden_oversight import COMPLIANCE, OPERATIONS
+
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
 from memoryguard.common.contracts.parts import Calibration, SiteOffset
@@ -257,6 +259,8 @@ ACCESS: tuple[Fact, ...] = (
         service="api",
         scan_id=SCAN,
         user_id=USER,
+        purpose="FAMRQT",
+        basis="grant",
     ),
     e.AccessDenied(
         subject_id=SUBJECT,
@@ -268,6 +272,7 @@ ACCESS: tuple[Fact, ...] = (
         user_id=USER,
         times=40,
         since=SINCE,
+        purpose="TREAT",
     ),
 )
 
@@ -344,6 +349,8 @@ LATER: tuple[Fact, ...] = (
         instance_uid="2.25.1003",
         destination="https://pacs.example/dicom-web",
     ),
+    *OPERATIONS,
+    *COMPLIANCE,
 )
 """Came later: times and numbers go by the place, and what is committed never changes."""
 
@@ -363,6 +370,7 @@ SOURCES = {
     e.AccessDenied: "/memoryguard/api",
     e.DeliveryFailed: "/memoryguard/processor",
     e.DeliveryConflicted: "/memoryguard/processor",
+    **{type(fact): "/memoryguard/audit" for fact in COMPLIANCE},
     e.CheckpointSigned: "/memoryguard/audit",
 }
 

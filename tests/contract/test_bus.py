@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from wires import Wire, kafka_wire, own_kafka_wire, own_postgres_wire, postgres_
 from memoryguard.common.contracts.event import MAX_EVENT_BYTES, NOBODY
 from memoryguard.common.contracts.events import CheckpointSigned
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
-from memoryguard.common.errors import Rejected
-from memoryguard.common.runtime.bus import Bus, Received, Record
+from memoryguard.common.errors import Rejected, Unavailable
+from memoryguard.common.runtime.bus import Bus, Place, Received, Record, Resume
 from memoryguard.common.runtime.database import AWAY, RUNTIME_MIGRATIONS, migrate, open_pool
 from memoryguard.common.runtime.outbox import Outbox, Relay
 from memoryguard.common.runtime.waiting import pause
@@ -54,12 +54,14 @@ async def read_until(
     group: str = "group",
     topics: Sequence[str] = (SCANS,),
     pattern: str | None = None,
+    resume: Resume | None = None,
+    committing: bool = True,
 ) -> list[Received]:
-    """Read as a member of a group, and commit, until it is enough."""
+    """Read as a member of a group until it is enough, and commit if that matters."""
     found: list[Received] = []
     async with (
         asyncio.timeout(DEADLINE_S),
-        bus.consumer(group, () if pattern else topics, pattern) as member,
+        bus.consumer(group, () if pattern else topics, pattern, resume) as member,
         aclosing(member.batches()) as batches,  # pyright: ignore[reportArgumentType]
     ):
         async for batch in batches:
@@ -67,7 +69,7 @@ async def read_until(
                 break
             found += batch
             if enough(found):
-                return await _committed(bus, batches, found)
+                return await _committed(bus, batches, found) if committing else found
     return found
 
 
@@ -85,6 +87,26 @@ async def _committed(
 
 def at_least(count: int) -> Callable[[Sequence[Received]], bool]:
     return lambda found: len({record.body for record in found}) >= count
+
+
+def at(positions: Mapping[Place, int]) -> Resume:
+    """A reader that was at these positions."""
+
+    async def resume(places: Sequence[Place]) -> Mapping[Place, int]:
+        return {place: positions[place] for place in places if place in positions}
+
+    return resume
+
+
+def by_place(found: Sequence[Received]) -> dict[Place, list[Received]]:
+    places: defaultdict[Place, list[Received]] = defaultdict(list)
+    for record in found:
+        places[record.place].append(record)
+    return dict(places)
+
+
+def bodies(found: Sequence[Record]) -> list[bytes]:
+    return sorted(record.body for record in found)
 
 
 def first_seen(found: Sequence[Received]) -> dict[str, list[int]]:
@@ -157,6 +179,78 @@ async def test_a_pattern_hears_a_topic_that_is_made_later(wire: Wire) -> None:
     found = await reading
     assert {int(r.body) for r in found} == set(range(9))
     assert {r.topic for r in found} == {SCANS, brand_new}
+
+
+async def test_who_resumes_behind_what_was_committed_reads_it_again_and_just_that(
+    wire: Wire,
+) -> None:
+    bus = await wire.bus()
+    await bus.publish(numbered(0, 40))
+    read = by_place(await read_until(bus, at_least(40)))
+    halves = {place: records[len(records) // 2 :] for place, records in read.items()}
+    positions = {place: records[0].position for place, records in halves.items()}
+    missed = [record for records in halves.values() for record in records]
+    again = await read_until(bus, at_least(len(missed)), resume=at(positions))
+    assert bodies(again) == bodies(missed)
+    await bus.publish(numbered(40, 5))
+    # What nobody knows goes on where it was committed.
+    new = await read_until(bus, at_least(5), resume=at({}), committing=False)
+    assert bodies(new) == bodies(numbered(40, 5))
+
+
+async def test_who_resumes_where_it_ended_repeats_and_misses_nothing(wire: Wire) -> None:
+    bus = await wire.bus()
+    await bus.publish(numbered(0, 40))
+    read = by_place(await read_until(bus, at_least(40), committing=False))
+    ends = {place: records[-1].position + 1 for place, records in read.items()}
+    await bus.publish(numbered(40, 9))
+    # A group that has committed nothing, and would begin at the earliest.
+    new = await read_until(bus, at_least(9), "never", resume=at(ends), committing=False)
+    assert bodies(new) == bodies(numbered(40, 9))
+
+
+async def test_a_position_of_a_bus_that_was_lost_leads_to_the_earliest_and_not_to_silence(
+    wire: Wire,
+) -> None:
+    bus = await wire.bus()
+    await bus.publish(numbered(0, 20))
+    read = by_place(await read_until(bus, at_least(20)))
+    beyond = {place: records[-1].position + 2 for place, records in read.items()}
+    again = await read_until(bus, at_least(20), resume=at(beyond), committing=False)
+    assert bodies(again) == bodies(numbered(0, 20))
+
+
+async def test_a_topic_that_is_made_later_is_asked_about_too(wire: Wire) -> None:
+    bus, later = await wire.bus(), "memoryguard.novelties.v1"
+    asked: list[Place] = []
+
+    async def resume(places: Sequence[Place]) -> Mapping[Place, int]:
+        asked.extend(places)
+        return dict.fromkeys(places, 0)
+
+    await bus.publish(numbered(0, 5))
+    reading = asyncio.create_task(
+        read_until(
+            bus, at_least(9), "audit", pattern=AUDITED_TOPICS, resume=resume, committing=False
+        )
+    )
+    await wire.make_topics(later)
+    await bus.publish(numbered(5, 4, later))
+    found = await reading
+    assert {int(r.body) for r in found} == set(range(9))
+    assert {(SCANS, 0), (later, 0)} <= set(asked)
+    assert set(by_place(found)) <= set(asked)
+
+
+async def test_who_does_not_know_where_it_was_reads_nothing(wire: Wire) -> None:
+    bus = await wire.bus()
+    await bus.publish(numbered(0, 5))
+
+    async def resume(_: Sequence[Place]) -> Mapping[Place, int]:
+        raise Unavailable("database_away", "positions cannot be read just now")
+
+    with pytest.raises(Unavailable, match="database_away"):
+        await read_until(bus, at_least(1), resume=resume)
 
 
 async def test_the_largest_event_passes(wire: Wire) -> None:

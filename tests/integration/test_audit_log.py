@@ -38,7 +38,7 @@ async def pool(database_url: str) -> AsyncGenerator[Pool]:
         entries = [FILING.file(read(n)) for n in range(ENTRIES)]
         for half in (entries[: ENTRIES // 2], entries[ENTRIES // 2 :]):
             async with pool.acquire() as connection, connection.transaction():
-                assert await log.append(connection, half) == []
+                assert await log.append(connection, half, {}) == []
                 assert await log.sign(connection, SIGNER)
         yield pool
 
@@ -55,7 +55,7 @@ async def test_an_event_that_comes_again_changes_nothing(pool: Pool) -> None:
         for row in await pool.fetch("select payload from log.entry")
     ]
     async with pool.acquire() as connection, connection.transaction():
-        assert await log.append(connection, again) == []
+        assert await log.append(connection, again, {}) == []
         assert await log.sign(connection, SIGNER) is None
     assert await pool.fetchval("select size from log.head") == ENTRIES
 
@@ -63,8 +63,8 @@ async def test_an_event_that_comes_again_changes_nothing(pool: Pool) -> None:
 async def test_the_same_id_with_other_bytes_is_told_and_the_first_stays(pool: Pool) -> None:
     forged = Received("memoryguard.access.v1", NOBODY, read(3).body + b" ", 1)
     async with pool.acquire() as connection, connection.transaction():
-        (conflict,) = await log.append(connection, [FILING.file(forged)])
-    assert conflict.event_id == "event-3"
+        (conflict,) = await log.append(connection, [FILING.file(forged)], {})
+    assert conflict.fields["event_id"] == "event-3"
     assert await pool.fetchval("select count(*) from log.entry") == ENTRIES
 
 

@@ -108,6 +108,19 @@ class Site:
         self.databases.append(name)
         return name
 
+    async def put_back(self) -> str:
+        """Put yesterday's database in the place of today's, whose new name is given."""
+        yesterday, today = self.databases
+        lost = f"{today}_lost"
+        admin = await connect(self.admin_url)
+        try:
+            await admin.execute(f"alter database {today} rename to {lost}")
+            await admin.execute(f"alter database {yesterday} rename to {today}")
+        finally:
+            await admin.close()
+        self.databases = [lost, today]
+        return lost
+
     async def take_new_bus(self) -> None:
         """Join an empty Kafka cluster, as far as this platform can see."""
         prefix = f"t{uuid.uuid4().hex[:10]}."
@@ -364,9 +377,9 @@ async def test_a_database_of_yesterday_learns_everything_since_from_the_bus(
     assert (await site.verify()).intact
     projections, said, heard = await site.projections(), await site.said(), await site.heard()
 
-    site.databases.reverse()  # today's is lost, yesterday's is put in its place
+    lost_database = await site.put_back()
     if not site.kafka.servers:
-        await _carry_bus(site.url_of(today), site.url)
+        await _carry_bus(site.url_of(lost_database), site.url)
     assert await site.said() != said
     assert {f.code for f in (await site.verify()).findings} == {"truncated", "rollback"}
     lost = await site.lost_checkpoints()
@@ -383,14 +396,12 @@ async def test_a_database_of_yesterday_learns_everything_since_from_the_bus(
         await site.quiet()
     report = await site.verify()
     assert report.complete, report
-    if not site.kafka.servers:  # one total order: the log grows again to the very same roots
-        assert report.intact, report
-    else:  # between partitions there is no order: the log is whole, but not the one once signed
-        assert {f.code for f in report.findings} <= {"inconsistent_root", "fork"}, report
-        for place in lost:
-            (site.home.folder / "objects" / "checkpoints" / place).rename(tmp_path / place)
-        report = await site.verify()
-        assert report.intact, report
+    # It is whole, but not the one once signed: an entry says when it was logged.
+    assert {f.code for f in report.findings} <= {"inconsistent_root", "fork"}, report
+    for place in lost:
+        (site.home.folder / "objects" / "checkpoints" / place).rename(tmp_path / place)
+    report = await site.verify()
+    assert report.intact, report
 
 
 async def _carry_bus(source: str, target: str) -> None:
@@ -471,7 +482,7 @@ async def test_a_lost_bus_is_said_again_with_the_same_bytes_and_numbers(site: Si
         await site.quiet()
         assert _in_order(await site.bus()) == before
         assert await site.projections() == projections
-        assert (await site.heard())["log.entry"] == log
+        assert _not_moved(await site.heard(), "log.entry") == log
         await site.use(running, "anna", (2023,))
         await site.quiet()
     report = await site.verify()
@@ -486,9 +497,21 @@ async def _empty_bus(url: str) -> None:
         await connection.close()
 
 
+def _not_moved(rows: Rows, table: str) -> list[tuple[object, ...]]:
+    return [row for row in rows[table] if not any(_is_move(bytes(cell)) for cell in row)]  # type: ignore[call-overload]
+
+
+def _is_move(body: bytes) -> bool:
+    """Whether a service says here that its bus is another one: nobody said it before."""
+    data = json.loads(body)["data"]
+    return data.get("changed") == ["MEMORYGUARD_KAFKA_PREFIX"]
+
+
 def _in_order(records: list[Received]) -> dict[tuple[str, str, str], list[bytes]]:
     """Bodies in the order that the bus promises: of one producer, about one person, in a topic."""
     found: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
     for each in records:
+        if _is_move(each.body):
+            continue
         found[each.topic, each.key, _document(each)["source"]].append(each.body)
     return found

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +19,18 @@ from rich.progress import Progress
 from memoryguard.cli import keys, rotation
 from memoryguard.cli.home import RINGS, make_home
 from memoryguard.cli.rotation import Ring
+from memoryguard.cli.whoami import operator
+from memoryguard.common.contracts.event import NOBODY, Fact, decode
 from memoryguard.common.contracts.events import ObjectRef
+from memoryguard.common.contracts.flow import FACTS
+from memoryguard.common.contracts.oversight import KeysRetired, KeysRotated
 from memoryguard.common.errors import Corrupt, Rejected, Unavailable
 from memoryguard.common.runtime import blobs, subject_keys
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, Pool, migrate, open_pool
 from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.runtime.subject_keys import ERASED, SubjectKeys
-from memoryguard.common.security.keyring import KeyRing
+from memoryguard.common.security.keyring import KeyRing, fingerprint
 from memoryguard.ingest.service import RECIPE as INGEST
 
 if TYPE_CHECKING:
@@ -232,11 +238,12 @@ def test_a_running_platform_has_to_know_the_fresh_key_first(tmp_path: Path) -> N
                     attempt(home)
                 assert error.value.code == "restart_needed"
             with pytest.raises(Unavailable):
-                keys.end_rotation(home, [])
+                keys.check_old_keys(home, [])
         assert len(home.ring("encryption.key")) == 2
         with home.announced("http://x", ""):  # started again
             keys.begin_rotation(home)
-            keys.end_rotation(home, [])
+            keys.check_old_keys(home, [])
+            keys.keep_first_keys(home)
     assert [len(home.ring(name)) for name in RINGS] == [1, 1]
 
 
@@ -245,7 +252,7 @@ async def test_an_old_key_stays_as_long_as_it_is_needed(place: Place, tmp_path: 
     keys.begin_rotation(home)
     census = await rotation.count(place.ring(NEW, OLD))
     with pytest.raises(Rejected) as error:
-        keys.end_rotation(home, [census])
+        keys.check_old_keys(home, [census])
     assert error.value.code == "old_key_in_use"
     assert len(home.ring("encryption.key")) == 2
 
@@ -266,3 +273,45 @@ async def test_a_deployments_rings_are_those_of_the_environment(
         {"position": 1, "fingerprint": scans.fingerprints[1], "subjects": 0},
     ]
     assert identities.under.total() == 0
+    assert await said(place.pool) == [
+        KeysRotated(
+            **by_us(), ring="scans", fingerprint=scans.fingerprints[0], rewrapped=len(SUBJECTS)
+        ),
+        KeysRotated(
+            **by_us(), ring="identities", fingerprint=identities.fingerprints[0], rewrapped=0
+        ),
+    ]
+    with Progress(disable=True) as progress:
+        await keys.rotated(deployment, progress)
+    again = (await said(place.pool))[2:]
+    assert [fact.rewrapped for fact in again if isinstance(fact, KeysRotated)] == [0, 0]
+
+
+async def test_what_is_removed_from_a_homes_rings_is_said(
+    place: Place, database_url: str, tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home")
+    old = {name: fingerprint(home.ring(name)[0]) for name in RINGS}
+    keys.begin_rotation(home)
+    with home.locked(), home.announced("http://x", database_url):
+        for _ in range(2):  # the second time there is nothing to remove, or to say
+            await keys.retired(keys.Place(home))
+    assert await said(place.pool) == [
+        KeysRetired(**by_us(), ring="scans", fingerprints=(old["encryption.key"],)),
+        KeysRetired(**by_us(), ring="identities", fingerprints=(old["identity.key"],)),
+    ]
+
+
+def by_us() -> dict[str, Any]:
+    return {"subject_id": NOBODY, "operator": operator()}
+
+
+async def said(pool: Pool) -> list[Fact]:
+    rows = await pool.fetch("select body from outbox order by position")
+    return [decode(row["body"], FACTS).data for row in rows]
+
+
+def test_the_operator_is_who_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert operator() == pwd.getpwuid(os.getuid()).pw_name

@@ -2,7 +2,8 @@
 """``memoryguard keys``: which key wraps what, rotate them, let go of old ones.
 
 In a home the rings are files, and these commands change them too. In a deployment they are secrets
-of its own; docs/RUNBOOK.md says in which order they are changed.
+of its own; docs/RUNBOOK.md says in which order they are changed. What was done, and by whom, is an
+event of ingest's: it leaves at once where ingest runs, and else when it starts.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from memoryguard.cli.audit import database_of
 from memoryguard.cli.home import RINGS, Home
 from memoryguard.cli.rotation import Census, Ring
 from memoryguard.cli.settings import read_key_settings
+from memoryguard.cli.whoami import operator
+from memoryguard.common.contracts.event import NOBODY, Fact
+from memoryguard.common.contracts.oversight import KeysRetired, KeysRotated
 from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
 from memoryguard.common.runtime.blobs import open_store
-from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, migrate, open_pool
+from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, Pool, migrate, open_pool
+from memoryguard.common.runtime.outbox import Outbox
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.common.security.keyring import KeyRing, fingerprint
 from memoryguard.ingest.people.identity import KEYS_FOLDER
@@ -124,14 +129,51 @@ async def rotated(place: Place, progress: Progress) -> list[Census]:
         await migrate(pool, "ingest", [RUNTIME_MIGRATIONS, INGEST_MIGRATIONS])  # it may be older
         if place.database_url is None:
             begin_rotation(place.home)
-        return [await rotation.rotate(ring, pool, _shown(progress, ring)) for ring in place.rings()]
+        censuses: list[Census] = []
+        for ring in place.rings():
+            census = await rotation.rotate(ring, pool, _shown(progress, ring))
+            await _say(pool, [_rotated(census)])
+            censuses.append(census)
+        return censuses
 
 
 async def retired(place: Place) -> list[Census]:
-    """Remove a home's old keys; what there is then."""
-    async with place.database():
-        end_rotation(place.home, [await rotation.count(ring) for ring in place.rings()])
+    """Remove a home's old keys; what there is then.
+
+    It is said before it is done: cut short in between, it is said once more, never left unsaid.
+    """
+    async with place.database() as url, await open_pool(url, "ingest", 2) as pool:
+        await migrate(pool, "ingest", [RUNTIME_MIGRATIONS, INGEST_MIGRATIONS])
+        censuses = [await rotation.count(ring) for ring in place.rings()]
+        check_old_keys(place.home, censuses)
+        await _say(pool, [_retired(census) for census in censuses if census.fingerprints[1:]])
+        keep_first_keys(place.home)
         return [await rotation.count(ring) for ring in place.rings()]
+
+
+def _rotated(census: Census) -> KeysRotated:
+    return KeysRotated(
+        subject_id=NOBODY,
+        ring=census.name,
+        fingerprint=census.fingerprints[0],
+        rewrapped=census.rewrapped,
+        operator=operator(),
+    )
+
+
+def _retired(census: Census) -> KeysRetired:
+    return KeysRetired(
+        subject_id=NOBODY,
+        ring=census.name,
+        fingerprints=tuple(census.fingerprints[1:]),
+        operator=operator(),
+    )
+
+
+async def _say(pool: Pool, facts: Sequence[Fact]) -> None:
+    """Put facts into ingest's outbox; its relay looks there by itself."""
+    async with pool.acquire() as connection, connection.transaction():
+        await Outbox("ingest").append(connection, facts)
 
 
 def _shown(progress: Progress, ring: Ring) -> rotation.Told:
@@ -166,8 +208,8 @@ def begin_rotation(home: Home) -> None:
         )
 
 
-def end_rotation(home: Home, censuses: Sequence[Census]) -> None:
-    """Keep only the first key of each ring.
+def check_old_keys(home: Home, censuses: Sequence[Census]) -> None:
+    """See that nobody needs any key of a home's rings but the first.
 
     Raises
     ------
@@ -187,6 +229,10 @@ def end_rotation(home: Home, censuses: Sequence[Census]) -> None:
         raise Rejected(
             "old_key_in_use", "people's keys are still wrapped with it", "memoryguard keys rotate"
         )
+
+
+def keep_first_keys(home: Home) -> None:
+    """Remove all keys but the first from a home's rings."""
     for name in RINGS:
         home.write_ring(name, home.ring(name)[:1])
 

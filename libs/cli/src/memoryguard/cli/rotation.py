@@ -43,13 +43,17 @@ class Ring:
 
 @dataclass(slots=True)
 class Census:
-    """How many subjects' keys are wrapped with which key of the ring."""
+    """How many subjects' keys are wrapped with which key of the ring.
+
+    ``rewrapped`` of them were wrapped anew just before it was taken.
+    """
 
     name: str
     fingerprints: Sequence[str]
     under: Counter[int] = field(default_factory=Counter[int])
     erased: int = 0
     unreadable: int = 0
+    rewrapped: int = 0
 
     @property
     def settled(self) -> bool:
@@ -115,32 +119,36 @@ async def rotate(ring: Ring, pool: Pool, told: Told = lambda done, total: None) 
     ):
         if not held:
             raise Unavailable("rotation_under_way", "somebody else is rotating the keys just now")
-        subjects = await _subjects(ring)
+        subjects, rewrapped = await _subjects(ring), 0
         for done in range(0, len(subjects), BATCH):
             told(done, len(subjects))
             async with connection.transaction():
-                await _rewrap(ring, connection, subjects[done : done + BATCH])
+                rewrapped += await _rewrap(ring, connection, subjects[done : done + BATCH])
         told(len(subjects), len(subjects))
-        return await count(ring)
+        census = await count(ring)
+        census.rewrapped = rewrapped
+        return census
 
 
-async def _rewrap(ring: Ring, transaction: Connection, subjects: Sequence[str]) -> None:
+async def _rewrap(ring: Ring, transaction: Connection, subjects: Sequence[str]) -> int:
+    """Wrap these subjects' keys anew; how many needed it."""
     await subject_keys.hold(transaction)
     rows = await transaction.fetch(
         "select subject_id from erasure where subject_id = any($1)", subjects
     )
     erased = {row["subject_id"] for row in rows}
-    await asyncio.gather(
-        *(ring.keys.destroy(subject) for subject in erased),
-        *(_rewrap_one(ring, subject) for subject in subjects if subject not in erased),
+    _, done = await asyncio.gather(
+        asyncio.gather(*(ring.keys.destroy(subject) for subject in erased)),
+        asyncio.gather(*(_rewrap_one(ring, s) for s in subjects if s not in erased)),
     )
+    return sum(done)
 
 
-async def _rewrap_one(ring: Ring, subject_id: str) -> None:
+async def _rewrap_one(ring: Ring, subject_id: str) -> bool:
     try:
-        await ring.keys.rewrap(subject_id)
+        return await ring.keys.rewrap(subject_id)
     except Corrupt:
-        return  # no key of the ring opens it: the census says so, and the others go on
+        return False  # no key of the ring opens it: the census says so, and the others go on
 
 
 async def _subjects(ring: Ring) -> list[str]:

@@ -13,7 +13,6 @@ right, nor that nothing newer has been said since the checkpoint.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias, cast
@@ -28,6 +27,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Document: TypeAlias = Mapping[str, Any]
 
 MAX_EVENTS = 100
+MAX_NAME = 120
 
 ROLES: Final[Mapping[str, str]] = {
     "memoryguard.scan.received.v1": "received",
@@ -224,7 +224,7 @@ def _verify(document: object, key: VerifierKey) -> ResultReport:
     proven, unproven = _compare(result, _by_role(events), claimed=claimed)
     pending = tuple(_type_of(_mapping(each)) for each in block["pending"])
     return ResultReport(
-        complete=claimed and not pending,
+        complete=claimed and bool(events) and not pending,
         scan_id=scan_id,
         checkpoint=checkpoint,
         events=tuple(events),
@@ -350,12 +350,12 @@ _ABOVE = {
     for parts in (row.path.split(".") for row in TABLE)
     for depth in range(len(parts))
 }
-_NAME = re.compile(r"[\w %()/+-]{1,80}")
 
 
 def _dotted(path: Path) -> str:
-    """Write a path; names that are none of ours are not repeated."""
-    return ".".join(str(part) if _NAME.fullmatch(str(part)) else "?" for part in path)
+    """Write a path; what could not be a name of ours is not repeated."""
+    names = [str(part) for part in path]
+    return ".".join(n if n.isprintable() and len(n) <= MAX_NAME else "?" for n in names)
 
 
 def _at(document: object, dotted: str) -> Any:

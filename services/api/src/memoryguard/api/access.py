@@ -15,13 +15,15 @@ from memoryguard.api import consent, documents, override, scans
 from memoryguard.api.documents import Document
 from memoryguard.api.scans import Scan
 from memoryguard.api.settings import ApiSettings
-from memoryguard.common.contracts.events import Scope
+from memoryguard.common.contracts.events import Basis, Scope
 from memoryguard.common.errors import Denied
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.common.security.policy import Principal
+from memoryguard.common.security.policy import Principal, Role
 
 MAX_ID = 100
+GRANTEES: frozenset[Role] = frozenset({"caregiver", "clinician"})
+"""Whom a person may let see their data."""
 
 
 class Hidden(Denied):
@@ -59,8 +61,15 @@ class Access:
         scan = await scans.find(self._pool, imaging_id) if is_id(imaging_id) else None
         if scan is None:
             raise hidden()
-        concerns(request, subject_id=scan.subject_id, scan_id=scan.scan_id, user_id=scan.user_id)
-        if not await self.may_see(principal_of(request), scan.user_id, scope):
+        basis = await self.basis(principal_of(request), scan.user_id, scope)
+        concerns(
+            request,
+            subject_id=scan.subject_id,
+            scan_id=scan.scan_id,
+            user_id=scan.user_id,
+            basis=basis,
+        )
+        if basis is None:
             raise hidden()
         return scan
 
@@ -78,34 +87,39 @@ class Access:
         found = await documents.lying_at(self._pool, uids[0] or "", *uids[1:])
         if not found:
             raise hidden()
-        first = found[0]
-        one = all(document.scan_id == first.scan_id for document in found)
+        principal = principal_of(request)
+        bases: list[Basis | None] = [
+            await self.basis(principal, d.user_id, "results") for d in found
+        ]
+        seen = [d for d, basis in zip(found, bases, strict=True) if basis]
+        first, *others = seen or found
+        one = all(document.scan_id == first.scan_id for document in others)
         concerns(
             request,
             subject_id=first.subject_id,
             scan_id=first.scan_id if one else None,
             user_id=first.user_id,
+            basis=bases[found.index(first)],
         )
-        principal = principal_of(request)
-        seen = [d for d in found if await self.may_see(principal, d.user_id, "results")]
         if not seen:
             raise hidden()
         return seen
 
-    async def may_see(self, principal: Principal, user_id: str | None, scope: Scope) -> bool:
-        """Whether a caller may see this of an account, by right, grant or broken glass."""
-        if self.sees_by_right(principal, user_id):
-            return True
-        if user_id is None:
-            return False
-        granted = await consent.is_granted(self._pool, user_id, principal.user_id, scope)
-        if not granted and "clinician" in principal.roles:
-            granted = await override.is_overridden(self._pool, user_id, principal.user_id)
-        return principal.may_see(user_id, granted, everybody=self._everybody)
+    async def basis(self, principal: Principal, user_id: str | None, scope: Scope) -> Basis | None:
+        """By what a caller may see this of an account: right, grant or broken glass, if at all."""
+        by_right = self.right(principal, user_id)
+        if by_right or user_id is None:
+            return by_right
+        asked = (self._pool, user_id, principal.user_id)
+        if principal.roles & GRANTEES and await consent.is_granted(*asked, scope):
+            return "grant"
+        if "clinician" in principal.roles and await override.is_overridden(*asked):
+            return "override"
+        return None
 
-    def sees_by_right(self, principal: Principal, user_id: str | None) -> bool:
-        """Whether a caller sees an account's data without anybody's leave."""
-        return principal.may_see(user_id, everybody=self._everybody)
+    def right(self, principal: Principal, user_id: str | None) -> Basis | None:
+        """By what a caller sees an account's data without anybody's leave, if at all."""
+        return principal.sees_by(user_id, everybody=self._everybody)
 
     async def documents_shown_to(
         self,

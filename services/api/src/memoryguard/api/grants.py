@@ -13,10 +13,10 @@ from prometheus_client import Counter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from memoryguard.api import consent, override
-from memoryguard.api.access import Access, hidden, is_id
+from memoryguard.api.access import GRANTEES, Access, hidden, is_id
 from memoryguard.api.body import read_model
 from memoryguard.api.settings import ApiSettings
-from memoryguard.common.contracts.events import OverrideReason, Scope
+from memoryguard.common.contracts.events import Basis, OverrideReason, Scope
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.route import Route
@@ -30,7 +30,6 @@ PATH = "/api/v1/access"
 GRANT_LIFETIME = timedelta(days=365)
 SHOWN = {"user_id", "grantee_id", "scopes", "expires_at"}
 PATIENT: frozenset[Role] = frozenset({"patient"})
-GRANTEES: frozenset[Role] = frozenset({"caregiver", "clinician"})
 CLINICIAN: frozenset[Role] = frozenset({"clinician"})
 
 
@@ -173,8 +172,8 @@ class Consent:
         if minutes > self._settings.override_max_minutes:
             raise Rejected("bad_override", "that is too long for an emergency")
         principal = principal_of(request)
-        self._concerns(request, body.user_id)
-        if self._access.sees_by_right(principal, body.user_id):
+        self._concerns(request, body.user_id, "override")
+        if self._access.right(principal, body.user_id):
             raise Rejected("not_needed", "you may see this person's data anyway")
         until = await override.override(
             self._platform, principal.user_id, body.user_id, body.reason, minutes
@@ -185,10 +184,11 @@ class Consent:
         return web.json_response(document, status=201)
 
     def _own(self, request: web.Request) -> str:
-        user_id = principal_of(request).user_id
-        self._concerns(request, user_id)
-        return user_id
+        principal = principal_of(request)
+        basis = "own" if "patient" in principal.roles else None
+        self._concerns(request, principal.user_id, basis)
+        return principal.user_id
 
-    def _concerns(self, request: web.Request, user_id: str) -> None:
+    def _concerns(self, request: web.Request, user_id: str, basis: Basis | None) -> None:
         subject_id = self._platform.vault.user_subject_id(user_id)
-        concerns(request, subject_id=subject_id, user_id=user_id)
+        concerns(request, subject_id=subject_id, user_id=user_id, basis=basis)

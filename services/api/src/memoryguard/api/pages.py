@@ -20,10 +20,11 @@ from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Rejected
+from memoryguard.common.http import purpose
 from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
-from memoryguard.common.security.policy import PEOPLE, Policy, Principal
+from memoryguard.common.security.policy import PEOPLE, Policy
 
 SHOWN_SCANS = 50
 STATIC = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -61,9 +62,8 @@ def routes(platform: Platform, access: Access) -> list[Route]:
 
 
 async def _home(platform: Platform, access: Access, request: web.Request) -> web.Response:
-    principal = principal_of(request)
-    found = await access.shown_to(principal, SHOWN_SCANS)
-    await _record_shown(platform, principal, found)
+    found = await access.shown_to(principal_of(request), SHOWN_SCANS)
+    await _record_shown(platform, access, request, found)
     if not found:
         return page(
             "Your scans",
@@ -90,19 +90,26 @@ async def _home(platform: Platform, access: Access, request: web.Request) -> web
     return page("Your scans", el("div", table, class_="scroll"))
 
 
-async def _record_shown(platform: Platform, principal: Principal, found: Sequence[Scan]) -> None:
+async def _record_shown(
+    platform: Platform, access: Access, request: web.Request, found: Sequence[Scan]
+) -> None:
     """Record a look at each person in the list, not only at the list."""
+    principal = principal_of(request)
     people = dict.fromkeys((scan.subject_id, scan.user_id) for scan in found)
-    facts = [
-        AccessRead(
-            subject_id=subject_id,
-            actor_id=principal.user_id,
-            action="page.home",
-            service=platform.name,
-            user_id=user_id,
+    facts: list[AccessRead] = []
+    for subject_id, user_id in people:
+        basis = await access.basis(principal, user_id, "results")
+        facts.append(
+            AccessRead(
+                subject_id=subject_id,
+                actor_id=principal.user_id,
+                action="page.home",
+                service=platform.name,
+                user_id=user_id,
+                purpose=purpose.of_read(request, basis),
+                basis=basis,
+            )
         )
-        for subject_id, user_id in people
-    ]
     await platform.say(*facts)
 
 

@@ -41,7 +41,7 @@ SEEN = (
     " or $4 and s.user_id in (select user_id from access_override where actor_id = $1"
     " and expires_at > now())"
 )
-"""Whether the results of scan ``s`` are for a caller (as ``Access.may_see``); see `seen_by`."""
+"""Whether the results of scan ``s`` are for a caller (as ``Access.basis``); see `seen_by`."""
 _VISIBLE = _SELECT + "where " + SEEN + _ORDER + "$6"
 
 
@@ -115,7 +115,7 @@ async def page_of_user(
 async def visible_to(
     pool: Pool, principal: Principal, limit: int, *, everybody: bool
 ) -> list[Scan]:
-    """Give the newest scans whose results a caller may see (as ``Access.may_see``)."""
+    """Give the newest scans whose results a caller may see (as ``Access.basis``)."""
     return _scans(await pool.fetch(_VISIBLE, *seen_by(principal, everybody=everybody), limit))
 
 

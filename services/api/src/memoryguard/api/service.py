@@ -44,4 +44,6 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     )
 
 
-RECIPE = Recipe(name="api", build=build, migrations="memoryguard.api.migrations")
+RECIPE = Recipe(
+    name="api", build=build, migrations="memoryguard.api.migrations", settings=(ApiSettings,)
+)

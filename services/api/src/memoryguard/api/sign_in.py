@@ -11,7 +11,6 @@ from memoryguard.api.body import read_object
 from memoryguard.api.markup import el
 from memoryguard.api.page import error_page, page, refused_page
 from memoryguard.api.sessions import Sessions, create_link, redeem
-from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Denied, Rejected
 from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
@@ -51,8 +50,7 @@ class SignIn:
 
     async def create(self, request: web.Request) -> web.Response:
         """Make a link to a page."""
-        user_id = principal_of(request).user_id
-        concerns(request, user_id=user_id)
+        user_id = self._own(request)
         path = (await read_object(request)).get("path", "/")
         if not isinstance(path, str) or not PAGE_PATH.fullmatch(path):
             raise Rejected(
@@ -72,7 +70,7 @@ class SignIn:
         cookie = await self._sessions.begin(token, user_id)
         # The route is public, so nobody else says who came in by it.
         fact = AccessRead(
-            subject_id=NOBODY,
+            subject_id=self._platform.vault.user_subject_id(user_id),
             actor_id=user_id,
             action="session.follow",
             service=self._platform.name,
@@ -83,19 +81,25 @@ class SignIn:
 
     async def end_all(self, request: web.Request) -> web.Response:
         """End every session of one's own."""
-        user_id = principal_of(request).user_id
-        concerns(request, user_id=user_id)
+        user_id = self._own(request)
         return web.json_response({"ended": await self._sessions.end_all(user_id)})
 
     async def sign_out(self, request: web.Request) -> web.Response:
         """End this session."""
-        concerns(request, user_id=principal_of(request).user_id)
+        self._own(request)
         await self._sessions.end(request.cookies.get(SESSION_COOKIE, ""))
         response = page(
             "Signed out", el("p", "The session has ended; its cookie opens nothing any more.")
         )
         response.del_cookie(SESSION_COOKIE, path="/")
         return response
+
+    def _own(self, request: web.Request) -> str:
+        """Give the caller's account, whose owner shall find in the log who came in as them."""
+        user_id = principal_of(request).user_id
+        subject_id = self._platform.vault.user_subject_id(user_id)
+        concerns(request, subject_id=subject_id, user_id=user_id)
+        return user_id
 
 
 def _refused_link(error: Denied) -> web.Response:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from memoryguard.atrophy.handlers import forget, score
-from memoryguard.atrophy.settings import norms
+from memoryguard.atrophy.settings import AtrophySettings, norms
 from memoryguard.common.contracts.events import ScanErased, VolumesExtracted
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
@@ -28,4 +28,4 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     )
 
 
-RECIPE = Recipe("atrophy", build, "memoryguard.atrophy.migrations")
+RECIPE = Recipe("atrophy", build, "memoryguard.atrophy.migrations", (AtrophySettings,))

@@ -7,20 +7,20 @@ known by its source and id and changes nothing: the log is its own inbox.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
-from memoryguard.audit.filing import microseconds, moment, name_of
+from memoryguard.audit.filing import Filed, microseconds, moment
 from memoryguard.common.errors import Corrupt
-from memoryguard.common.runtime.database import Connection
+from memoryguard.common.runtime.bus import Place
+from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.note import Signer
-from memoryguard.tlog.tiles import Edge
+from memoryguard.tlog.tiles import Edge, Tile
 
 COLUMNS = (
     "sequence", "source", "event_id", "topic", "type", "subject_id", "scan_id", "actor", "action",
@@ -30,32 +30,45 @@ COLUMNS = (
 
 
 async def append(
-    transaction: Connection, entries: Sequence[Entry], now: datetime | None = None
-) -> list[Entry]:
+    transaction: Connection,
+    filed: Sequence[Filed],
+    subject_keys: Mapping[str, bytes | None],
+    now: datetime | None = None,
+) -> list[Filed]:
     """Append what is new, in order.
 
     Parameters
     ----------
     transaction
         A connection inside the transaction.
-    entries
-        Filed and sealed.
+    filed
+        Events as they came.
+    subject_keys
+        Key of every person whom they concern; None for the erased.
     now
-        When they are logged; never earlier than what was logged before.
+        When they are logged; where the clock has gone back, when the entry before was.
 
     Returns
     -------
     list
-        Entries whose source and id are known with *another* digest. They are security events; the
+        Events whose source and id are known with *another* digest. They are security events; the
         first version stays.
     """
     head = await _hold_head(transaction)
-    fresh, conflicts = await _divide(transaction, entries)
+    fresh, conflicts = await _divide(transaction, filed)
     if fresh:
-        at = max(now or datetime.now(UTC), head["logged_at"])
-        logged_us = microseconds(at)
-        dated = [replace(entry, logged_us=logged_us) for entry in fresh.values()]
-        await _write(transaction, _edge(head), list(fresh), dated)
+        logged_us = microseconds(max(now or datetime.now(UTC), head["logged_at"]))
+        entries = (
+            each.entry(subject_keys.get(each.fields["subject_id"]), logged_us)
+            for each in fresh.values()
+        )
+        grown = await _write(transaction, _edge(head), fresh, entries)
+        await transaction.execute(
+            "update log.head set size = $1, levels = $2, logged_at = $3",
+            grown.size,
+            list(grown.levels),
+            moment(logged_us),
+        )
     return conflicts
 
 
@@ -71,58 +84,52 @@ def _edge(head: asyncpg.Record) -> Edge:
 
 
 async def _divide(
-    transaction: Connection, entries: Sequence[Entry]
-) -> tuple[dict[bytes, Entry], list[Entry]]:
-    """Tell entries that are new, by name, from those that contradict what is known."""
-    names = [name_of(entry) for entry in entries]
+    transaction: Connection, filed: Sequence[Filed]
+) -> tuple[dict[bytes, Filed], list[Filed]]:
+    """Tell events that are new, by name, from those that contradict what is known."""
+    names = [each.name for each in filed]
     rows = await transaction.fetch(
         "select name, digest from log.seen where name = any($1::bytea[])", names
     )
-    known = {bytes(row["name"]): row["digest"] for row in rows}
-    fresh, conflicts = dict[bytes, Entry](), list[Entry]()
-    for name, entry in zip(names, entries, strict=True):
-        before = known.setdefault(name, entry.digest) if name in known else None
-        if before is None:
-            known[name] = entry.digest
-            fresh[name] = entry
-        elif before != entry.digest:
-            conflicts.append(entry)
+    known: dict[bytes, str] = {row["name"]: row["digest"] for row in rows}
+    fresh, conflicts = dict[bytes, Filed](), list[Filed]()
+    for name, each in zip(names, filed, strict=True):
+        if name not in known:
+            known[name] = each.digest
+            fresh[name] = each
+        elif known[name] != each.digest:
+            conflicts.append(each)
     return fresh, conflicts
 
 
 async def _write(
-    transaction: Connection, edge: Edge, names: Sequence[bytes], entries: Sequence[Entry]
-) -> None:
-    grown, tiles = edge.append([entry.leaf_hash() for entry in entries])
-    await transaction.execute("select log.make_room($1)", grown.size - 1)
-    await transaction.copy_records_to_table(
-        "entry",
-        schema_name="log",
-        columns=COLUMNS,
-        records=[row_of(edge.size + n, entry) for n, entry in enumerate(entries)],
-    )
-    await transaction.copy_records_to_table(
+    transaction: Connection, edge: Edge, fresh: Mapping[bytes, Filed], entries: Iterable[Entry]
+) -> Edge:
+    hashes: list[bytes] = []
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        """Seal and hash while the server takes in the rows before."""
+        for sequence, entry in enumerate(entries, edge.size):
+            hashes.append(entry.leaf_hash())
+            yield row_of(sequence, entry)
+
+    await transaction.execute("select log.make_room($1)", edge.size + len(fresh) - 1)
+    await _copy(transaction, "entry", COLUMNS, rows())
+    await _copy(
+        transaction,
         "seen",
-        schema_name="log",
-        columns=["name", "sequence", "digest"],
-        records=[
-            (name, edge.size + n, entry.digest)
-            for n, (name, entry) in enumerate(zip(names, entries, strict=True))
-        ],
+        ("name", "sequence", "digest"),
+        ((name, n, each.digest) for n, (name, each) in enumerate(fresh.items(), edge.size)),
     )
-    if tiles:
-        await transaction.copy_records_to_table(
-            "tile",
-            schema_name="log",
-            columns=["level", "position", "hashes"],
-            records=[tuple(tile) for tile in tiles],
-        )
-    await transaction.execute(
-        "update log.head set size = $1, levels = $2, logged_at = $3",
-        grown.size,
-        list(grown.levels),
-        moment(entries[-1].logged_us),
-    )
+    grown, tiles = edge.append(hashes)
+    await _copy(transaction, "tile", Tile._fields, tiles)
+    return grown
+
+
+async def _copy(
+    transaction: Connection, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    await transaction.copy_records_to_table(name, schema_name="log", columns=columns, records=rows)
 
 
 def row_of(sequence: int, entry: Entry) -> tuple[Any, ...]:
@@ -160,8 +167,23 @@ def entry_of(row: asyncpg.Record) -> Entry:
     )
 
 
+async def positions(
+    pool: Pool | Connection, member: str, places: Sequence[Place]
+) -> Mapping[Place, int]:
+    """Tell where a consumer group goes on: its positions as they were stored with the entries."""
+    rows = await pool.fetch(
+        "select topic, partition, next from log.position"
+        " join unnest($2::text[], $3::int[]) as asked (topic, partition) using (topic, partition)"
+        " where member = $1",
+        member,
+        [topic for topic, _ in places],
+        [partition for _, partition in places],
+    )
+    return {(row["topic"], row["partition"]): row["next"] for row in rows}
+
+
 async def keep_positions(
-    transaction: Connection, member: str, positions: Mapping[tuple[str, int], int]
+    transaction: Connection, member: str, positions: Mapping[Place, int]
 ) -> None:
     """Store how far a consumer group has read each topic and partition, with the entries."""
     await transaction.execute(

@@ -1,22 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log in the object store, for whoever proves or verifies without asking audit.
 
-========================================  ====================================================
-``log/tile/<level>/<index>[.p/<width>]``  the tree (C2SP tlog-tiles)
-``log/entries/<scan>/<sequence>``         leaves of the entries behind results; sealed, as logged
-``checkpoints/<size>``                    every signed checkpoint
-``log/checkpoint``                        the newest: all above is there for it
-========================================  ====================================================
-
-All but the last is written once. ``log/checkpoint`` is written at the end, and says how far the log
-is published: whoever dies before leaves bytes that are written again, the same ones.
+Where everything lies is in `memoryguard.tlog.published`. All is written once but the newest
+checkpoint. That is written at the end, and says how far the log is published: whoever dies before
+leaves bytes that are written again, the same ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -26,11 +19,12 @@ from memoryguard.audit.proving import stored_tiles
 from memoryguard.common.contracts import events as e
 from memoryguard.common.runtime import blobs
 from memoryguard.common.runtime.database import Pool
+from memoryguard.tlog import published
 from memoryguard.tlog.checkpoint import open_checkpoint
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import HASH_BYTES, Coordinate
 from memoryguard.tlog.note import VerifierKey
-from memoryguard.tlog.tiles import TILE_WIDTH, tile_path, tile_width, tiles_between
+from memoryguard.tlog.tiles import TILE_WIDTH, tile_width, tiles_between
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -51,7 +45,6 @@ select * from log.entry
 where sequence >= $1 and sequence < $2 and scan_id is not null and type = any($3)
 order by sequence limit $4
 """
-_SCAN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
 
 class Publisher:
@@ -89,18 +82,18 @@ class Publisher:
             await self._put(batch)
         async for batch in self._entries(before, size):
             await self._put(batch)
-        named = ((f"checkpoints/{at:020d}", text.encode()) for at, text in checkpoints)
+        named = ((published.checkpoint(at), text.encode()) for at, text in checkpoints)
         while batch := dict(islice(named, AT_ONCE)):
             await self._put(batch)
         if size > before:
-            await blobs.write(self._store, "log/checkpoint", [note.encode()], "overwrite")
+            await blobs.write(self._store, published.CHECKPOINT, [note.encode()], "overwrite")
             await self._clear(before, size)
         elif size < before:
             logger.critical("a longer log is published already", extra={"size": before})
 
     async def published(self) -> int:
         """Size up to which the log is published."""
-        note = await blobs.read(self._store, "log/checkpoint")
+        note = await blobs.read(self._store, published.CHECKPOINT)
         if note is None:
             return 0
         try:
@@ -120,9 +113,9 @@ class Publisher:
         while rows := await self._pool.fetch(_ENTRIES, following, size, BEHIND_RESULTS, AT_ONCE):
             following = rows[-1]["sequence"] + 1
             yield {
-                f"log/entries/{row['scan_id']}/{row['sequence']:020d}": entry_of(row).leaf()
+                published.entry(folder, row["sequence"]): entry_of(row).leaf()
                 for row in rows
-                if _SCAN.fullmatch(row["scan_id"])  # all of ours are; it becomes part of a path
+                if (folder := published.entries(row["scan_id"]))  # else it is none of our scans
             }
 
     async def _put(self, contents: Mapping[str, bytes]) -> None:
@@ -140,7 +133,7 @@ class Publisher:
         for level, index in tiles_between(before, size):
             then, now = (tile_width(level, index, at) for at in (before, size))
             if 0 < then < TILE_WIDTH == now:
-                folder = f"log/{tile_path(level, index)}.p"
+                folder = published.partial_tiles(level, index)
                 old = [blob.path async for blob in blobs.listed(self._store, folder)]
                 await blobs.delete(self._store, old)
 
@@ -151,4 +144,4 @@ def _named(
     """Name tiles, each as far as the log of that size goes."""
     for level, index in tiles:
         width = tile_width(level, index, size)
-        yield f"log/{tile_path(level, index, width)}", found[level, index][: width * HASH_BYTES]
+        yield published.tile(level, index, width), found[level, index][: width * HASH_BYTES]

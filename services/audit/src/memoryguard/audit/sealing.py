@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What concerns a person is sealed under that person's key, which an erasure destroys."""
+"""The keys that entries are sealed under and opened with; an erasure destroys them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.errors import Rejected
@@ -19,7 +18,7 @@ AT_ONCE = 32
 
 
 class Seal:
-    """Seals entries, and opens them again.
+    """Knows the keys of people and of entries.
 
     Parameters
     ----------
@@ -32,8 +31,8 @@ class Seal:
         self._kept: dict[str, tuple[bytes | None, float]] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
 
-    async def seal(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Seal plain entries that concern a person; what comes after an erasure is absent.
+    async def subject_keys(self, subjects: Collection[str]) -> dict[str, bytes | None]:
+        """Give everybody's key, made where there is none; None for the erased and for nobody.
 
         Raises
         ------
@@ -42,11 +41,7 @@ class Seal:
         Unavailable
             ``object_store_unavailable``.
         """
-        keys = await self._keys_of({entry.subject_id for entry in entries}, create=True)
-        return [
-            entry if entry.subject_id == NOBODY else _sealed(entry, keys[entry.subject_id])
-            for entry in entries
-        ]
+        return {NOBODY: None} | await self._keys_of(subjects, create=True)
 
     async def keys_of(self, entries: Sequence[Entry]) -> list[bytes | None]:
         """Give the key of each sealed entry; None where there is none, or no more.
@@ -86,9 +81,3 @@ class Seal:
                 return await self._keys.get(subject_id, create=create)
             except Rejected:  # erased, or never made
                 return None
-
-
-def _sealed(entry: Entry, log_key: bytes | None) -> Entry:
-    if log_key is None:
-        return replace(entry, form="absent", payload=b"")
-    return entry.sealed(entry_key(log_key, entry.source, entry.event_id, entry.digest))

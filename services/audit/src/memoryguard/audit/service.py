@@ -28,4 +28,4 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     )
 
 
-RECIPE = Recipe("audit", build, "memoryguard.audit.migrations")
+RECIPE = Recipe("audit", build, "memoryguard.audit.migrations", (AuditSettings,))

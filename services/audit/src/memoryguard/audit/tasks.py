@@ -6,10 +6,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memoryguard.audit import log
-from memoryguard.audit.filing import Filing
+from memoryguard.audit.filing import Filed, Filing
 from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY, Event, derived_id, new_event
@@ -22,7 +23,6 @@ from memoryguard.common.runtime.database import AWAY, Pool, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
-from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.note import Signer
 
 if TYPE_CHECKING:
@@ -55,29 +55,35 @@ class Appender:
 
     async def _feed(self) -> None:
         group = replay.group_of("audit-log", self._generation)
-        async with self._platform.bus.consumer(group, pattern=AUDITED_TOPICS) as member:
+        resume = partial(log.positions, self._platform.pool, group)
+        bus = self._platform.bus
+        async with bus.consumer(group, pattern=AUDITED_TOPICS, resume=resume) as member:
             async for batch in member.batches():
-                await self.append(batch)
+                await self.append(group, batch)
 
-    async def append(self, batch: Sequence[Received]) -> None:
+    async def append(self, group: str, batch: Sequence[Received]) -> None:
         """Append a batch; the same event with other bytes is told as a security event."""
-        entries = await self._seal.seal([self._filing.file(record) for record in batch])
+        filed = [self._filing.file(record) for record in batch]
+        keys = await self._seal.subject_keys({each.fields["subject_id"] for each in filed})
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
-            conflicts = await log.append(connection, entries)
+            conflicts = await log.append(connection, filed, keys)
+            following = {record.place: record.position + 1 for record in batch}
+            await log.keep_positions(connection, group, following)
             await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
             self._platform.outbox.wake()
 
-    def _conflict(self, entry: Entry) -> Event:
+    def _conflict(self, filed: Filed) -> Event:
+        fields = filed.fields
         fact = DeliveryConflicted(
-            subject_id=entry.subject_id,
+            subject_id=fields["subject_id"],
             service="audit",
-            topic=entry.topic,
-            event_id=entry.event_id,
-            event_source=entry.source,
+            topic=fields["topic"],
+            event_id=fields["event_id"],
+            event_source=fields["source"],
         )
-        return self._platform.outbox.notice(fact, entry.digest.encode())
+        return self._platform.outbox.notice(fact, filed.body)
 
 
 class Notary:

@@ -68,4 +68,4 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     )
 
 
-RECIPE = Recipe("ingest", build, "memoryguard.ingest.migrations")
+RECIPE = Recipe("ingest", build, "memoryguard.ingest.migrations", (IngestSettings, DimseSettings))

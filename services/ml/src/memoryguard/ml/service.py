@@ -10,6 +10,7 @@ from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ml.handlers import VERSION, Predictor, forget, remember_health, remember_scan
+from memoryguard.ml.settings import MlSettings
 
 PROJECTION = ("metric", "scored")
 
@@ -29,4 +30,4 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     )
 
 
-RECIPE = Recipe("ml", build, "memoryguard.ml.migrations")
+RECIPE = Recipe("ml", build, "memoryguard.ml.migrations", (MlSettings,))

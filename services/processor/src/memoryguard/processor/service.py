@@ -37,7 +37,7 @@ def recipe(measure: Measure = extract_archive, draw: Draw = segmentation) -> Rec
             concurrency=settings.concurrency,
         )
 
-    return Recipe("processor", build)
+    return Recipe("processor", build, settings=(ProcessorSettings,))
 
 
 RECIPE = recipe()

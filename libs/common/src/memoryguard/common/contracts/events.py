@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every event of the platform, on one page.
+"""Every event of the platform, on one page and a half.
 
 An event is named ``memoryguard.<noun>.<past>.v1``. It carries facts and references: never pixels,
 never identity. Fields are only ever added within v1. Who says and hears what is in ``flow.py``.
+The half is ``oversight.py``: what is said about the platform itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import Field
 from memoryguard.common.contracts.event import Fact
 from memoryguard.common.contracts.parts import (
     Acquisition,
+    Basis,
     CalibratedSite,
     Change,
     Contribution,
@@ -23,6 +25,7 @@ from memoryguard.common.contracts.parts import (
     NormPack,
     ObjectRef,
     Person,
+    Purpose,
     Quality,
     Quantity,
     Reason,
@@ -323,6 +326,10 @@ class AccessRead(Fact):
     service: str
     scan_id: str | None = None
     user_id: str | None = None
+    purpose: Purpose | None = None
+    basis: Basis | None = Field(
+        default=None, description="By what it was permitted; null: not about one person's data."
+    )
 
 
 class AccessDenied(Fact):
@@ -337,6 +344,7 @@ class AccessDenied(Fact):
     user_id: str | None = None
     times: int = Field(default=1, ge=1, description="Refusals alike that this event stands for.")
     since: datetime | None = Field(default=None, description="The first of them, if several.")
+    purpose: Purpose | None = None
 
 
 # --- deliveries ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts import oversight as o
 from memoryguard.common.contracts.event import Fact
 
 SERVICES = ("ingest", "processor", "atrophy", "ml", "audit", "api")
@@ -45,6 +46,9 @@ STREAMS: tuple[Stream, ...] = (
     Stream("memoryguard.access.v1",      EVERY_SERVICE,  {e.AccessInvited: "", e.AccessGranted: "api", e.AccessRevoked: "api",
                                                           e.AccessOverridden: "", e.AccessRead: "", e.AccessDenied: ""}),
     Stream("memoryguard.deliveries.v1",  EVERY_SERVICE,  {e.DeliveryFailed: "api", e.DeliveryConflicted: ""}),
+    Stream("memoryguard.operations.v1",  EVERY_SERVICE,  {o.KeysRotated: "", o.KeysRetired: "", o.SettingsChanged: ""}),
+    Stream("memoryguard.compliance.v1",  "audit",        {o.ReviewSigned: "", o.HoldPlaced: "", o.HoldLifted: "",
+                                                          o.LogPruned: "", o.LogExported: "", o.LogShredded: ""}),
     Stream("memoryguard.checkpoints.v1", "audit",        {e.CheckpointSigned: ""}, partitions=1),
 )
 # fmt: on

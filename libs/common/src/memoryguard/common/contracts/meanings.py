@@ -32,6 +32,8 @@ MEANINGS: Mapping[str, str] = {
     "expires_at": "When it ends by itself; null: it does not.",
     "action": "What was done, as the route's policy names it: scan.analysis and the like.",
     "service": "Service that did it, or could not.",
+    "purpose": "What for: an HL7 PurposeOfUse code that the caller gives; null: not said.",
+    "operator": "User of the operating system who ran the command.",
     "modality": "Always MR: nothing else is taken.",
     "instances": "Number of DICOM instances in the archive.",
     "received_at": "When intake was complete, UTC.",
@@ -104,6 +106,12 @@ MEANINGS: Mapping[str, str] = {
     "contribution": "What it adds to the base (a SHAP value).",
     "missing": "Inputs that are missing, each with a reason code.",
     "background_people": "How many people the base is a mean over.",
+    # the platform itself
+    "ring": "Name of the key ring: scans, identities and the like.",
+    "note_code": "What came of it: nothing unusual, followed up, or an incident is opened.",
+    "hold_id": "Names the hold.",
+    "held_subject_id": "Whose entries are held; null: everybody's.",
+    "format": "What it is written as: CSV, JSON Lines, or FHIR AuditEvent.",
     # the log
     "size": "Number of entries that are signed.",
 }

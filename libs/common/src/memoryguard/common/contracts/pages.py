@@ -143,10 +143,10 @@ def events_page(envelope: Json, schemas: Mapping[str, Json], examples: Mapping[s
     return (
         f"{GENERATED}# Every event\n\n"
         "CloudEvents 1.0 in structured JSON mode, from"
-        " `libs/common/src/memoryguard/common/contracts/events.py`. An event carries facts and"
-        " references: never pixels, never identity. Within v1 fields are only ever added. The"
-        " schemas are in `libs/common/schemas`, the examples (synthetic, all of them) in"
-        " `libs/common/examples`.\n\n"
+        " `libs/common/src/memoryguard/common/contracts/events.py` and `oversight.py` beside it."
+        " An event carries facts and references: never pixels, never identity. Within v1 fields"
+        " are only ever added. The schemas are in `libs/common/schemas`, the examples (synthetic,"
+        " all of them) in `libs/common/examples`.\n\n"
         f"## The envelope\n\n{_fields(envelope)}\n"
         + "\n".join(
             _event(stream, fact, schemas[fact.type], examples.get(fact.type))

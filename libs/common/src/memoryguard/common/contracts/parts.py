@@ -4,9 +4,20 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Purpose: TypeAlias = Literal[
+    "TREAT", "ETREAT", "BTG", "HOPERAT", "HPAYMT", "HRESCH", "PATRQT", "FAMRQT", "HCOMPL"
+]
+"""What data is used for: codes of HL7's value set PurposeOfUse (2.16.840.1.113883.1.11.20448).
+
+Treatment, emergency treatment, break the glass, healthcare operations, payment, research, the
+patient's request, the family's request, compliance."""
+
+Basis: TypeAlias = Literal["own", "role", "grant", "override"]
+"""By what a look is permitted: one's own data, the caller's role, a grant, or broken glass."""
 
 
 class Part(BaseModel):

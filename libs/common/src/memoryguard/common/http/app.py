@@ -19,7 +19,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
+from memoryguard.common.contracts.parts import Basis
 from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
+from memoryguard.common.http import purpose
 from memoryguard.common.http.denials import ANONYMOUS, Denials
 from memoryguard.common.http.limits import RateLimits, TooManyRequests
 from memoryguard.common.http.problem import problem
@@ -36,7 +38,19 @@ SESSION_COOKIE = "memoryguard_session"
 HSTS = "max-age=31536000"
 PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
 STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
-CONCERNS = web.RequestKey("memoryguard.concerns", dict[str, str | None])
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whose data a request is about, and by what its caller may see it, for the access event."""
+
+    subject_id: str = NOBODY
+    scan_id: str | None = None
+    user_id: str | None = None
+    basis: Basis | None = None
+
+
+CONCERNS = web.RequestKey("memoryguard.concerns", About)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +83,10 @@ def concerns(
     subject_id: str | None = None,
     scan_id: str | None = None,
     user_id: str | None = None,
+    basis: Basis | None = None,
 ) -> None:
-    """Tell whose data a request is about, for the access event."""
-    request[CONCERNS] = {"subject_id": subject_id, "scan_id": scan_id, "user_id": user_id}
+    """Tell whose data a request is about, and by what it may be seen, for the access event."""
+    request[CONCERNS] = About(subject_id or NOBODY, scan_id, user_id, basis)
 
 
 def build_app(
@@ -177,6 +192,8 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
     ------
     Denied
         ``invalid_token``, ``too_many_requests``, ``not_allowed``.
+    Rejected
+        ``bad_purpose``.
     """
     if policy.public:
         if policy.audited:  # what is not tells nothing about anybody, and probes need it
@@ -191,6 +208,7 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
     gate.limits.count_account(principal)
     if not policy.allows(principal):
         raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
+    purpose.check(request)
 
 
 async def _token(gate: Gate, request: web.Request) -> str:
@@ -206,15 +224,16 @@ async def _token(gate: Gate, request: web.Request) -> str:
 async def _refuse(gate: Gate, route: Route, request: web.Request, error: Denied) -> web.Response:
     """Record a refusal, and answer it."""
     principal: Principal | None = request.get(PRINCIPAL)
-    about = request.get(CONCERNS, {})
+    about = request.get(CONCERNS, About())
     fact = AccessDenied(
-        subject_id=about.get("subject_id") or NOBODY,
+        subject_id=about.subject_id,
         actor_id=principal.user_id if principal else ANONYMOUS,
         action=route.policy.action,
         service=gate.platform.name,
         code=error.code,
-        scan_id=about.get("scan_id"),
-        user_id=about.get("user_id"),
+        scan_id=about.scan_id,
+        user_id=about.user_id,
+        purpose=purpose.stated(request),
     )
     try:
         await gate.denials.record(fact)
@@ -235,14 +254,16 @@ async def record_read(platform: Platform, policy: Policy, request: web.Request) 
     """Write the access event of a request that is about to be served."""
     if not policy.audited or policy.public:
         return
-    about = request.get(CONCERNS, {})
+    about = request.get(CONCERNS, About())
     fact = AccessRead(
-        subject_id=about.get("subject_id") or NOBODY,
+        subject_id=about.subject_id,
         actor_id=principal_of(request).user_id,
         action=policy.action,
         service=platform.name,
-        scan_id=about.get("scan_id"),
-        user_id=about.get("user_id"),
+        scan_id=about.scan_id,
+        user_id=about.user_id,
+        purpose=purpose.of_read(request, about.basis),
+        basis=about.basis,
     )
     await platform.say(fact)
 

@@ -7,10 +7,17 @@ between different keys.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+Place: TypeAlias = tuple[str, int]
+"""A topic, and a partition of it; the embedded bus has only partition 0."""
+
+Resume: TypeAlias = Callable[[Sequence[Place]], Awaitable[Mapping[Place, int]]]
+"""Asked where to go on in places that were just assigned: the next position to read, for those it
+knows. Called again for all of them whenever places are shared out anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +31,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Received(Record):
-    """A record as it came: its place in the topic."""
+    """A record as it came, with its place; positions grow in a place, perhaps with gaps."""
 
     position: int
+    partition: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Topic and partition."""
+        return self.topic, self.partition
 
 
 class Consumer(Protocol):
@@ -45,7 +58,17 @@ class Bus(Protocol):
         ...
 
     def consumer(
-        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+        self,
+        group: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        resume: Resume | None = None,
     ) -> AbstractAsyncContextManager[Consumer]:
-        """Join a group on topics, or on every topic that matches a pattern, from the earliest."""
+        """Join a group on topics, or on every topic that matches a pattern, from the earliest.
+
+        With ``resume``, places that it knows are read from the positions that it gives, whatever
+        was committed; so whoever stores positions with what they read repeats and misses nothing.
+        A position that the place does not have, as when the bus was made anew, means its earliest.
+        Errors of ``resume`` are raised by ``batches``.
+        """
         ...

@@ -23,7 +23,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from memoryguard.common.errors import Misconfigured, Unavailable
-from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.bus import Received, Record, Resume
 from memoryguard.common.runtime.kafka_client import (
     ANSWER_S,
     connection_options,
@@ -32,6 +32,7 @@ from memoryguard.common.runtime.kafka_client import (
     start,
     translated_errors,
 )
+from memoryguard.common.runtime.kafka_resume import Resumption
 from memoryguard.common.runtime.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,11 @@ class KafkaBus:
 
     @asynccontextmanager
     async def consumer(
-        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+        self,
+        group: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        resume: Resume | None = None,
     ) -> AsyncGenerator[KafkaConsumer]:
         """Join a group; leave it with the context."""
         session_ms = round(self._settings.session_timeout_s * 1000)
@@ -136,13 +141,15 @@ class KafkaBus:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(session_ms // 4, 1),
         )
+        resumption = Resumption(client, self._prefix, resume) if resume else None
         if pattern is None:
-            client.subscribe([self._prefix + topic for topic in topics])
+            client.subscribe([self._prefix + topic for topic in topics], listener=resumption)
         else:
-            client.subscribe(pattern="^" + re.escape(self._prefix) + pattern.removeprefix("^"))
+            ours = "^" + re.escape(self._prefix) + pattern.removeprefix("^")
+            client.subscribe(pattern=ours, listener=resumption)
         await start(client, self._settings)
         try:
-            yield KafkaConsumer(client, self._prefix)
+            yield KafkaConsumer(client, self._prefix, resumption)
         finally:
             await leave(client)
 
@@ -150,14 +157,19 @@ class KafkaBus:
 class KafkaConsumer:
     """A member of a consumer group."""
 
-    def __init__(self, client: AIOKafkaConsumer, prefix: str) -> None:
+    def __init__(
+        self, client: AIOKafkaConsumer, prefix: str, resumption: Resumption | None = None
+    ) -> None:
         self._client = client
         self._prefix = prefix
+        self._resumption = resumption
         self._heard = time.monotonic()
 
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
         """Yield batches, for ever. Asking for the next batch commits the one before."""
         while True:
+            if self._resumption:
+                await self._resumption.settle()
             with translated_errors():
                 found = await self._client.getmany(timeout_ms=POLL_MS)
             batch = [
@@ -179,6 +191,8 @@ class KafkaConsumer:
         logged, and the member stayed in the group and heard nothing more. Joining again mends it.
         Silence while there is something to hear was not seen, and would be the same fault.
         """
+        if self._resumption and self._resumption.holds:
+            return  # it is we who keep still
         fetcher: Any = self._client._fetcher  # pyright: ignore[reportPrivateUsage]
         if fetcher._fetch_task.done() or (
             time.monotonic() - self._heard > SILENCE_S and await self._is_behind()

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from memoryguard.common.errors import Unavailable
-from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.bus import Received, Record, Resume
 from memoryguard.common.runtime.database import Connection, Pool, listening, lock
 from memoryguard.common.runtime.waiting import wait_until_set
 
@@ -32,6 +32,16 @@ select $1, n.topic, n.position
 from unnest($2::text[], $3::bigint[]) as n (topic, position) cross join unhurried
 on conflict (member, topic) do update
 set position = greatest(bus.cursor.position, excluded.position)
+"""
+
+# Where a group goes on, whatever it had committed. A position beyond the end is one of another bus.
+_PLACE = """
+insert into bus.cursor
+select $1, name, case when next <= last + 1 then next - 1 else 0 end
+from unnest($2::text[], $3::bigint[]) as n (name, next) join bus.topic using (name)
+cross join lateral (
+    select coalesce(max(position), 0) as last from bus.record where topic = name) as ends
+on conflict (member, topic) do update set position = excluded.position
 """
 
 
@@ -71,7 +81,11 @@ class PostgresBus:
 
     @asynccontextmanager
     async def consumer(
-        self, group: str, topics: Sequence[str] = (), pattern: str | None = None
+        self,
+        group: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        resume: Resume | None = None,
     ) -> AsyncGenerator[PostgresConsumer]:
         """Join a group; the subscription ends with the context."""
         woken = asyncio.Event()
@@ -81,7 +95,7 @@ class PostgresBus:
                 woken.set()
 
         async with listening(self._pool, CHANNEL, wake) as (_, lost):
-            yield PostgresConsumer(self._pool, group, topics, pattern, woken, lost)
+            yield PostgresConsumer(self._pool, group, topics, pattern, resume, woken, lost)
 
 
 class PostgresConsumer:
@@ -93,6 +107,7 @@ class PostgresConsumer:
         group: str,
         topics: Sequence[str],
         pattern: str | None,
+        resume: Resume | None,
         woken: asyncio.Event,
         lost: asyncio.Event,
     ) -> None:
@@ -100,6 +115,8 @@ class PostgresConsumer:
         self._group = group
         self._topics = topics
         self._pattern = re.compile(pattern) if pattern else None
+        self._resume = resume
+        self._placed: set[str] = set()
         self._woken = woken
         self._lost = lost
 
@@ -122,6 +139,8 @@ class PostgresConsumer:
         raise Unavailable("bus_unavailable", "the connection to the embedded bus was lost")
 
     async def _fetch(self) -> list[Received]:
+        subscribed = await self._subscribed()
+        await self._place([topic for topic in subscribed if topic not in self._placed])
         rows: list[asyncpg.Record] = await self._pool.fetch(
             "select r.topic, r.key, r.body, r.position from unnest($2::text[]) as t (name)"
             " left join bus.cursor c on c.member = $1 and c.topic = t.name"
@@ -129,7 +148,7 @@ class PostgresConsumer:
             "   and position > coalesce(c.position, 0) order by position limit $3) r"
             " order by r.position limit $3",
             self._group,
-            await self._subscribed(),
+            subscribed,
             BATCH_RECORDS,
         )
         return [Received(*_fields(row)) for row in rows]
@@ -139,6 +158,14 @@ class PostgresConsumer:
             return list(self._topics)
         names = await self._pool.fetch("select name from bus.topic")
         return [row["name"] for row in names if self._pattern.match(row["name"])]
+
+    async def _place(self, topics: Sequence[str]) -> None:
+        """Set the cursors of new topics to where the reader says that it was."""
+        if self._resume and topics:
+            known = await self._resume([(topic, 0) for topic in topics])
+            names = [topic for topic, _ in known]
+            await self._pool.execute(_PLACE, self._group, names, list(known.values()))
+            self._placed.update(topics)
 
     async def _commit(self, batch: Sequence[Received]) -> None:
         last = {record.topic: record.position for record in batch}

@@ -224,4 +224,5 @@ def received(message: Any, prefix: str) -> Received:
         (message.key or b"").decode(errors="replace"),
         message.value or b"",
         message.offset,
+        message.partition,
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import web
+from pydantic_settings import BaseSettings
 
 from memoryguard.common.errors import EX_CONFIG, Corrupt, MemoryGuardError, Misconfigured
 from memoryguard.common.http.app import build_app
@@ -24,7 +25,8 @@ from memoryguard.common.runtime.outbox import Relay
 from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.processes import Processes, share_one_heap
 from memoryguard.common.runtime.service import Service
-from memoryguard.common.runtime.settings import PlatformSettings, read_settings
+from memoryguard.common.runtime.settings import PlatformSettings, read, read_settings
+from memoryguard.common.runtime.started import say_changed_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
 from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.runtime.worker import Worker
@@ -38,11 +40,15 @@ DRAIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a service is built: its name, its migrations, and a function of its resources."""
+    """How a service is built: its name, its migrations, and a function of its resources.
+
+    ``settings`` names its own settings classes: that one of them changed is an event.
+    """
 
     name: str
     build: Callable[[Platform, AsyncExitStack], Awaitable[Service]]
     migrations: str | None = None
+    settings: Sequence[type[BaseSettings]] = ()
 
 
 Running: TypeAlias = tuple[Platform, Service]
@@ -106,6 +112,7 @@ async def serving(
                 open_platform(recipe.name, settings, recipe.migrations, processes)
             )
             running.append((platform, await recipe.build(platform, stack)))
+            await say_changed_settings(platform, [read(each) for each in recipe.settings])
         async with asyncio.TaskGroup() as group:
             # Handlers that wait on a stream end when they see the event.
             app = build_app(running, stopping)

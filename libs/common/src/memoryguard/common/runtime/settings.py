@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memoryguard.common.errors import Misconfigured
@@ -132,6 +133,13 @@ class PlatformSettings(BaseSettings):
 def read_settings() -> PlatformSettings:
     """Read the platform's settings from the environment; see ``read``."""
     return read(PlatformSettings)
+
+
+def variable(cls: type[BaseSettings], name: str, field: FieldInfo) -> str:
+    """Name the environment variable of a setting; of several, the first."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return str(field.validation_alias.choices[0])
+    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

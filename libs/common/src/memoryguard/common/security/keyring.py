@@ -162,6 +162,10 @@ class VaultKey:
         """Give the key of the audit log's digests of events."""
         return self._mac("log")
 
+    def setting_digest(self, name: str, value: str) -> bytes:
+        """Digest a setting's value, to tell later whether it is another one; it tells no more."""
+        return self._mac("setting", name, value)
+
     def _mac(self, *parts: str) -> bytes:
         encoded = (part.encode() for part in parts)
         message = b"".join(struct.pack(">Q", len(part)) + part for part in encoded)

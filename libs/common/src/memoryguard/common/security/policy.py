@@ -2,7 +2,7 @@
 """Who may do what: deny unless a policy allows.
 
 Two questions, asked one after the other: does the caller's role allow the action at all (here, on
-the route), and does it allow it for this person's data (``Principal.may_see``, asked by the handler
+the route), and does it allow it for this person's data (``Principal.sees_by``, asked by the handler
 that knows whose data it is).
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
+
+from memoryguard.common.contracts.parts import Basis
 
 Role: TypeAlias = Literal["patient", "caregiver", "clinician", "compliance", "integration", "admin"]
 ROLES: frozenset[Role] = frozenset(get_args(Role))
@@ -23,26 +25,21 @@ class Principal:
     user_id: str
     roles: frozenset[str]
 
-    def may_see(
-        self, user_id: str | None, granted: bool = False, *, everybody: bool = True
-    ) -> bool:
-        """Whether this caller may see the data of an account.
+    def sees_by(self, user_id: str | None, *, everybody: bool = True) -> Basis | None:
+        """By what this caller sees the data of an account without anybody's leave, if at all.
 
         Parameters
         ----------
         user_id
             The account; None for data of nobody known, which clinicians find an owner for.
-        granted
-            Whether the account lets this caller, or glass is broken for it.
         everybody
             Whether clinicians see everybody's data without being let.
         """
-        if "clinician" in self.roles and (everybody or granted or user_id is None):
-            return True
-        if user_id is None:
-            return False
-        own = "patient" in self.roles and user_id == self.user_id
-        return own or ("caregiver" in self.roles and granted)
+        if user_id is not None and "patient" in self.roles and user_id == self.user_id:
+            return "own"
+        if "clinician" in self.roles and (everybody or user_id is None):
+            return "role"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def routes(platform: Platform) -> list[Route]:
 
     async def put(request: web.Request) -> web.Response:
         """Record health metrics of an account."""
-        user_id = account(request, request.match_info["user_id"])
+        user_id = account(request, request.match_info["user_id"], platform.vault)
         try:
             body = HealthMetrics.model_validate_json(await request.read())
         except ValidationError as error:

@@ -114,7 +114,7 @@ class Uploads:
         principal = principal_of(request)
         return Sender(
             actor_id=principal.user_id,
-            user_id=account(request, named),
+            user_id=account(request, named, self._platform.vault),
             confirms="clinician" in principal.roles,
         )
 

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log: how fast it takes events in, beside the same rows inserted raw; proofs; queries.
+
+Events are the golden examples under new ids, people and scans: five about a scan, 25 about who
+looked at it. Ours is all that the service does with a batch from the bus: read each event, fetch
+its person's key, seal it, and write entries, tiles, head and positions in one transaction. Raw is
+asyncpg's COPY of the very same finished rows into a table with the same indexes, and of the table
+that knows every event, batch by batch with the same commits; by turns, on the same server.
+
+    python benchmarks/audit.py append [--events 60000] [--json FILE]
+    python benchmarks/audit.py build --folder FOLDER --events 10000000   # goes on where it stopped
+    python benchmarks/audit.py ask --folder FOLDER [--json FILE]         # proofs and queries on it
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from report import Result, machine, middle_and_range, percentile, say, table
+
+from memoryguard.audit import log
+from memoryguard.audit.filing import Filing
+from memoryguard.audit.sealing import Seal
+from memoryguard.audit.service import RECIPE
+from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
+from memoryguard.common.runtime import database
+from memoryguard.common.runtime.blobs import open_store
+from memoryguard.common.runtime.bus import Received
+from memoryguard.common.runtime.postgres import embedded_postgres
+from memoryguard.common.runtime.subject_keys import SubjectKeys
+from memoryguard.common.security.keyring import KeyRing, VaultKey
+from memoryguard.tlog.note import Signer
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "libs/common/examples"
+ABOUT_A_SCAN = ("scan.received", "volumes.extracted", "atrophy.scored", "risk.predicted",
+                "document.made")  # fmt: skip
+LOOKS = ("access.read",) * 22 + ("access.denied",) * 2 + ("access.overridden",)
+BATCH_EVENTS = 2000
+ACTIONS = ("imaging.analysis", "imaging.status", "imaging.list", "imaging.picture", "page.scan")
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One golden event as bytes, and what is replaced in it."""
+
+    topic: str
+    body: bytes
+    event_id: bytes
+    subject: bytes
+    scan: bytes | None
+
+
+def examples() -> dict[str, Example]:
+    """Read the golden events by the middle of their type."""
+    found: dict[str, Example] = {}
+    for kind, fact in FACTS.items():
+        body = (EXAMPLES / f"{kind}.json").read_bytes()
+        document = json.loads(body)
+        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        scan = document["data"].get("scan_id")
+        found[kind.removeprefix("memoryguard.").removesuffix(".v1")] = Example(
+            TOPIC_OF[fact],
+            body,
+            document["id"].encode(),
+            document["partitionkey"].encode(),
+            scan.encode() if scan else None,
+        )
+    return found
+
+
+def events(seed: int) -> Iterator[Received]:
+    """Make events for ever: about one scan after the other."""
+    draw, known = random.Random(seed), examples()
+    position = 0
+    while True:
+        subject, scan = draw.randbytes(16).hex(), str(uuid.UUID(bytes=draw.randbytes(16)))
+        for kind in (*ABOUT_A_SCAN, *LOOKS):
+            example = known[kind]
+            event_id = str(uuid.UUID(bytes=draw.randbytes(16))).encode()
+            body = example.body.replace(example.event_id, event_id)
+            body = body.replace(example.subject, subject.encode())
+            if example.scan:
+                body = body.replace(example.scan, scan.encode())
+            document = json.loads(body)
+            document["producercounter"], document["producerepoch"] = position + 1, f"e{seed}"
+            document["time"] = datetime.fromtimestamp(1.7e9 + 4 * position, UTC).isoformat()
+            if "actor_id" in document["data"]:
+                document["data"]["actor_id"] = f"clinician-{int(draw.paretovariate(0.7)) % 500}"
+            if "action" in document["data"]:
+                document["data"]["action"] = draw.choice(ACTIONS)
+            body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+            yield Received(example.topic, subject, body, position)
+            position += 1
+
+
+def batches(seed: int, count: int) -> list[list[Received]]:
+    """Make so many events, in batches."""
+    source = events(seed)
+    made = [next(source) for _ in range(count)]
+    return [made[at : at + BATCH_EVENTS] for at in range(0, count, BATCH_EVENTS)]
+
+
+class Bench:
+    """A log in a database, and the way into it."""
+
+    def __init__(self, pool: database.Pool, keys: SubjectKeys, vault: VaultKey) -> None:
+        self.pool = pool
+        self.keys = keys
+        self.seal = Seal(keys)
+        self.filing = Filing(vault)
+
+    async def make_keys(self, made: Sequence[Sequence[Received]]) -> None:
+        """Make everybody's key, as the intake does before anything is said about a person."""
+        for subject in {record.key for batch in made for record in batch}:
+            await self.keys.get(subject, create=True)
+
+    async def append(self, batch: Sequence[Received]) -> None:
+        """Do all that the service does with a batch."""
+        filed = [self.filing.file(record) for record in batch]
+        keys = await self.seal.subject_keys({each.fields["subject_id"] for each in filed})
+        async with self.pool.acquire() as connection, connection.transaction():
+            await log.append(connection, filed, keys)
+            await log.keep_positions(
+                connection, "bench", {(r.topic, 0): r.position + 1 for r in batch[-20:]}
+            )
+
+
+async def opened(stack: AsyncExitStack, folder: Path, name: str) -> Bench:
+    """Open a log in a database of its own on a server that is safe against a power cut."""
+    admin_url = await stack.enter_async_context(embedded_postgres(folder / "postgres"))
+    return await opened_on(stack, admin_url, folder, name)
+
+
+async def opened_on(stack: AsyncExitStack, admin_url: str, folder: Path, name: str) -> Bench:
+    """Open a log on a server that runs."""
+    admin = await database.connect(admin_url)
+    if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
+        await admin.execute(f"create database {name}")
+    await admin.close()
+    url = admin_url.replace("/postgres?", f"/{name}?")
+    await database.prepare(url, ["audit"])
+    pool = await stack.enter_async_context(await database.open_pool(url, "audit"))
+    await database.migrate(pool, "audit", [database.RUNTIME_MIGRATIONS, str(RECIPE.migrations)])
+    store = open_store(str(folder / "objects"))
+    keys = SubjectKeys(store, KeyRing([KEY]))
+    return Bench(pool, keys, VaultKey(bytes(32)))
+
+
+KEY = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
+
+
+# --- append ------------------------------------------------------------------------------------
+
+
+async def measure_append(count: int, repeats: int) -> Result:
+    """Append and insert raw, by turns."""
+    ours_s, raw_s, entry_only_s = list[float](), list[float](), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as stack:
+            admin_url = await stack.enter_async_context(embedded_postgres(Path(folder) / "pg"))
+            ours = await opened_on(stack, admin_url, Path(folder), "ours")
+            raw = await opened_on(stack, admin_url, Path(folder), "raw")
+            bare = await opened_on(stack, admin_url, Path(folder), "bare")
+            for turn in range(repeats):
+                made = batches(turn, count)
+                await ours.make_keys(made)
+                first = await ours.pool.fetchval("select size from log.head")
+                ours_s.append(await _timed(ours.append, made))
+                finished = await _finished(ours.pool, first, count)
+                raw_s.append(await _timed(lambda rows: _insert_raw(raw.pool, rows), finished))
+                entry_only_s.append(
+                    await _timed(lambda rows: _insert_raw(bare.pool, rows[:1]), finished)
+                )
+            payload = await ours.pool.fetchval("select avg(octet_length(payload)) from log.entry")
+    per_s = {
+        name: [count / each for each in spent]
+        for name, spent in (("ours", ours_s), ("raw", raw_s), ("raw, entries only", entry_only_s))
+    }
+    table(
+        ("Way", "events/s, median (range)", "share of raw"),
+        [
+            (name, middle_and_range(each), percentile(each, 50) / percentile(per_s["raw"], 50))
+            for name, each in per_s.items()
+        ],
+    )
+    return {"events": count, "batch": BATCH_EVENTS, "payload_bytes": float(payload), **per_s}
+
+
+async def _timed(do: Callable[..., Awaitable[None]], batches: Sequence[object]) -> float:
+    started = time.perf_counter()
+    for batch in batches:
+        await do(batch)
+    return time.perf_counter() - started
+
+
+Rows = list[tuple[object, ...]]
+
+
+async def _finished(pool: database.Pool, first: int, count: int) -> list[list[Rows]]:
+    """Read the rows back that were written: of each batch the entries, and the names."""
+    made: list[list[Rows]] = []
+    columns = ", ".join(log.COLUMNS)
+    for at in range(first, first + count, BATCH_EVENTS):
+        end = min(at + BATCH_EVENTS, first + count)
+        pair = [
+            [tuple(row) for row in await pool.fetch(f"{query} order by sequence", at, end)]
+            for query in (
+                f"select {columns} from log.entry where sequence >= $1 and sequence < $2",
+                "select name, sequence, digest from log.seen"
+                " where sequence >= $1 and sequence < $2",
+            )
+        ]
+        made.append(pair)
+    return made
+
+
+async def _insert_raw(pool: database.Pool, rows: Sequence[Rows]) -> None:
+    targets = (("entry", log.COLUMNS), ("seen", ("name", "sequence", "digest")))
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("select log.make_room($1)", rows[0][-1][0])
+        for (name, columns), records in zip(targets, rows, strict=False):
+            await connection.copy_records_to_table(
+                name, schema_name="log", columns=columns, records=records
+            )
+
+
+# --- a large log -------------------------------------------------------------------------------
+
+
+async def build(folder: Path, count: int) -> None:
+    """Append until the log has so many entries; a checkpoint every 100,000."""
+    signer = Signer("memoryguard/bench", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    async with AsyncExitStack() as stack:
+        bench = await opened(stack, folder, "large")
+        size: int = await bench.pool.fetchval("select size from log.head")  # pyright: ignore[reportAssignmentType]
+        source, started, before = events(size + 1_000_000), time.perf_counter(), size
+        while size < count:
+            await bench.append([next(source) for _ in range(BATCH_EVENTS)])
+            size += BATCH_EVENTS
+            if size % 100_000 == 0:
+                async with bench.pool.acquire() as connection, connection.transaction():
+                    await log.sign(connection, signer)
+                rate = (size - before) / (time.perf_counter() - started)
+                say(f"{size} entries, {rate:.0f}/s with making the events")
+        await bench.pool.execute("analyze log.entry")
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["append", "build", "ask"])
+    parser.add_argument("--events", type=int, default=60_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    match args.what:
+        case "append":
+            result = asyncio.run(measure_append(args.events, args.repeats))
+        case "build":
+            asyncio.run(build(args.folder, args.events))
+            return
+        case _:
+            raise SystemExit("not yet")
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine(), **result}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
