@@ -7,6 +7,7 @@ kinds, the log's own signing key and our own code to write a log that agrees wit
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,14 +19,16 @@ import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memoryguard.audit import log
+from memoryguard.audit.filing import microseconds
 from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.service import RECIPE
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
-from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.entry import Entry, sealed
 from memoryguard.tlog.note import Signer
+from memoryguard.tlog.tiles import Edge
 
 SIGNER = Signer("memoryguard/test", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 IMPOSTOR = Signer("memoryguard/test", Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -59,17 +62,48 @@ def entry(number: int) -> Entry:
         type="memoryguard.access.read.v1",
         payload=b'{"number":%d,"data":"%s"}' % (number, b"x" * 60),
     )
-    return made.sealed(number.to_bytes(32, "big")) if person else made
+    if not person:
+        return made
+    return replace(made, form="sealed", payload=sealed(number.to_bytes(32, "big"), made.payload))
 
 
 async def write(connection: Any, entries: Sequence[Entry], sizes: Sequence[int] = SIZES) -> None:
-    """Append entries and sign at the given sizes, always at the same moments."""
+    """Write a log as the service does, and sign at the given sizes, always at the same moments."""
+    edge = Edge()
     for begin, end in zip((0, *sizes), (*sizes, len(entries)), strict=True):
         now = START + timedelta(minutes=begin)
-        if entries[begin:end]:
-            await log.append(connection, entries[begin:end], now)
+        edge = await _add(connection, edge, entries[begin:end], now)
         if end in sizes:
             await log.sign(connection, SIGNER, now)
+
+
+async def _add(connection: Any, edge: Edge, entries: Sequence[Entry], now: datetime) -> Edge:
+    if not entries:
+        return edge
+    dated = [replace(each, logged_us=microseconds(now)) for each in entries]
+    grown, tiles = edge.append([each.leaf_hash() for each in dated])
+    numbered = list(enumerate(dated, edge.size))
+    tables = {
+        "entry": (log.COLUMNS, [log.row_of(n, each) for n, each in numbered]),
+        "seen": (("name", "sequence", "digest"), [(name(e), n, e.digest) for n, e in numbered]),
+        "tile": (("level", "position", "hashes"), [tuple(tile) for tile in tiles]),
+    }
+    await connection.execute("select log.make_room($1)", grown.size - 1)
+    for table, (columns, rows) in tables.items():
+        await connection.copy_records_to_table(
+            table, schema_name="log", columns=columns, records=rows
+        )
+    await connection.execute(
+        "update log.head set size = $1, levels = $2, logged_at = $3",
+        grown.size,
+        list(grown.levels),
+        now,
+    )
+    return grown
+
+
+def name(known: Entry) -> bytes:
+    return hashlib.sha256(f"{known.source}\0{known.event_id}".encode()).digest()[:16]
 
 
 async def empty(connection: Any) -> None:
