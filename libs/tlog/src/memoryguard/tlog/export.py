@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
-from memoryguard.tlog.entry import HEADER, Entry
+from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import leaf_hash, verify_inclusion
 from memoryguard.tlog.note import VerifierKey, decode_base64
@@ -28,6 +28,7 @@ MAX_FIELD_CHARACTERS = 16 << 20
 STARTS_A_FORMULA = tuple("=+-@\t\r")
 """What a field of a CSV may not begin with: an apostrophe stands before it."""
 
+_HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
 _PROVES = {"sequence", "entry", "opening", "proof", "event"}
@@ -144,10 +145,10 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     reader = csv.reader(lines, strict=True)
     try:
         names = next(reader, [])
-        for fields in reader:
-            if len(fields) != len(names):
+        for values in reader:
+            if len(values) != len(names):
                 raise _malformed("a line of the export has another number of fields")
-            row = dict(zip(names, fields, strict=True))
+            row = dict(zip(names, values, strict=True))
             yield {**row, "proof": row.get("proof", "").split(), "opening": row["opening"] or None}
     except (csv.Error, KeyError) as error:
         raise _malformed("the export is no CSV of ours") from error
@@ -202,7 +203,7 @@ def _parsed(event: bytes) -> object:
 
 def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:
     """Write an entry's header as an export shows it; times in UTC."""
-    values = {name: getattr(entry, name) for name in HEADER}
+    values = {name: getattr(entry, name) for name in _HEADER}
     return {"sequence": sequence} | {
         _TIMES.get(name, name): _time(value) if name in _TIMES else value
         for name, value in values.items()
