@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -22,6 +22,7 @@ from memoryguard.cli.audit import Known, Watch, database_of, dump_known, key_of,
 from memoryguard.cli.home import Home
 from memoryguard.common.errors import Misconfigured, Rejected
 from memoryguard.tlog.cosignature import WitnessKey
+from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.files import (
     EXIT_STATUS,
     Refused,
@@ -64,6 +65,8 @@ Witnesses: TypeAlias = Annotated[
 MaxAge: TypeAlias = Annotated[
     str | None, Parameter(help="Longest that an entry may wait to be signed, or a witness: 10m.")
 ]
+
+_Key = TypeVar("_Key", bound=VerifierKey)
 
 out = Console()
 
@@ -128,7 +131,7 @@ class _Place:
         if checkpoints is None and self.database_url is None and key is None:
             checkpoints = str(self.home.folder / "objects")
         return Known(
-            VerifierKey.parse(_text(key)) if key else key_of(self.home),
+            _key(VerifierKey, key) if key else key_of(self.home),
             [_read(path) for path in kept],
             Elsewhere(checkpoints) if checkpoints else None,
         )
@@ -174,7 +177,7 @@ def _watch(keys: Sequence[str], quorum: int | None, max_age: str | None) -> Watc
     asked = len(keys) if quorum is None else quorum
     if keys and not 1 <= asked <= len(keys):
         raise Misconfigured("bad_quorum", "no such number of witnesses is known", "see --quorum")
-    return Watch([WitnessKey.parse(_text(key)) for key in keys], asked, _seconds(max_age))
+    return Watch([_key(WitnessKey, key) for key in keys], asked, _seconds(max_age))
 
 
 def _seconds(age: str | None) -> float | None:
@@ -186,9 +189,12 @@ def _seconds(age: str | None) -> float | None:
     return float(said[1]) * SECONDS[said[2]]
 
 
-def _text(key: str) -> str:
-    """Give a key, or what is in the file that is named."""
-    return key if "+" in key else _read(Path(key)).strip()
+def _key(kind: type[_Key], said: str) -> _Key:
+    """Read a key, given as text or as the file that it is in."""
+    try:
+        return kind.parse(said if "+" in said else _read(Path(said)).strip())
+    except Unverified as error:
+        raise Rejected(error.code, error.message, "name+id+base64") from error
 
 
 def _read(path: Path) -> str:

@@ -130,14 +130,16 @@ def _explain(
             window = Window(_before(first, get))
             window.extend(hashes)
             ranges = list(window.differences(true, sources, MAX_FINDINGS_PER_CODE))
-    if not ranges:
-        message = f"the entries and tiles do not give the root that was signed for size {size}"
-        return [Finding("inconsistent_root", message, first, last, size)]
-    return [
-        Finding("altered_entry", f"entries {begin} to {end} hold one that is not what was logged",
-                begin, end, size)
-        for begin, end in ranges
-    ]  # fmt: skip
+    return [_finding(begin, end, size) for begin, end in ranges or [(first, last)]]
+
+
+def _finding(first: int, last: int, size: int) -> Finding:
+    """Name one entry; where there are more, the tiles that stand for others may be at fault."""
+    if first == last:
+        message = f"entry {first} is not what was logged"
+        return Finding("altered_entry", message, first, last, size)
+    message = f"entries or tiles do not give the root that was signed for size {size}"
+    return Finding("inconsistent_root", message, first, last, size)
 
 
 def _before(size: int, get: StoredNodes) -> Frontier:
