@@ -56,13 +56,8 @@ class Verdict:
     note: str | None = None
 
 
-class Refused(Exception):
+class Refused(Unverified):
     """The file cannot be verified at all: it is none of ours, or something is missing."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
 
 
 def verify_file(
@@ -95,6 +90,8 @@ def verify_file(
         if first.startswith('{"memoryguard_log"'):
             return _lined(path, lambda lines: told(verify_dump(lines, key, kept)))
         return _result(path, key)
+    except Refused:
+        raise
     except Unverified as error:
         if error.code in MALFORMED:
             raise Refused(error.code, error.message) from error

@@ -51,9 +51,18 @@ def verify_range(
     """
     state = Verification(None)
     state.open(checkpoints, witnessed, key)
+    return _verify(state, *_read(runs, *bounds), bounds, sources)
+
+
+def _verify(
+    state: Verification,
+    hashes: Sequence[bytes],
+    wrong: Sequence[Finding],
+    bounds: tuple[int, int],
+    sources: Sequence[StoredNodes],
+) -> Report:
     size, roots = state.marks[0] if state.marks else (0, set[bytes]())
     first, last = bounds
-    hashes, wrong = _read(runs, first, last)
     covered = hashes[: max(0, size - first)]
     given = (_root(size, first, covered, get) for get in sources)
     intact = bool(covered) and not wrong and any(root in roots for root in given)
