@@ -10,7 +10,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
     && { command -v $$p; break; }; done)
 
-.PHONY: help demo stop kafka cluster test lint types docs bench lock clean
+.PHONY: help demo stop kafka cluster test lint types docs compliance bench lock clean
 
 help:
 	@echo "make demo [KEEP=1]  the whole platform on a synthetic person (KEEP=1 leaves it running)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test           every test"
 	@echo "make lint types     ruff, import-linter; strict types"
 	@echo "make docs           write the generated documents again"
+	@echo "make compliance     run the tests that docs/COMPLIANCE.md names, and write it again"
 	@echo "make bench          the benchmarks of docs/BENCHMARKS.md"
 	@echo "make lock           resolve the dependencies again"
 	@echo "make clean          remove the environment and the demo's data"
@@ -50,6 +51,9 @@ types: $(VENV)/dev
 docs: $(VENV)/dev
 	@$(BIN)/python tools/documents.py
 	@$(BIN)/python tools/routes.py
+
+compliance: $(VENV)/dev
+	@$(BIN)/python tools/compliance.py
 
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py

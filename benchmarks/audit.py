@@ -21,6 +21,7 @@ import random
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def examples() -> dict[str, Example]:
 def events(seed: int) -> Iterator[Received]:
     """Make events for ever: about one scan after the other."""
     draw, known = random.Random(seed), examples()
-    position = 0
+    position, numbers = 0, Counter[str]()
     while True:
         subject, scan = draw.randbytes(16).hex(), str(uuid.UUID(bytes=draw.randbytes(16)))
         for kind in (*ABOUT_A_SCAN, *LOOKS):
@@ -95,7 +96,9 @@ def events(seed: int) -> Iterator[Received]:
             if example.scan:
                 body = body.replace(example.scan, scan.encode())
             document = json.loads(body)
-            document["producercounter"], document["producerepoch"] = position + 1, f"e{seed}"
+            numbers[document["source"]] += 1
+            document["producercounter"] = numbers[document["source"]]
+            document["producerepoch"] = f"e{seed}"
             document["time"] = datetime.fromtimestamp(1.7e9 + 4 * position, UTC).isoformat()
             if "actor_id" in document["data"]:
                 document["data"]["actor_id"] = f"clinician-{int(draw.paretovariate(0.7)) % 500}"

@@ -2,8 +2,9 @@
 """Write every generated file of the repository; ``--check`` only tells what is stale.
 
 Schemas, docs/FLOW.md, docs/EVENTS.md and docs/asyncapi.json come from the contracts,
-docs/CONFIG.md from the settings classes, docs/ERRORS.md from the code that raises. A golden example
-that is missing is written once; one that exists is never touched.
+docs/CONFIG.md from the settings classes, docs/ERRORS.md from the code that raises,
+docs/COMPLIANCE.md as told in compliance.py, which also runs its tests. A golden example that is
+missing is written once; one that exists is never touched.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from memoryguard.common.runtime.settings import variable
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "contract")]
 
+import compliance  # noqa: E402
 import error_codes  # noqa: E402
 from golden_events import golden_events  # noqa: E402
 
@@ -168,6 +170,7 @@ def main(arguments: Sequence[str]) -> int:
     pages = {
         Path("docs/CONFIG.md"): config_page(),
         Path("docs/ERRORS.md"): errors_page(),
+        compliance.PAGE: compliance.current_page(),
     }
     mine = artifacts.settle(ROOT, pages, check=check)
     return mine or artifacts.generate(ROOT, check=check)

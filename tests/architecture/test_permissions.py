@@ -289,6 +289,7 @@ async def test_every_route_is_in_the_table_and_nothing_else(house: House) -> Non
     assert there == {service: set(rules) for service, rules in TABLE.items()}
 
 
+@pytest.mark.control("164.312(a)(1)", "roles")
 async def test_every_policy_names_just_the_roles_of_the_table(house: House) -> None:
     for _, service in house.built.running:
         for route in service.routes:
@@ -299,6 +300,16 @@ async def test_every_policy_names_just_the_roles_of_the_table(house: House) -> N
                 assert "caregiver" not in route.policy.roles, "consent is checked by the api alone"
 
 
+@pytest.mark.control("164.312(b)", "looks")
+async def test_every_route_that_asks_who_is_there_is_audited(house: House) -> None:
+    """But for one, whose answer is an event in itself."""
+    routes = [route for _, service in house.built.running for route in service.routes]
+    silent = {name_of(r) for r in routes if not (r.policy.public or r.policy.audited)}
+    assert silent == {"POST /api/v1/events"}
+
+
+@pytest.mark.control("164.312(a)(1)", "roles")
+@pytest.mark.control("164.312(a)(1)", "people")
 async def test_every_route_lets_in_whom_it_should_and_nobody_else(house: House, mode: str) -> None:
     gate = asyncio.Semaphore(AT_ONCE)
     every = cases(house)

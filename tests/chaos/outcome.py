@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ from memoryguard.common.runtime.bus import Record
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.security.envelope import decrypt
 from memoryguard.common.security.keyring import KeyRing
+from memoryguard.tlog import published
+from memoryguard.tlog.tiles import tile_width, tiles_between
 
 State: TypeAlias = dict[str, Counter[str]]
 
@@ -195,7 +197,8 @@ async def objects(
 ) -> tuple[Counter[str], dict[str, str]]:
     """Every object's path and plain digest; also each checkpoint that was sent off.
 
-    Not what is staged: of that a crash leaves some, which is swept after a day.
+    Not what is staged: of that a crash leaves some, which is swept after a day. Nor the published
+    log: how far it had come at which moment is timing; `unpublished` looks at it.
     """
     import hashlib
 
@@ -204,7 +207,7 @@ async def objects(
         for metas in [await store.list().collect_async()]
         for meta in metas
     }
-    notes = {p: b.decode() for p, b in sealed.items() if p.startswith("checkpoints/")}
+    notes = {p: b.decode() for p, b in sealed.items() if "checkpoint" in p}
     keys = {
         p: (identities if "/identity/" in p else keyring).unwrap(b, p.rsplit("/", 1)[1])
         for p, b in sealed.items()
@@ -213,13 +216,23 @@ async def objects(
     found = Counter(keys.keys())
     for path, content in sealed.items():
         folder, subject, *_ = path.split("/")
-        if folder in ("keys", "checkpoints", "staging"):
+        if folder in ("keys", "checkpoints", "log", "staging"):
             continue
         key = keys[f"keys/identity/{subject}" if folder == "identity" else f"keys/{subject}"]
         plain = b"".join(decrypt([content], subject_key=key, object_id=path, subject_id=subject))
         normal = PATH_TIME.sub("/<time>-", path)
         found[f"{normal} {hashlib.sha256(plain).hexdigest()}"] += 1
     return found, notes
+
+
+def unpublished(notes: Mapping[str, str], paths: Iterable[str]) -> list[str]:
+    """What the published log lacks under its newest checkpoint, which must be the newest of all."""
+    newest = notes[max(path for path in notes if path.startswith("checkpoints/"))]
+    if notes.get(published.CHECKPOINT) != newest:
+        return ["the published log is not that of the newest checkpoint"]
+    size, there = int(newest.split("\n")[1]), set(paths)
+    needed = [published.tile(*at, tile_width(*at, size)) for at in tiles_between(0, size)]
+    return [f"a tile is not published: {path}" for path in needed if path not in there]
 
 
 def unresolved(records: Iterable[Record], paths: Iterable[str]) -> list[str]:

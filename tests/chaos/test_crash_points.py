@@ -51,7 +51,7 @@ EFFECTS = {
     "atrophy": {"migration", "inbox", "outbox", "producer", "measurement"},
     "ml": {"migration", "inbox", "outbox", "producer", "metric", "scored"},
     "audit": {"migration", "outbox", "producer", "entry+node+head", "checkpoint",
-              "put checkpoints"},
+              "put checkpoints", "put log"},
     "api": {"migration", "inbox", "outbox", "producer", "scan_fact", "health",
             "access_invitation", "access_grant"},
 }  # fmt: skip

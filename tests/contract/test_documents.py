@@ -9,6 +9,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from memoryguard.cli.__main__ import app
 from memoryguard.common.contracts.flow import FACTS, SERVICES, STREAMS
 
@@ -25,6 +27,7 @@ def _rows(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows if row[0].strip() != "---"]
 
 
+@pytest.mark.control("164.316(b)(2)(iii)", "pages")
 def test_every_generated_file_is_fresh() -> None:
     command = [sys.executable, str(ROOT / "tools" / "documents.py"), "--check"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -41,7 +44,7 @@ def test_the_flow_page_shows_every_stream_and_service() -> None:
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:
-    for name in ("FLOW.md", "EVENTS.md"):
+    for name in ("FLOW.md", "EVENTS.md", "COMPLIANCE.md"):
         for file, anchor in re.findall(r"\]\(([\w.]*)#?([\w-]*)\)", _page(name)):
             target = file or name
             assert (ROOT / "docs" / target).exists(), target

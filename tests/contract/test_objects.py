@@ -92,6 +92,7 @@ async def test_a_stream_and_an_empty_object_work(objects: ObjectStore) -> None:
     assert await objects.get(empty, SUBJECT) == b""
 
 
+@pytest.mark.control("164.312(c)(1)", "write-once")
 async def test_putting_the_same_again_is_a_success_and_other_bytes_are_not(
     objects: ObjectStore,
 ) -> None:
@@ -145,6 +146,7 @@ async def test_many_writers_at_once_agree_on_one_key(objects: ObjectStore) -> No
     assert read == [str(n).encode() for n in range(30)]
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
 def test_nothing_in_the_folder_is_plain(tmp_path: Path) -> None:
     objects = ObjectStore(open_store(tmp_path.as_uri()), RING)
     asyncio.run(objects.put(PATH, SUBJECT, b"SECRETNAME" * 1000))
@@ -153,6 +155,7 @@ def test_nothing_in_the_folder_is_plain(tmp_path: Path) -> None:
     assert not any(b"SECRETNAME" in path.read_bytes() for path in files)
 
 
+@pytest.mark.control("164.312(c)(2)", "objects")
 async def test_an_altered_cut_swapped_or_missing_object_is_corrupt(
     objects: ObjectStore, raw: Store
 ) -> None:
@@ -176,6 +179,7 @@ async def test_an_altered_cut_swapped_or_missing_object_is_corrupt(
     assert error.value.code == "object_missing"
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
 async def test_another_subject_opens_nothing(objects: ObjectStore) -> None:
     ref = await objects.put(PATH, SUBJECT, b"x")
     await objects.put("own", OTHER, b"y")
@@ -247,6 +251,7 @@ async def test_keys_cannot_be_deleted_or_listed_as_objects(objects: ObjectStore)
     assert [subject async for subject in objects.keys.subjects()] == [SUBJECT]
 
 
+@pytest.mark.control("164.312(c)(1)", "write-once")
 async def test_of_many_who_write_one_object_one_does(raw: Store) -> None:
     tried = [bytes([n]) * 50_000 for n in range(8)]
     won = await asyncio.gather(*(blobs.write(raw, "race", [body], "create") for body in tried))

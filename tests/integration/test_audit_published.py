@@ -28,7 +28,7 @@ from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.security.keyring import VaultKey
 from memoryguard.common.testing.settings import folder_settings
-from memoryguard.tlog.checkpoint import open_checkpoint
+from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.merkle import inclusion_nodes, inclusion_proof, root_of
 from memoryguard.tlog.note import Signer
@@ -162,16 +162,22 @@ async def test_what_lies_there_already_is_never_overwritten_but_told(
     assert (told.levelno, vars(told)["path"]) == (logging.CRITICAL, "log/tile/0/000")
 
 
-async def test_a_shorter_log_does_not_take_the_published_one_back(
+async def test_a_published_log_is_not_mixed_with_another_one(
     audit: Platform, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "published"
     older, newer = await grow(audit.pool, 0, 40), await grow(audit.pool, 40, 60)
     await publisher(audit.pool, folder).publish([older, newer])
     before = contents(folder)
-    await publisher(audit.pool, folder).publish([older])
+    await publisher(audit.pool, folder).publish([older])  # a shorter one
     assert contents(folder) == before
-    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
+    fork = sign_checkpoint(Checkpoint(SIGNER.name, 50, bytes(32)), SIGNER)
+    (folder / "log/checkpoint").write_text(fork)
+    await publisher(audit.pool, folder).publish([await grow(audit.pool, 60, 80)])
+    after = contents(folder)
+    assert set(after) - set(before) == {f"checkpoints/{80:020d}"}
+    assert after["log/checkpoint"].decode() == fork
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * 2
 
 
 async def test_a_checkpoint_is_sent_once_all_of_it_lies_in_the_store(

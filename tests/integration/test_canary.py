@@ -159,6 +159,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@pytest.mark.control("164.514(d)", "identity")
 @pytest.mark.parametrize("place", PLACES)
 async def test_no_secret_is_there(evidence: Evidence, place: str) -> None:
     found: dict[str, bytes] = {}
@@ -194,6 +195,17 @@ async def test_what_is_searched_is_what_was_written(
     assert any(telling in each for each in evidence.places[place])
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
+async def test_no_scan_lies_open(evidence: Evidence) -> None:
+    """What stands in every DICOM file of a scan is in the store only once that is opened."""
+    modality = b"\x08\x00\x60\x00CS\x02\x00MR"
+    assert any(modality in each for each in evidence.places["store, opened"])
+    assert not any(modality in each for each in evidence.places["store"])
+
+
+@pytest.mark.control(
+    "164.514(d)", "identity", off="the identity vault and the staging area, opened with their keys"
+)
 async def test_the_same_search_finds_secrets_where_they_are(evidence: Evidence) -> None:
     """Control: in the identity vault and the staging area, once they are opened."""
     assert evidence.identities
@@ -219,6 +231,7 @@ async def test_senders_get_their_own_names_back_and_clinicians_see_who_waits(
     assert any(f"{CANARY}^A".encode() in each for each in evidence.clinicians)
 
 
+@pytest.mark.control("164.514(d)", "identity", off="a secret planted in what was logged")
 @pytest.mark.parametrize("form", needles(CANARY))
 async def test_a_planted_line_is_found(evidence: Evidence, form: str) -> None:
     """Control: one line with a secret, in any encoding, among all that was logged."""

@@ -79,6 +79,7 @@ async def test_a_scan_of_nobody_is_still_for_clinicians(api: Api, strict: Client
     assert say.SCAN in await home.text()
 
 
+@pytest.mark.control("164.312(a)(2)(ii)", "glass")
 async def test_broken_glass_opens_for_a_while_and_for_one_and_says_so(
     api: Api, strict: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,11 +113,13 @@ async def test_it_opens_nobody_elses_data(api: Api, strict: Client) -> None:
     assert await seen(api, strict) == [404, 404]
 
 
+@pytest.mark.control("164.312(a)(2)(ii)", "glass")
 @pytest.mark.parametrize("role", ["patient", "caregiver", "compliance", "integration", "admin"])
 async def test_only_a_clinician_breaks_it(api: Api, strict: Client, role: str) -> None:
     assert (await broken(api, strict, ("dora", role)))[0] == 403
 
 
+@pytest.mark.control("164.312(a)(2)(ii)", "glass")
 @pytest.mark.parametrize(
     "body",
     [

@@ -85,6 +85,7 @@ async def test_an_invitation_alone_opens_nothing(api: Api, client: Client) -> No
     assert await seen_by(api, client, "carl") == set()
 
 
+@pytest.mark.control("164.312(a)(1)", "people")
 async def test_what_is_accepted_opens_and_what_is_revoked_closes_at_once(
     api: Api, client: Client
 ) -> None:
@@ -143,6 +144,7 @@ async def test_accepting_again_says_the_same_and_records_nothing_new(
     assert len(granted) == 1
 
 
+@pytest.mark.control("164.514(d)", "scopes")
 @pytest.mark.parametrize(("scopes", "open_paths"), [(["status"], STATUS), (["results"], RESULTS)])
 async def test_a_scope_opens_what_it_names(
     api: Api, client: Client, scopes: list[str], open_paths: set[str]
@@ -153,6 +155,7 @@ async def test_a_scope_opens_what_it_names(
     assert await seen_by(api, client, "carl") == open_paths
 
 
+@pytest.mark.control("164.514(d)", "scopes")
 async def test_a_list_for_status_alone_holds_no_number(api: Api, client: Client) -> None:
     await hear_all(api)
     path = f"/api/v1/imaging/user/{say.ANNA}"

@@ -62,6 +62,7 @@ async def test_a_flood_of_strangers_leaves_a_handful_of_events_that_count_it(
     assert [fact.actor_id for fact in told if fact.actor_id != "anonymous"] == [say.ANNA]
 
 
+@pytest.mark.control("164.312(b)", "looks")
 async def test_who_is_known_is_recorded_refusal_by_refusal(api: Api, client: Client) -> None:
     for _ in range(30):
         await ask(client, PATH, api.bearer("mallory"))

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from joserfc import jwt
@@ -59,6 +60,7 @@ async def said(platform: Platform) -> list[Fact]:
     return [decode(row["body"], FACTS).data for row in rows]
 
 
+@pytest.mark.control("164.312(a)(2)(i)", "accounts")
 async def test_the_subject_of_the_token_is_the_actor_in_the_log(
     tmp_path: Path, database_url: str
 ) -> None:

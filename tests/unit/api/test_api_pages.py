@@ -270,6 +270,7 @@ async def signed_in(api: Api, client: Client) -> dict[str, str]:
     return {"Cookie": response.headers["Set-Cookie"].split(";")[0]}
 
 
+@pytest.mark.control("164.312(a)(2)(iii)", "idle")
 async def test_a_session_ends_when_it_is_not_used(api: Api, client: Client) -> None:
     session = await signed_in(api, client)
     for _ in range(3):  # each use begins the half hour anew
@@ -282,6 +283,7 @@ async def test_a_session_ends_when_it_is_not_used(api: Api, client: Client) -> N
     assert (await api.said())[-1].model_dump()["code"] == "invalid_token"
 
 
+@pytest.mark.control("164.312(a)(2)(iii)", "sign-out")
 async def test_signing_out_ends_the_session_and_not_only_the_cookie(
     api: Api, client: Client
 ) -> None:
@@ -293,6 +295,7 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(
     assert (await client.get("/", headers=other)).status == 200
 
 
+@pytest.mark.control("164.312(a)(2)(iii)", "all-sessions")
 async def test_an_account_ends_all_its_sessions_and_links(api: Api, client: Client) -> None:
     sessions = [await signed_in(api, client) for _ in range(2)]
     unused = await link(api, client, "/")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ import api_facts as say
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from rich.console import Console
 
 from memoryguard.audit import log
 from memoryguard.audit.filing import Filing
 from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.sealing import Seal
 from memoryguard.audit.service import RECIPE as AUDIT
+from memoryguard.cli import use
 from memoryguard.common.contracts.event import Event
 from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime import database
@@ -123,6 +126,15 @@ async def test_a_result_is_proved_as_the_log_is_signed(audited: Audited) -> None
         "model": result["risk"]["model"],
         "reasons": {},
     }
+
+
+async def test_the_command_line_gives_a_result_with_its_proof(
+    audited: Audited, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await audited.say(*told())
+    access = (str(audited.client.make_url("/")), audited.api.issuer.issue(say.ANNA, ["patient"]))
+    await use.result(access, say.SCAN, True, Console(), proof=True)
+    assert verify_result(json.loads(capsys.readouterr().out), KEY).complete
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -47,6 +47,7 @@ async def test_without_a_token_there_is_nothing(api: Api, client: Client, path: 
     assert isinstance((await api.said())[-1], e.AccessDenied)
 
 
+@pytest.mark.control("164.312(b)", "looks")
 @pytest.mark.parametrize("path", SCAN_PATHS)
 async def test_somebody_else_finds_nothing_and_is_recorded(
     api: Api, client: Client, path: str
@@ -70,6 +71,7 @@ async def test_not_there_and_not_yours_read_the_same(api: Api, client: Client) -
     assert answers[0] == answers[1] == answers[2]
 
 
+@pytest.mark.control("164.312(b)", "looks")
 @pytest.mark.parametrize("path", SCAN_PATHS)
 @pytest.mark.parametrize("reader", [("anna", "patient"), ("dora", "clinician")])
 async def test_the_person_and_a_clinician_see_it_and_are_recorded(
@@ -84,6 +86,7 @@ async def test_the_person_and_a_clinician_see_it_and_are_recorded(
     assert (read.actor_id, read.user_id) == (reader[0], say.ANNA)
 
 
+@pytest.mark.control("164.514(d)", "roles")
 @pytest.mark.parametrize("role", ["compliance", "integration", "admin"])
 async def test_other_roles_see_no_scan(api: Api, client: Client, role: str) -> None:
     await hear_all(api)

@@ -83,6 +83,7 @@ async def place(database_url: str, tmp_path: Path) -> AsyncGenerator[Place]:
         yield Place(store, pool, refs)
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "rotation")
 async def test_every_key_is_wrapped_anew_and_no_data_is_written(place: Place) -> None:
     before = {s: bytes(await blobs.read(place.store, f"scans/{s}") or b"") for s in SUBJECTS}
     told: list[int] = []

@@ -81,6 +81,7 @@ def by_hand(plain: bytes) -> bytes:
     return header + b"".join(sealed)
 
 
+@pytest.mark.control("164.312(a)(2)(iv)", "objects")
 @pytest.mark.parametrize("length", [0, 1, 2**20, 2**20 + 1, 3 * 2**20 - 5])
 def test_an_independent_hand_writes_the_same_bytes(length: int) -> None:
     plain = (bytes(range(251)) * (length // 251 + 1))[:length]
@@ -106,6 +107,7 @@ def test_round_trip_in_pieces_of_any_size(pieces: list[bytes], cut: int, pad: in
 
 @given(st.binary(max_size=200), st.data())
 @settings(max_examples=150, deadline=None)
+@pytest.mark.control("164.312(c)(2)", "objects")
 def test_any_flipped_bit_is_found(plain: bytes, data: st.DataObject) -> None:
     sealed = bytearray(seal(plain))
     at = data.draw(st.integers(0, len(sealed) * 8 - 1))
@@ -116,6 +118,7 @@ def test_any_flipped_bit_is_found(plain: bytes, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200), st.data())
 @settings(max_examples=100, deadline=None)
+@pytest.mark.control("164.312(c)(2)", "objects")
 def test_any_cut_or_addition_is_found(plain: bytes, data: st.DataObject) -> None:
     sealed = seal(plain)
     with pytest.raises(Corrupt):
@@ -131,6 +134,7 @@ def test_a_cut_at_a_chunk_border_is_found() -> None:
             unseal(sealed[: HEADER_BYTES + chunks * SEALED_CHUNK])
 
 
+@pytest.mark.control("164.312(c)(2)", "objects")
 def test_reordered_repeated_and_missing_chunks_are_found() -> None:
     sealed = seal(bytes(3 * CHUNK_BYTES + 7))
     header, body = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
@@ -142,6 +146,7 @@ def test_reordered_repeated_and_missing_chunks_are_found() -> None:
             unseal(header + wrong)
 
 
+@pytest.mark.control("164.312(c)(2)", "objects")
 def test_another_object_subject_or_key_is_refused() -> None:
     sealed = seal(b"brain")
     with pytest.raises(Corrupt):

@@ -141,6 +141,7 @@ async def test_the_old_name_of_ed25519_is_taken(provider: Provider, verifier: Oi
     assert (await verifier.verify(token)).user_id == "f:1:anna"
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -168,6 +169,7 @@ async def test_wrong_claims_are_refused(
     await refused(verifier, provider.token(**claims))
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 async def test_no_algorithm_and_the_public_key_as_a_secret_are_refused(
     provider: Provider, verifier: OidcVerifier
 ) -> None:
@@ -184,6 +186,7 @@ async def test_no_algorithm_and_the_public_key_as_a_secret_are_refused(
         await refused(verifier, text)
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 async def test_a_token_brings_no_key_along(provider: Provider, verifier: OidcVerifier) -> None:
     """``jwk``, ``jku`` and ``x5u`` change nothing: a forger's key stays a forger's."""
     forger = ECKey.generate_key("P-256", {"kid": "ec"})
@@ -203,6 +206,7 @@ async def test_a_token_brings_no_key_along(provider: Provider, verifier: OidcVer
     assert evil not in provider.asked
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 @pytest.mark.parametrize(
     "kid", ["../../etc/passwd", "/dev/null", "' or 1=1 --", "http://evil.example/k", "a" * 300, ""]
 )
@@ -213,6 +217,7 @@ async def test_a_key_id_is_only_ever_looked_up(
     assert set(provider.asked) <= {"/.well-known/openid-configuration", "/keys"}
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 async def test_a_key_is_for_its_own_algorithm_and_use(
     provider: Provider, verifier: OidcVerifier
 ) -> None:
@@ -321,6 +326,7 @@ async def test_another_issuers_discovery_document_is_not_followed(
     assert "/keys" not in provider.asked
 
 
+@pytest.mark.control("164.312(d)", "tokens")
 async def test_both_issuers_are_taken_side_by_side(provider: Provider, tmp_path: Path) -> None:
     settings, issuer = folder_settings(tmp_path, "postgresql://nowhere")
     keys = tmp_path / "jwks.json"

@@ -60,6 +60,7 @@ async def spoken(port: int, context: ssl.SSLContext) -> str | None:
     return version
 
 
+@pytest.mark.control("164.312(e)(2)(ii)", "versions")
 async def test_it_serves_tls_and_nothing_older_than_1_2(database_url: str, tmp_path: Path) -> None:
     settings, _ = folder_settings(tmp_path, database_url)
     settings = settings.model_copy(update=with_tls(tmp_path) | {"profile": "production"})
@@ -134,6 +135,7 @@ def oidc(**settings: str) -> dict[str, Any]:
     return {"oidc": OidcSettings(**settings)}  # type: ignore[arg-type]
 
 
+@pytest.mark.control("164.312(e)(1)", "production")
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -173,6 +175,7 @@ def test_the_production_profile_lets_nothing_out_unencrypted(
             check_transport(settings)
 
 
+@pytest.mark.control("164.312(e)(1)", "production")
 def test_a_process_that_would_serve_plaintext_ends_with_78(tmp_path: Path) -> None:
     settings, _ = folder_settings(tmp_path, "postgresql://nowhere")
     environment = {

@@ -26,6 +26,8 @@ from memoryguard.ingest.ways.peers import DimseSettings, Peers, tls_context
 from memoryguard.ingest.ways.scp import Inlet, Scp, listening
 from memoryguard.ingest.ways.statuses import status_of
 
+LISTED = Peers("SCANNER,FAR@192.0.2.1")
+
 
 class Keeping:
     """Says of each file what a parser says; keeps none."""
@@ -48,11 +50,13 @@ class Keeping:
 
 @asynccontextmanager
 async def receiving(
-    keeping: Keeping, tls: ssl.SSLContext | None = None, **settings: object
+    keeping: Keeping,
+    tls: ssl.SSLContext | None = None,
+    peers: Peers = LISTED,
+    **settings: object,
 ) -> AsyncGenerator[int]:
     inlet = Inlet(keeping)  # type: ignore[arg-type]
     running = asyncio.create_task(inlet.run())
-    peers = Peers("SCANNER,FAR@192.0.2.1")
     try:
         async with listening(
             Scp(inlet, peers),
@@ -136,12 +140,30 @@ async def test_what_is_away_is_told_as_out_of_resources() -> None:
         assert await asyncio.to_thread(send, port, [dataset()]) == [0]
 
 
-@pytest.mark.parametrize("title", ["STRANGER", "FAR", ""])
-async def test_who_is_not_listed_is_not_let_in(title: str) -> None:
+async def is_turned_away(title: str, peers: Peers) -> None:
     keeping = Keeping()
-    async with receiving(keeping) as port:
+    async with receiving(keeping, peers=peers) as port:
         assert await asyncio.to_thread(send, port, [dataset()], title or "X") is None
     assert keeping.batches == []
+
+
+@pytest.mark.control("164.312(a)(1)", "peers")
+@pytest.mark.parametrize("title", ["STRANGER", "FAR", ""])
+async def test_who_is_not_listed_is_not_let_in(title: str) -> None:
+    await is_turned_away(title, LISTED)
+
+
+class Everybody(Peers):
+    """Lets whoever comes send."""
+
+    def may_send(self, ae_title: str, address: str) -> bool:
+        return True
+
+
+@pytest.mark.control("164.312(a)(1)", "peers", off="a list of peers that nobody looks at")
+async def test_a_list_that_nobody_looks_at_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="is None"):
+        await is_turned_away("STRANGER", Everybody("SCANNER"))
 
 
 def is_let_in(port: int, tls: ssl.SSLContext) -> bool:
@@ -160,6 +182,12 @@ def is_let_in(port: int, tls: ssl.SSLContext) -> bool:
     return False
 
 
+async def needs_a_certificate(served: ssl.SSLContext | None, client: ssl.SSLContext) -> None:
+    async with receiving(Keeping(), served) as port:
+        assert not await asyncio.to_thread(is_let_in, port, client)
+
+
+@pytest.mark.control("164.312(d)", "peers")
 async def test_tls_where_a_certificate_is_set(tmp_path: Path) -> None:
     cert_file, key_file = certificate(tmp_path)
     platform, _ = folder_settings(tmp_path, "postgresql://nobody/")
@@ -170,12 +198,23 @@ async def test_tls_where_a_certificate_is_set(tmp_path: Path) -> None:
         assert await asyncio.to_thread(send, port, [dataset()], "SCANNER", client) == [0]
         assert await asyncio.to_thread(is_let_in, port, client)
     both = tls_context(DimseSettings(port=1, **files, tls_ca_file=cert_file), platform)
+    await needs_a_certificate(both, client)
     async with receiving(Keeping(), both) as port:
-        assert not await asyncio.to_thread(is_let_in, port, client)
         client.load_cert_chain(cert_file, key_file)
         assert await asyncio.to_thread(send, port, [dataset()], "SCANNER", client) == [0]
 
 
+@pytest.mark.control("164.312(d)", "peers", off="a receiver that asks for no certificate")
+async def test_a_peer_without_a_certificate_is_noticed(tmp_path: Path) -> None:
+    cert_file, key_file = certificate(tmp_path)
+    platform, _ = folder_settings(tmp_path, "postgresql://nobody/")
+    files = {"tls_cert_file": cert_file, "tls_key_file": key_file}
+    open_to_all = tls_context(DimseSettings(port=1, **files), platform)
+    with pytest.raises(AssertionError, match="assert not True"):
+        await needs_a_certificate(open_to_all, ssl.create_default_context(cafile=str(cert_file)))
+
+
+@pytest.mark.control("164.312(e)(1)", "production")
 def test_production_does_not_receive_in_the_clear(tmp_path: Path) -> None:
     platform, _ = folder_settings(tmp_path, "postgresql://nobody/")
     production = platform.model_copy(update={"profile": "production"})

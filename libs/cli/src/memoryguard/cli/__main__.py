@@ -165,11 +165,14 @@ def result(
     token: Token = None,
     home: HomeFolder = DEFAULT_HOME,
     json: AsJson = False,
+    proof: Annotated[
+        bool, Parameter("--proof", negative="", help="As JSON that `audit verify` can check.")
+    ] = False,
 ) -> None:
     """Show a scan's analysis."""
     from memoryguard.cli import use
 
-    asyncio.run(use.result(access_to(home, url, token), imaging_id, json, out))
+    asyncio.run(use.result(access_to(home, url, token), imaging_id, json or proof, out, proof))
 
 
 @app.command
@@ -320,6 +323,35 @@ def demo(
     from memoryguard.cli.demo import run_demo
 
     asyncio.run(run_demo(home, keep=keep, port=port, out=out))
+
+
+@audit_app.command
+def prune(
+    *,
+    years: Annotated[
+        float,
+        Parameter(env_var="MEMORYGUARD_AUDIT_RETENTION_YEARS", help="Retention; six at least."),
+    ] = 6.0,
+    database_url: DatabaseUrl = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Drop entries older than the policy asks for, as the log's owner; every proof stays valid."""
+    from memoryguard.cli.prune import prune
+    from memoryguard.cli.replay import Place, database
+
+    async def run() -> list[dict[str, Any]]:
+        async with database(Place(Home(home.resolve()), database_url)) as url:
+            return [fact.model_dump(mode="json") for fact in await prune(url, years)]
+
+    dropped = asyncio.run(run())
+    if json:
+        _print({"pruned": dropped})
+        return
+    for each in dropped:
+        out.print(f"entries {each['first']} to {each['last']} are dropped", highlight=False)
+    if not dropped:
+        out.print("nothing is old enough, or it is held, or not under a checkpoint that has left")
 
 
 def _to_services(

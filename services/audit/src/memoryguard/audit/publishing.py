@@ -15,14 +15,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from memoryguard.audit.log import entry_of
-from memoryguard.audit.proving import stored_tiles
+from memoryguard.audit.proving import stored_nodes, stored_tiles
 from memoryguard.common.contracts import events as e
 from memoryguard.common.runtime import blobs
 from memoryguard.common.runtime.database import Pool
 from memoryguard.tlog import published
-from memoryguard.tlog.checkpoint import open_checkpoint
+from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.merkle import HASH_BYTES, Coordinate
+from memoryguard.tlog.merkle import EMPTY_ROOT, HASH_BYTES, Coordinate, frontier_at, root_nodes
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.tiles import TILE_WIDTH, tile_width, tiles_between
 
@@ -69,7 +69,8 @@ class Publisher:
         """Publish checkpoints (size and note, ascending), and the log up to the last of them.
 
         One process at a time may do so. Doing it twice leaves the same bytes; where other bytes
-        lie already, they stay, and it is told.
+        lie already, they stay, and it is told. A log that is not the one published before (of a
+        database that was restored, say) is not mixed with it: only its checkpoints are sent.
 
         Raises
         ------
@@ -77,30 +78,40 @@ class Publisher:
             ``object_store_unavailable``.
         """
         size, note = checkpoints[-1]
-        before = await self.published()
-        async for batch in self._tiles(before, size):
-            await self._put(batch)
-        async for batch in self._entries(before, size):
-            await self._put(batch)
+        before = await self._published()
+        grows = await self._grows(before, size)
+        if grows:
+            async for batch in self._tiles(before.size, size):
+                await self._put(batch)
+            async for batch in self._entries(before.size, size):
+                await self._put(batch)
+        else:
+            logger.critical("another log is published already", extra={"size": before.size})
         named = ((published.checkpoint(at), text.encode()) for at, text in checkpoints)
         while batch := dict(islice(named, AT_ONCE)):
             await self._put(batch)
-        if size > before:
+        if grows and size > before.size:
             await blobs.write(self._store, published.CHECKPOINT, [note.encode()], "overwrite")
-            await self._clear(before, size)
-        elif size < before:
-            logger.critical("a longer log is published already", extra={"size": before})
+            await self._clear(before.size, size)
 
-    async def published(self) -> int:
-        """Size up to which the log is published."""
+    async def _published(self) -> Checkpoint:
+        """How far the log is published."""
         note = await blobs.read(self._store, published.CHECKPOINT)
+        nothing = Checkpoint(self._key.name, 0, EMPTY_ROOT)
         if note is None:
-            return 0
+            return nothing
         try:
-            return open_checkpoint(bytes(note).decode(), self._key).size
+            return open_checkpoint(bytes(note).decode(), self._key)
         except (Unverified, ValueError):
             logger.critical("the published checkpoint is not ours: all is published again")
-            return 0
+            return nothing
+
+    async def _grows(self, before: Checkpoint, size: int) -> bool:
+        """Whether what is published is the beginning of this log."""
+        if before.size > size:
+            return False
+        nodes = await stored_nodes(self._pool, root_nodes(before.size))
+        return frontier_at(before.size, nodes).root == before.root
 
     async def _tiles(self, before: int, size: int) -> AsyncGenerator[dict[str, bytes]]:
         tiles = tiles_between(before, size)
