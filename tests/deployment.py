@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -120,6 +120,7 @@ def dockerfile() -> Dockerfile:
 # --- docker-compose.yml --------------------------------------------------------------------
 
 _VARIABLE = re.compile(r"\$\{(\w+):\?([^}]*)\}")
+_OPTIONAL = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
 def compose(variables: Mapping[str, str] | None = None) -> Json:
@@ -127,20 +128,23 @@ def compose(variables: Mapping[str, str] | None = None) -> Json:
     document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     if variables is None:
         return document
-    return _filled(document, lambda name: variables[name])
+    return _filled(document, variables)
 
 
 def compose_variables() -> set[str]:
-    """Every variable that docker-compose.yml asks for."""
+    """Every variable that docker-compose.yml cannot do without."""
     return {name for name, _ in _VARIABLE.findall((ROOT / "docker-compose.yml").read_text())}
 
 
-def _filled(part: Any, value: Callable[[str], str]) -> Any:
+def _filled(part: Any, variables: Mapping[str, str]) -> Any:
     if isinstance(part, dict):
-        return {k: _filled(v, value) for k, v in part.items()}
+        return {k: _filled(v, variables) for k, v in part.items()}
     if isinstance(part, list):
-        return [_filled(each, value) for each in part]
-    return _VARIABLE.sub(lambda m: value(m[1]), part) if isinstance(part, str) else part
+        return [_filled(each, variables) for each in part]
+    if not isinstance(part, str):
+        return part
+    given = _VARIABLE.sub(lambda m: variables[m[1]], part)
+    return _OPTIONAL.sub(lambda m: variables.get(m[1]) or m[2], given)
 
 
 def dotenv(text: str) -> dict[str, str]:

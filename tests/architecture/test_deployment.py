@@ -141,6 +141,8 @@ def test_the_build_is_sent_what_it_copies_and_no_secret(read: Dockerfile) -> Non
 # --- docker-compose.yml --------------------------------------------------------------------
 
 OURS = {*SERVICES, "prepare-database", "prepare-topics", "prepare-bucket"}
+ASKED_FOR = {"witness"}
+"""What is not started unless its profile is asked for."""
 
 
 def _containers() -> Iterator[tuple[str, Json]]:
@@ -149,7 +151,10 @@ def _containers() -> Iterator[tuple[str, Json]]:
 
 def test_compose_runs_the_whole_platform_and_publishes_only_the_front() -> None:
     services = dict(_containers())
-    assert set(services) == OURS | {"front", "kafka", "postgres", "objects"}
+    assert set(services) == OURS | ASKED_FOR | {"front", "kafka", "postgres", "objects"}
+    assert {name for name, each in services.items() if "profiles" in each} == ASKED_FOR
+    awaited = {name for each in services.values() for name in each.get("depends_on", {})}
+    assert not awaited & ASKED_FOR
     published = {name: each["ports"] for name, each in services.items() if "ports" in each}
     assert published == {"front": ["127.0.0.1:8470:8080"]}
     assert compose()["networks"]["inside"] == {"internal": True}
@@ -168,7 +173,7 @@ def test_every_container_of_compose_is_bounded_watched_and_started_again(
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
     assert container.get("read_only") or name == "kafka"  # its image writes its own settings
-    if name in OURS:
+    if name in OURS | ASKED_FOR:
         assert (
             container["image"] == f"memoryguard/{container['build']['args']['SERVICE']}:{VERSION}"
         )
@@ -339,7 +344,7 @@ def test_dev_runs_exactly_what_compose_runs(
         assert container.get("args") == described[name].get("command")
         assert "command" not in container
         environment = environment_of(container, manifests)
-        wanted = described[name]["environment"]
+        wanted = {k: v for k, v in described[name]["environment"].items() if v}
         assert {k: environment[k] for k in wanted} == wanted
     for name in ("kafka", "postgres", "objects"):
         container = running[name]["spec"]["containers"][0]

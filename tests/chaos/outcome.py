@@ -31,6 +31,7 @@ CLOCK = {
     "producer": {"epoch", "counter"},  # random; `numbering` looks at the counter
     "migration": {"at"},
     "tombstone": {"erased_at"},
+    "setting": {"digest"},  # each run has a database and a bus of its own
     "alias": {"linked_at"},
     "scan": {"received_at"},  # ingest's; it names the object, see PATH_TIME
     "series": {"arrived_at", "changed_at", "judged_at"},

@@ -26,17 +26,29 @@ SIDE_BY_SIDE = {"postgres": 4, "kafka": 8}  # on Kafka most of the time goes by 
 # work, or the counting of it, has become empty without anybody noticing.
 SAYS = {
     "ingest": {
+        "settings.changed.v1",
         "scan.available.v1",
         "scan.received.v1",
         "scan.rejected.v1",
         "health.recorded.v1",
         "access.read.v1",
     },
-    "processor": {"volumes.extracted.v1", "volumes.refused.v1", "document.made.v1"},
-    "atrophy": {"atrophy.scored.v1", "delivery.conflicted.v1", "delivery.failed.v1"},
-    "ml": {"risk.predicted.v1"},
-    "audit": {"checkpoint.signed.v1", "delivery.conflicted.v1"},
+    "processor": {
+        "settings.changed.v1",
+        "volumes.extracted.v1",
+        "volumes.refused.v1",
+        "document.made.v1",
+    },
+    "atrophy": {
+        "settings.changed.v1",
+        "atrophy.scored.v1",
+        "delivery.conflicted.v1",
+        "delivery.failed.v1",
+    },
+    "ml": {"settings.changed.v1", "risk.predicted.v1"},
+    "audit": {"settings.changed.v1", "checkpoint.signed.v1", "delivery.conflicted.v1"},
     "api": {
+        "settings.changed.v1",
         "access.invited.v1",
         "access.granted.v1",
         "access.revoked.v1",
@@ -45,14 +57,15 @@ SAYS = {
     },
 }
 EFFECTS = {
-    "ingest": {"migration", "inbox", "outbox", "producer", "alias", "scan", "series", "image",
-               "address", "put keys", "put staging", "put identity", "put scans", "delete"},
-    "processor": {"migration", "inbox", "outbox", "producer", "put derived"},
-    "atrophy": {"migration", "inbox", "outbox", "producer", "measurement"},
-    "ml": {"migration", "inbox", "outbox", "producer", "metric", "scored"},
-    "audit": {"migration", "outbox", "producer", "entry+node+head", "checkpoint",
+    "ingest": {"migration", "setting", "inbox", "outbox", "producer", "alias", "scan", "series",
+               "image", "address", "put keys", "put staging", "put identity", "put scans",
+               "delete"},
+    "processor": {"migration", "setting", "inbox", "outbox", "producer", "put derived"},
+    "atrophy": {"migration", "setting", "inbox", "outbox", "producer", "measurement"},
+    "ml": {"migration", "setting", "inbox", "outbox", "producer", "metric", "scored"},
+    "audit": {"migration", "setting", "outbox", "producer", "entry+node+head", "checkpoint",
               "put checkpoints", "put log"},
-    "api": {"migration", "inbox", "outbox", "producer", "scan_fact", "health",
+    "api": {"migration", "setting", "inbox", "outbox", "producer", "scan_fact", "health",
             "access_invitation", "access_grant"},
 }  # fmt: skip
 BUS_EFFECTS = {

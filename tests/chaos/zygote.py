@@ -35,7 +35,8 @@ from memoryguard.common.runtime.objects import ObjectStore
 from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.processes import Processes
 from memoryguard.common.runtime.run import Recipe, run_engine
-from memoryguard.common.runtime.settings import PlatformSettings, read_settings
+from memoryguard.common.runtime.settings import PlatformSettings, read, read_settings
+from memoryguard.common.runtime.started import say_changed_settings
 from memoryguard.common.runtime.telemetry import set_up_logging
 from memoryguard.common.security.keyring import KeyRing
 from memoryguard.ingest.service import RECIPE as INGEST
@@ -66,6 +67,7 @@ async def serve(recipe: Recipe, settings: PlatformSettings, effects: Effects, ru
     async with AsyncExitStack() as stack:
         platform = await _doubled(recipe, settings, effects, stack)
         service = await recipe.build(platform, stack)
+        await say_changed_settings(platform, [read(each) for each in recipe.settings])
         async with asyncio.TaskGroup() as group:
             runner = web.AppRunner(build_app([(platform, service)], stopping), shutdown_timeout=3.0)
             await runner.setup()

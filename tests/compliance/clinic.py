@@ -20,6 +20,7 @@ from memoryguard.api.settings import ApiSettings
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Fact, decode, new_event
 from memoryguard.common.contracts.flow import FACTS
+from memoryguard.common.contracts.parts import Basis
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.outbox import Outbox
@@ -129,8 +130,8 @@ def forgets(platform: Platform) -> Platform:
 class Open(Access):
     """Does not ask whose data it is."""
 
-    async def may_see(self, *_: Any) -> bool:
-        return True
+    async def basis(self, *_: Any) -> Basis | None:
+        return "role"
 
 
 def showing(access: type[Access]) -> OtherService:

@@ -27,6 +27,7 @@ from memoryguard.api.access import Access
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.sign_in import SignIn
 from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts.parts import Basis
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import OidcSettings
@@ -199,12 +200,13 @@ class Remembering(Access):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._known: set[tuple[str, str | None]] = set()
+        self._known: dict[tuple[str, str | None], Basis] = {}
 
-    async def may_see(self, principal: Principal, user_id: str | None, scope: Any) -> bool:
-        if await super().may_see(principal, user_id, scope):
-            self._known.add((principal.user_id, user_id))
-        return (principal.user_id, user_id) in self._known
+    async def basis(self, principal: Principal, user_id: str | None, scope: Any) -> Basis | None:
+        found = await super().basis(principal, user_id, scope)
+        if found:
+            self._known[principal.user_id, user_id] = found
+        return self._known.get((principal.user_id, user_id))
 
 
 @pytest.mark.control("164.312(a)(2)(ii)", "glass", off="an access that remembers, and does not end")

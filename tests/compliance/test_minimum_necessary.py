@@ -11,6 +11,7 @@ import pytest
 from clinic import ANALYSIS, ANNA, STATUS, Clinic, Open, open_clinic, opened, showing
 
 from memoryguard.api.access import Access
+from memoryguard.common.contracts.parts import Basis
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.service import Service
 from memoryguard.common.security.policy import Principal
@@ -35,8 +36,8 @@ async def test_a_grant_for_the_status_opens_no_result(tmp_path: Path, database_u
 class Scopeless(Access):
     """Lets whoever may see anything see everything."""
 
-    async def may_see(self, principal: Principal, user_id: str | None, scope: Any) -> bool:
-        return await super().may_see(principal, user_id, "status")
+    async def basis(self, principal: Principal, user_id: str | None, scope: Any) -> Basis | None:
+        return await super().basis(principal, user_id, "status")
 
 
 @pytest.mark.control("164.514(d)", "scopes", off="grants whose scopes nobody looks at")

@@ -8,6 +8,7 @@ put in place: host names and ports become places on this machine.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import os
 import re
@@ -27,6 +28,7 @@ import pytest_asyncio
 from deployment import ROOT, Json, Process, compose, dockerfile, dotenv, go_tool, process, program
 from series import small_series
 
+from memoryguard.cli.audit import key_of
 from memoryguard.cli.client import client
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import SERVICES
@@ -34,6 +36,10 @@ from memoryguard.common.errors import EX_CONFIG
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.testing.broker import Broker, free_port
+from memoryguard.tlog.checkpoint import open_checkpoint
+from memoryguard.tlog.cosignature import WitnessKey
+from memoryguard.tlog.note import VerifierKey
+from memoryguard.tlog.witnessed import check_witnesses
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +69,18 @@ class Here:
         environment["PATH"] = f"{BIN}{os.pathsep}/usr/sbin{os.pathsep}/usr/bin{os.pathsep}/bin"
         if name in self.ports:
             environment["MEMORYGUARD_PORT"] = str(self.ports[name])
-        return Process(described.command, environment)
+        return Process([self._mapped(part) for part in described.command], environment)
+
+    def witness(self, *arguments: str) -> Process:
+        """The witness, with its port mapped; or another command of it, as `compose run` has it."""
+        its = self.process("witness")
+        entry = list(self.services["witness"]["entrypoint"])
+        if arguments:
+            return Process([*entry, *map(self._mapped, arguments)], its.environment)
+        return Process([*its.command, "--port", str(self.ports["witness"])], its.environment)
 
     def _mapped(self, value: str) -> str:
+        value = {"/state": str(self.folder / "witness"), "0.0.0.0": "127.0.0.1"}.get(value, value)
         value = re.sub(r"@postgres:5432/(\w+)", rf"@/\1?host={quote(self.sockets)}", value)
         return value.replace("kafka:9092", self.kafka).replace("http://objects:7070", self.objects)
 
@@ -189,7 +204,7 @@ def here(home: Home, variables: dict[str, str], sockets: str, kafka: str, object
         kafka=kafka,
         objects=objects,
         secrets=[value for name, value in variables.items() if "PASSWORD" in name],
-        ports={name: free_port() for name in SERVICES},
+        ports={name: free_port() for name in (*SERVICES, "witness")},
     )
 
 
@@ -229,14 +244,33 @@ def front(here: Here, folder: Path) -> tuple[Process, list[str], str]:
     return Process(command, its.environment), mapped, f"http://{address}"
 
 
+def witness_key(here: Here) -> str:
+    """Make the witness's key as the runbook says."""
+    made = here.witness("new-key", "--state", "/state", "--name", "witness.here")
+    done = subprocess.run(
+        made.command, env=made.environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 async def test_the_platform_of_the_compose_file_takes_a_scan(
     prepared: Here, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
+        witness, port = prepared.witness(), prepared.ports["witness"]
+        key = witness_key(prepared)
+        processes = {name: prepared.process(name) for name in SERVICES}
+        audit = {"MEMORYGUARD_AUDIT_WITNESSES": f"{key}=http://127.0.0.1:{port}"}
+        processes["audit"] = Process(
+            processes["audit"].command, {**processes["audit"].environment, **audit}
+        )
         started = {
-            name: stack.enter_context(running(name, prepared.process(name), tmp_path))
-            for name in SERVICES
+            name: stack.enter_context(running(name, its, tmp_path))
+            for name, its in processes.items()
         }
+        watched = stack.enter_context(running("witness", witness, tmp_path))
+        check = prepared.services["witness"]["healthcheck"]["test"][1:]
+        until([part.replace("8471", str(port)) for part in check], witness.environment, watched)
         for name, each in started.items():
             environment = dict(prepared.process(name).environment)
             until(dockerfile().last(name, "HEALTHCHECK"), environment, each)
@@ -251,6 +285,7 @@ async def test_the_platform_of_the_compose_file_takes_a_scan(
         assert statuses[-1]["status"] == "failed", "noise of 24 slices is no head"
         assert statuses[-1]["error"]["code"]
         await _only_routes_are_reached(url, token)
+        await _is_witnessed(f"http://127.0.0.1:{port}", key, key_of(prepared.home))
     for name in SERVICES:
         log = (tmp_path / f"{name}.log").read_text()
         assert not [secret for secret in prepared.secrets if secret in log]
@@ -274,6 +309,19 @@ async def _only_routes_are_reached(url: str, token: str) -> None:
             assert (await answer.json())["code"] == "not_dicom"
         async with session.post("/api/v1/sessions", data=io.BytesIO(much)) as answer:
             assert answer.status == 413
+
+
+async def _is_witnessed(url: str, witness: str, log_key: VerifierKey) -> None:
+    """Wait until the witness has signed a checkpoint of the running platform."""
+    deadline = time.monotonic() + READY_S
+    address = f"{url}/checkpoint/{hashlib.sha256(log_key.name.encode()).hexdigest()}"
+    async with aiohttp.ClientSession() as session:
+        while (answer := await session.get(address)).status != 200:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
+        note = await answer.text()
+    assert open_checkpoint(note, log_key).size > 0
+    assert check_witnesses(note, [WitnessKey.parse(witness)], 1, time.time(), READY_S) == []
 
 
 async def test_a_service_sees_only_its_own_schema(prepared: Here) -> None:

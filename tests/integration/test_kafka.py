@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from memoryguard.common.contracts.flow import STREAMS
 from memoryguard.common.errors import Misconfigured, Unavailable
-from memoryguard.common.runtime.bus import Record
+from memoryguard.common.runtime.bus import Place, Record
 from memoryguard.common.runtime.bus_kafka import KafkaBus
 from memoryguard.common.runtime.kafka_client import connection_options
 from memoryguard.common.runtime.settings import KafkaSettings
@@ -116,6 +117,54 @@ async def test_members_share_partitions_and_nothing_is_lost_when_one_is_killed_a
     seen = Counter(n for m in members for n in m.found)
     assert set(seen) == set(range(said))
     assert one.found, "the killed member had worked"
+
+
+@dataclass
+class Ledger:
+    """What members have stored, with the position that each place has reached."""
+
+    reached: dict[Place, int] = field(default_factory=dict[Place, int])
+    stored: list[int] = field(default_factory=list[int])
+    asked: list[frozenset[Place]] = field(default_factory=list[frozenset[Place]])
+
+    async def resume(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        self.asked.append(frozenset(places))
+        return {place: self.reached.get(place, 0) for place in places}
+
+    async def read(self, bus: KafkaBus) -> None:
+        async with bus.consumer("ledger", [SCANS], resume=self.resume) as member:
+            async for batch in member.batches():
+                for record in batch:
+                    assert record.position == self.reached.get(record.place, 0)
+                    self.reached[record.place] = record.position + 1
+                    self.stored.append(int(record.body))
+
+    async def until(self, count: int) -> None:
+        while len(self.stored) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_members_that_keep_their_positions_go_on_there_whenever_places_are_shared_out(
+    kafka: KafkaSettings,
+) -> None:
+    ledger = Ledger()
+    async with KafkaBus(kafka) as bus, asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        one = group.create_task(ledger.read(bus))
+        await bus.publish(numbered(0, 33))
+        await ledger.until(33)
+        # The ledger is put back a little, as a database that is restored: the broker's own offsets
+        # are ahead of it now, for the place that the first member keeps and for the other one.
+        ledger.reached = {place: position - 2 for place, position in ledger.reached.items()}
+        two = group.create_task(ledger.read(bus))
+        await ledger.until(33 + 2 * len(ledger.reached))
+        await bus.publish(numbered(33, 33))
+        await ledger.until(66 + 2 * len(ledger.reached))
+        one.cancel()
+        two.cancel()
+    seen = Counter(ledger.stored)
+    assert set(seen) == set(range(66))
+    assert sorted(seen.values())[-4:] == [2, 2, 2, 2]
+    assert {len(places) for places in ledger.asked[-2:]} == {1}, "each had a place of its own"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from dicomweb_client.api import DICOMwebClient
 from ingest_samples import SIDE, SLICES, series_files, taken
 
 from memoryguard.common.contracts import events as e
+from memoryguard.common.contracts.event import NOBODY
 from memoryguard.processor.labelmap import to_nifti
 from memoryguard.processor.segmentation import Segmented, segmentation
 
@@ -95,10 +96,12 @@ async def test_somebody_elses_client_finds_and_fetches_it(
     await asyncio.to_thread(asked)
     reads = [fact for fact in await api.said() if isinstance(fact, e.AccessRead)]
     assert [fact.action.removeprefix("dicomweb.") for fact in reads] == [
-        *("search", "search", "search", "retrieve", "retrieve", "retrieve", "metadata"),
-        "metadata",
+        *("search", "search", "search", "search"),
+        *("retrieve", "retrieve", "retrieve", "metadata", "metadata"),
     ]
-    assert {fact.scan_id for fact in reads[1:]} == {say.SCAN}
+    assert {fact.subject_id for fact in reads} == {say.SUBJECT, NOBODY}
+    assert (reads[0].subject_id, reads[0].user_id, reads[0].basis) == (say.SUBJECT, say.ANNA, "own")
+    assert {fact.scan_id for fact in reads[2:]} == {say.SCAN}
 
 
 def value(found: dict[str, Any], tag: str) -> Any:

@@ -37,6 +37,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["rerun", "verify", "{}/none.json", "--home", "{}/none"], 78, "no_home"),
         (["score", "{}/none.csv", "--software", "synthseg"], 3, "no_such_file"),
         (["norms", "sign", "{}/none.pem", "{}/none.json"], 3, "no_such_file"),
+        (["witness", "--state", "{}/none"], 78, "bad_log_key"),
+        (["witness", "new-key", "--state", "{}", "--name", "two words"], 78, "bad_witness_name"),
     ],
 )
 def test_errors_are_one_helpful_line(

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -165,7 +168,7 @@ async def test_a_fork_is_refused_and_its_proof_is_kept(
     fork = note_of(5, b"another history")
     answer = await client.post("/add-checkpoint", data=body_of(5, fork))
     assert (answer.status, await answer.text()) == (409, "5\n")
-    assert answer.headers["Content-Type"].startswith("text/x.tlog.size")
+    assert answer.headers["Content-Type"] == "text/x.tlog.size"
     (record,) = (each for each in caplog.records if each.levelname == "CRITICAL")
     assert record.__dict__["checkpoint"] == fork  # signed by the log: nobody else can have made it
 
@@ -188,3 +191,20 @@ async def test_who_cannot_remember_does_not_sign(tmp_path: Path) -> None:
         assert answer.status == 503
         assert "—" not in await answer.text()
         assert (await client.get(f"/checkpoint/{name_of(LOG.name)}")).status == 404
+
+
+async def test_of_two_histories_at_the_same_moment_one_is_signed(tmp_path: Path) -> None:
+    together = threading.Barrier(2)
+
+    class Slow(Memory):
+        def keep(self, kept: Kept) -> None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.5)  # until somebody else is here, who must not be
+            super().keep(kept)
+
+    memory = Slow(tmp_path, COSIGNER.key)
+    witness = Witness(memory, logs_of([LOG.verifier_key]), COSIGNER)
+    async with TestClient(TestServer(witness.app())) as client:
+        bodies = (body_of(0, note_of(5, what)) for what in (b"one", b"another"))
+        answers = await asyncio.gather(*(client.post("/add-checkpoint", data=b) for b in bodies))
+    assert sorted(answer.status for answer in answers) == [200, 409]

@@ -325,6 +325,14 @@ def demo(
     asyncio.run(run_demo(home, keep=keep, port=port, out=out))
 
 
+@app.command(help_flags=[], version_flags=[])
+def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+    """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
+    from memoryguard.witness.__main__ import run
+
+    run(arguments)
+
+
 @audit_app.command
 def prune(
     *,

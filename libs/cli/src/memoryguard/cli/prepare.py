@@ -148,11 +148,13 @@ def keys(
     The private key that signs tokens is not among them: it stays in --home, where
     `memoryguard token` finds it.
     """
-    shared, passwords, own = _secrets(make_home(home))
+    made = make_home(home)
+    shared, passwords, own = _secrets(made)
     if kubernetes:
         print(json.dumps(_secret_list(shared, passwords, own), indent=1))
     else:
         alone = {OWN[service]: key for service, key in own.items()}
+        alone["MEMORYGUARD_AUDIT_LOG_KEY"] = _log_key(made)
         print(_dotenv(shared | alone | _named(passwords)), end="")
     sys.stdout.flush()
     if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
@@ -174,6 +176,13 @@ def _secrets(home: Home) -> tuple[dict[str, str], dict[str, str], dict[str, str]
         "AWS_SECRET_ACCESS_KEY": passwords.pop("AWS_SECRET_ACCESS_KEY"),
     }
     return shared, passwords, {service: known[name] for service, name in OWN.items()}
+
+
+def _log_key(home: Home) -> str:
+    """Give the key that the log is verified with: no secret, and a witness has to be told it."""
+    from memoryguard.cli.audit import key_of
+
+    return str(key_of(home))
 
 
 def _named(passwords: Mapping[str, str]) -> dict[str, str]:

@@ -64,7 +64,7 @@ class Witness:
         # In a thread to its end, whatever becomes of the caller: deciding and remembering are one.
         answer = await asyncio.to_thread(self._decide, body)
         return web.Response(
-            status=answer.status, text=answer.body, content_type=answer.content_type
+            status=answer.status, body=answer.body.encode(), content_type=answer.content_type
         )
 
     def _decide(self, body: bytes) -> Answer:

@@ -7,7 +7,7 @@ look is recorded as denied. Nothing is remembered between two requests: what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -15,8 +15,9 @@ from memoryguard.api import consent, documents, override, scans
 from memoryguard.api.documents import Document
 from memoryguard.api.scans import Scan
 from memoryguard.api.settings import ApiSettings
-from memoryguard.common.contracts.events import Basis, Scope
+from memoryguard.common.contracts.events import AccessRead, Basis, Scope
 from memoryguard.common.errors import Denied
+from memoryguard.common.http import purpose
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Principal, Role
@@ -46,6 +47,7 @@ class Access:
     """Answers who may see what, by roles, grants and broken glass."""
 
     def __init__(self, platform: Platform, settings: ApiSettings) -> None:
+        self._platform = platform
         self._pool = platform.pool
         self._everybody = settings.clinicians_see == "everybody"
 
@@ -120,6 +122,27 @@ class Access:
     def right(self, principal: Principal, user_id: str | None) -> Basis | None:
         """By what a caller sees an account's data without anybody's leave, if at all."""
         return principal.sees_by(user_id, everybody=self._everybody)
+
+    async def record_shown(
+        self, request: web.Request, action: str, people: Iterable[tuple[str, str | None]]
+    ) -> None:
+        """Record a look at each person (pseudonym, account) in a list, not only at the list."""
+        principal = principal_of(request)
+        facts: list[AccessRead] = []
+        for subject_id, user_id in dict.fromkeys(people):
+            basis = await self.basis(principal, user_id, "results")
+            facts.append(
+                AccessRead(
+                    subject_id=subject_id,
+                    actor_id=principal.user_id,
+                    action=action,
+                    service=self._platform.name,
+                    user_id=user_id,
+                    purpose=purpose.of_read(request, basis),
+                    basis=basis,
+                )
+            )
+        await self._platform.say(*facts)
 
     async def documents_shown_to(
         self,

@@ -89,6 +89,10 @@ async def _search(access: Access, request: web.Request, level: Level) -> web.Res
     found = await access.documents_shown_to(
         *(principal_of(request), level, asked.matches), limit=asked.limit + 1, offset=asked.offset
     )
+    shown = [document for documents in found[: asked.limit] for document in documents]
+    await access.record_shown(
+        request, "dicomweb.search", ((d.subject_id, d.user_id) for d in shown)
+    )
     return _answered(request, level, found, asked)
 
 

@@ -6,7 +6,6 @@ The rules are those of every route, but a refusal is answered with a page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.resources import files
 
 from aiohttp import web
@@ -18,9 +17,7 @@ from memoryguard.api.markup import Html, el
 from memoryguard.api.page import page, refused_page
 from memoryguard.api.result import progress_page, result_page
 from memoryguard.api.scans import Scan
-from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Rejected
-from memoryguard.common.http import purpose
 from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
@@ -40,7 +37,7 @@ def routes(platform: Platform, access: Access) -> list[Route]:
     """Pages, and what they are drawn with."""
 
     async def home(request: web.Request) -> web.Response:
-        return await _home(platform, access, request)
+        return await _home(access, request)
 
     async def scan_page(request: web.Request) -> web.Response:
         scan = await access.scan(request, "results")
@@ -61,9 +58,9 @@ def routes(platform: Platform, access: Access) -> list[Route]:
     ]
 
 
-async def _home(platform: Platform, access: Access, request: web.Request) -> web.Response:
+async def _home(access: Access, request: web.Request) -> web.Response:
     found = await access.shown_to(principal_of(request), SHOWN_SCANS)
-    await _record_shown(platform, access, request, found)
+    await access.record_shown(request, "page.home", ((s.subject_id, s.user_id) for s in found))
     if not found:
         return page(
             "Your scans",
@@ -88,29 +85,6 @@ async def _home(platform: Platform, access: Access, request: web.Request) -> web
         el("tbody", *(_home_row(scan) for scan in found)),
     )
     return page("Your scans", el("div", table, class_="scroll"))
-
-
-async def _record_shown(
-    platform: Platform, access: Access, request: web.Request, found: Sequence[Scan]
-) -> None:
-    """Record a look at each person in the list, not only at the list."""
-    principal = principal_of(request)
-    people = dict.fromkeys((scan.subject_id, scan.user_id) for scan in found)
-    facts: list[AccessRead] = []
-    for subject_id, user_id in people:
-        basis = await access.basis(principal, user_id, "results")
-        facts.append(
-            AccessRead(
-                subject_id=subject_id,
-                actor_id=principal.user_id,
-                action="page.home",
-                service=platform.name,
-                user_id=user_id,
-                purpose=purpose.of_read(request, basis),
-                basis=basis,
-            )
-        )
-    await platform.say(*facts)
 
 
 def _home_row(scan: Scan) -> Html:

@@ -64,7 +64,8 @@ class AuditSettings(BaseSettings):
 
 
 def _witness(pair: str) -> Witness:
-    key, _, url = pair.partition("=")
+    key, _, rest = pair.partition("=http")  # a name may have a "=", too
+    url = f"http{rest}"
     try:
         parsed = WitnessKey.parse(key)
     except Unverified:

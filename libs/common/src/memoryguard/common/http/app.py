@@ -226,7 +226,7 @@ async def _refuse(gate: Gate, route: Route, request: web.Request, error: Denied)
     principal: Principal | None = request.get(PRINCIPAL)
     about = request.get(CONCERNS, About())
     fact = AccessDenied(
-        subject_id=about.subject_id,
+        subject_id=_whom(gate.platform, about, principal),
         actor_id=principal.user_id if principal else ANONYMOUS,
         action=route.policy.action,
         service=gate.platform.name,
@@ -255,9 +255,10 @@ async def record_read(platform: Platform, policy: Policy, request: web.Request) 
     if not policy.audited or policy.public:
         return
     about = request.get(CONCERNS, About())
+    principal = principal_of(request)
     fact = AccessRead(
-        subject_id=about.subject_id,
-        actor_id=principal_of(request).user_id,
+        subject_id=_whom(platform, about, principal),
+        actor_id=principal.user_id,
         action=policy.action,
         service=platform.name,
         scan_id=about.scan_id,
@@ -266,6 +267,17 @@ async def record_read(platform: Platform, policy: Policy, request: web.Request) 
         basis=about.basis,
     )
     await platform.say(fact)
+
+
+def _whom(platform: Platform, about: About, principal: Principal | None) -> str:
+    """Whom a request concerns: what a person asks about nobody else concerns that person."""
+    if (
+        about.subject_id == NOBODY
+        and principal is not None
+        and principal.roles == frozenset({"patient"})
+    ):
+        return platform.vault.user_subject_id(principal.user_id)
+    return about.subject_id
 
 
 @web.middleware

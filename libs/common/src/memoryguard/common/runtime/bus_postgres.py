@@ -163,8 +163,9 @@ class PostgresConsumer:
         """Set the cursors of new topics to where the reader says that it was."""
         if self._resume and topics:
             known = await self._resume([(topic, 0) for topic in topics])
-            names = [topic for topic, _ in known]
-            await self._pool.execute(_PLACE, self._group, names, list(known.values()))
+            names = [topic for topic in topics if (topic, 0) in known]
+            positions = [known[topic, 0] for topic in names]
+            await self._pool.execute(_PLACE, self._group, names, positions)
             self._placed.update(topics)
 
     async def _commit(self, batch: Sequence[Received]) -> None:

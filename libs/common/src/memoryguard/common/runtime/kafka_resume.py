@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
@@ -55,14 +54,15 @@ class Resumption(ConsumerRebalanceListener):
         A position that is out of range is reset to the earliest by aiokafka itself.
         """
         held = self._held
-        places: dict[Place, Any] = {
-            (at.topic.removeprefix(self._prefix), at.partition): at for at in held
-        }
+        places = {self._place(at): at for at in held}
         known = await self._resume(list(places)) if held else {}
         if held is not self._held:
             return  # shared out anew meanwhile: asked again in the next round
         with translated_errors():
-            for place, position in known.items():
-                self._client.seek(places[place], position)
+            for place in places.keys() & known.keys():
+                self._client.seek(places[place], known[place])
             self._client.resume(*held)
         self._held = frozenset()
+
+    def _place(self, at: TopicPartition) -> Place:
+        return at.topic.removeprefix(self._prefix), at.partition

@@ -40,5 +40,5 @@ def routes(platform: Platform, addresses: Addresses, origins: Origins) -> list[R
         platform.outbox.wake()
         return web.json_response({"id": event_id}, status=202)
 
-    policy = Policy("event.publish", roles=frozenset({"integration"}), audited=False)
+    policy = Policy("event.publish", roles=frozenset({"integration"}))
     return [Route("POST", "/api/v1/events", publish, policy)]
