@@ -175,7 +175,7 @@ async def test_another_key_verifies_nothing(auditor: Auditor) -> None:
         (["--database-url", "postgresql://x"], "no_audit_key"),
         (["--key", "nonsense+"], "malformed_key"),
         (["--key", "no-such-file"], "unreadable_file"),
-        (["--key", str(OTHER), "--checkpoints", "no-such-folder"], "no_such_folder"),
+        (["--key", str(OTHER), "--checkpoints", "no-such-folder"], "no_checkpoints_there"),
         (["--key", str(OTHER), "--max-age", "soon"], "bad_age"),
         (["--key", str(OTHER), "--witness-key", "nonsense+"], "malformed_key"),
         (["no-such-file", "--key", str(OTHER)], "no_such_file"),

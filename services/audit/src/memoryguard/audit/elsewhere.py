@@ -70,13 +70,13 @@ class Elsewhere:
     Raises
     ------
     Misconfigured
-        ``bad_object_store``, or ``no_such_folder``.
+        ``bad_object_store``, or ``no_checkpoints_there``.
     """
 
     def __init__(self, address: str) -> None:
         if "://" not in address and not Path(address).is_dir():
             raise Misconfigured(
-                "no_such_folder", "the folder of checkpoints is not there", "check --checkpoints"
+                "no_checkpoints_there", "the folder of checkpoints is not there", "check --checkpoints"
             )
         self._store = open_store(address)
 
