@@ -46,11 +46,8 @@ app = App(
     help="Brain-MRI analysis, event-driven and auditable. Research software, not a medical device.",
     version_flags=["--version"],
 )
-audit_app = App(name="audit", help="Questions to the audit log.")
-app.command(audit_app)
-audit_app.command("memoryguard.cli.verifying:verify", name="verify")
-audit_app.command("memoryguard.cli.verifying:dump", name="dump")
 app.command(prepare_app)
+app.command("memoryguard.cli.auditing:app", name="audit")
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
 app.command("memoryguard.cli.worklist:app", name="worklist")
@@ -331,35 +328,6 @@ def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) ->
     from memoryguard.witness.__main__ import run
 
     run(arguments)
-
-
-@audit_app.command
-def prune(
-    *,
-    years: Annotated[
-        float,
-        Parameter(env_var="MEMORYGUARD_AUDIT_RETENTION_YEARS", help="Retention; six at least."),
-    ] = 6.0,
-    database_url: DatabaseUrl = None,
-    home: HomeFolder = DEFAULT_HOME,
-    json: AsJson = False,
-) -> None:
-    """Drop entries older than the policy asks for, as the log's owner; every proof stays valid."""
-    from memoryguard.cli.prune import prune
-    from memoryguard.cli.replay import Place, database
-
-    async def run() -> list[dict[str, Any]]:
-        async with database(Place(Home(home.resolve()), database_url)) as url:
-            return [fact.model_dump(mode="json") for fact in await prune(url, years)]
-
-    dropped = asyncio.run(run())
-    if json:
-        _print({"pruned": dropped})
-        return
-    for each in dropped:
-        out.print(f"entries {each['first']} to {each['last']} are dropped", highlight=False)
-    if not dropped:
-        out.print("nothing is old enough, or it is held, or not under a checkpoint that has left")
 
 
 def _to_services(

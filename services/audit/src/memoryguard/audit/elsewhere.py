@@ -76,7 +76,9 @@ class Elsewhere:
     def __init__(self, address: str) -> None:
         if "://" not in address and not Path(address).is_dir():
             raise Misconfigured(
-                "no_checkpoints_there", "the folder of checkpoints is not there", "check --checkpoints"
+                "no_checkpoints_there",
+                "the folder of checkpoints is not there",
+                "check --checkpoints",
             )
         self._store = open_store(address)
 
