@@ -43,7 +43,11 @@ Files: TypeAlias = Annotated[
     Path, Parameter(help="Exports, results, dumped logs or proofs; none: the log itself.")
 ]
 DatabaseUrl: TypeAlias = Annotated[
-    str | None, Parameter(help="The log's database, by a login that may read the schema log.")
+    str | None,
+    Parameter(
+        env_var="MEMORYGUARD_DATABASE_URL",
+        help="The log's database, by a login that may read the schema log; else that of --home.",
+    ),
 ]
 Key: TypeAlias = Annotated[
     str | None,
@@ -126,7 +130,7 @@ class _Place:
     database_url: str | None
 
     def known(self, key: str | None, checkpoints: str | None, kept: Sequence[Path]) -> Known:
-        if key is None and self.database_url is not None:
+        if key is None and self.database_url is not None and not self.home.keys.exists():
             raise Misconfigured("no_audit_key", "nothing says by which key to verify", "give --key")
         if checkpoints is None and self.database_url is None and key is None:
             checkpoints = str(self.home.folder / "objects")
