@@ -29,6 +29,7 @@ from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
 from memoryguard.common.security.policy import Role
+from memoryguard.tlog.errors import Unverified
 
 if TYPE_CHECKING:
     from memoryguard.cli.replay import Deed
@@ -373,6 +374,9 @@ def _tell(error: BaseException) -> int:
         if isinstance(error, Rejected):
             return EX_REFUSED
         return EX_CONFIG if isinstance(error, Misconfigured) else 1
+    if isinstance(error, Unverified):
+        print(f"memoryguard: {error}", file=sys.stderr)
+        return EX_REFUSED
     print(f"memoryguard: bug: {type(error).__name__}: {error}", file=sys.stderr)
     return 1
 
