@@ -47,8 +47,14 @@ app = App(
     help="Brain-MRI analysis, event-driven and auditable. Research software, not a medical device.",
     version_flags=["--version"],
 )
+audit_app = App(name="audit", help="Questions to the audit log.")
+app.command(audit_app)
+audit_app.command("memoryguard.cli.answers:review", name="review")
+audit_app.command("memoryguard.cli.answers:ledger", name="ledger")
+audit_app.command("memoryguard.cli.prune:command", name="prune")
+audit_app.command("memoryguard.cli.verifying:verify", name="verify")
+audit_app.command("memoryguard.cli.verifying:dump", name="dump")
 app.command(prepare_app)
-app.command("memoryguard.cli.auditing:app", name="audit")
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
 app.command("memoryguard.cli.worklist:app", name="worklist")
