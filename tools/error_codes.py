@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BASE = "MemoryGuardError"
+UNVERIFIED = "Unverified"
+ROOTS = (BASE, UNVERIFIED)
 KINDS = ("Denied", "Rejected", "Unavailable", "Misconfigured", "Corrupt")
 
 
@@ -84,7 +86,7 @@ def error_classes(trees: Sequence[ast.Module]) -> dict[str, ErrorClass]:
     # The log's library stands alone, so its error says by itself what the others inherit.
     family = {
         BASE: ErrorClass(BASE, "", 500),
-        "Unverified": ErrorClass("Unverified", "Rejected", None),
+        UNVERIFIED: ErrorClass(UNVERIFIED, "Rejected", None),
     }
     while True:
         new = [
@@ -164,7 +166,7 @@ def _below(owner: ast.AST) -> Iterator[ast.AST]:
 def _class_of(node: ast.Call, owner: ast.AST, family: dict[str, ErrorClass]) -> str | None:
     name = ast.unparse(node.func)
     if name == "super().__init__" and isinstance(owner, ast.ClassDef):
-        return owner.name if owner.name in family and owner.name != BASE else None
+        return owner.name if owner.name in family and owner.name not in ROOTS else None
     return name if name in family else None
 
 

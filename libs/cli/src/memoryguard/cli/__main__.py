@@ -2,7 +2,7 @@
 """``memoryguard``: run the platform, use it, measure without it, and check its log.
 
 Exit status: 0 done, 1 an error (one line says which), 3 refused, 4 the log is not intact,
-78 wrongly configured.
+5 not all of a result is signed yet, 78 wrongly configured.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
 from memoryguard.common.security.policy import Role
+from memoryguard.tlog.errors import Unverified
 
 if TYPE_CHECKING:
     from memoryguard.cli.replay import Deed
 
 EX_REFUSED = 3
-EX_NOT_INTACT = 4
 
 ServiceName: TypeAlias = Annotated[str, Parameter(help="Which service, or all of them: all.")]
 DatabaseUrl: TypeAlias = Annotated[
@@ -52,6 +52,8 @@ app.command(audit_app)
 audit_app.command("memoryguard.cli.answers:review", name="review")
 audit_app.command("memoryguard.cli.answers:ledger", name="ledger")
 audit_app.command("memoryguard.cli.prune:command", name="prune")
+audit_app.command("memoryguard.cli.verifying:verify", name="verify")
+audit_app.command("memoryguard.cli.verifying:dump", name="dump")
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
@@ -327,17 +329,6 @@ def demo(
     asyncio.run(run_demo(home, keep=keep, port=port, out=out))
 
 
-@audit_app.command
-def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
-    """Verify the whole log offline and name the first bad entry. Exit status 4: not intact."""
-    from memoryguard.cli.audit import report_document, verify_home
-    from memoryguard.cli.operate import show_report
-
-    report = asyncio.run(verify_home(Home(home.resolve())))
-    _print(report_document(report)) if json else out.print(show_report(report))
-    raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
-
-
 @app.command(help_flags=[], version_flags=[])
 def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
     """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
@@ -389,6 +380,9 @@ def _tell(error: BaseException) -> int:
         if isinstance(error, Rejected):
             return EX_REFUSED
         return EX_CONFIG if isinstance(error, Misconfigured) else 1
+    if isinstance(error, Unverified):
+        print(f"memoryguard: {error}", file=sys.stderr)
+        return EX_REFUSED
     print(f"memoryguard: bug: {type(error).__name__}: {error}", file=sys.stderr)
     return 1
 

@@ -22,6 +22,7 @@ from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime import inbox
 from memoryguard.common.runtime.database import open_pool
 from memoryguard.tlog.report import Report
+from memoryguard.tlog.telling import tell
 
 STOP_S = 90.0
 MIN_FREE_BYTES = 2 << 30
@@ -105,21 +106,6 @@ async def _log(home: Home) -> Check:
 
 
 def show_report(report: Report) -> Text:
-    """Say what verification found, the first bad entry first."""
-    if report.intact and report.complete:
-        return Text(
-            f"intact: {report.size} entries, {report.signed_size} of them under"
-            f" {report.checkpoints} signed checkpoints",
-            "green",
-        )
-    lines = [_finding(finding) for finding in report.findings]
-    lines += [f"a producer's events are missing: {gap}" for gap in report.gaps]
-    lines += [f"a producer's number came twice: {repeat}" for repeat in report.repeats]
-    return Text("NOT INTACT\n" + "\n".join(lines), "red")
-
-
-def _finding(finding: Any) -> str:
-    where = f"entry {finding.first}" if finding.first is not None else "checkpoint"
-    if finding.last not in (None, finding.first):
-        where += f" to {finding.last}"
-    return f"{where}: {finding.code}: {finding.message}"
+    """Say what verification found, the first bad entry first, and what it cannot tell."""
+    style = "green" if report.intact and report.complete else "red"
+    return Text("\n".join(tell(report)), style)

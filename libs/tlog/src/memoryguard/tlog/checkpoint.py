@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import EMPTY_ROOT, HASH_BYTES
-from memoryguard.tlog.note import Signer, VerifierKey, decode_base64, open_note, sign_note
+from memoryguard.tlog.note import (
+    Signer,
+    VerifierKey,
+    decode_base64,
+    open_note,
+    parse_note,
+    sign_note,
+)
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -78,6 +85,14 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     if checkpoint.origin != key.name:
         raise Unverified("other_origin", "the checkpoint is of another log")
     return checkpoint
+
+
+def claimed_size(note: str) -> int | None:
+    """Give the size that a note speaks of, which nobody has verified; None where it is no note."""
+    try:
+        return parse_checkpoint_text(parse_note(note)[0]).size
+    except Unverified:
+        return None
 
 
 def parse_checkpoint_text(text: str) -> Checkpoint:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from memoryguard.tlog.producers import Gap, Repeat
 
@@ -27,7 +28,36 @@ class Stored:
     sequence: int
     leaf: bytes
     hash: bytes | None
-    number: tuple[str, str, int] | None = None
+    number: Number | None = None
+
+
+Number = tuple[str, str, int]
+"""A producer's number of an event: ``(source, epoch, counter)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries that follow each other, as the verifier needs them.
+
+    Parameters
+    ----------
+    first
+        Sequence number of the first.
+    hashes
+        Leaf hashes, computed from what is stored.
+    stored
+        The stored leaf hashes; None where a store keeps none.
+    numbers
+        The producers' numbers that they carry.
+    pruned
+        The entries are gone by right; `hashes` are those that are stored.
+    """
+
+    first: int
+    hashes: Sequence[bytes]
+    stored: Sequence[bytes | None]
+    numbers: Sequence[Number | None] = ()
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +70,11 @@ class Finding:
         ``altered_entry``, ``altered_hash``, ``altered_node``, ``missing_entry``,
         ``duplicate_entry``, ``inconsistent_root``, ``truncated``, ``rollback``, ``fork``,
         ``no_checkpoint``, or why a checkpoint was refused: ``bad_signature``, ``unknown_key``,
-        ``malformed_note``, ``malformed_checkpoint``, ``other_origin``. Where witnesses are asked
-        for: ``not_witnessed``, ``stalled``.
+        ``malformed_note``, ``malformed_checkpoint``, ``other_origin``. Of what lies beside the
+        entries: ``altered_index`` (the log would take an event twice, or not at all),
+        ``altered_head``, ``altered_tile``, ``altered_checkpoint``, ``missing_checkpoint``,
+        ``altered_pruning``, ``unreadable_log``. Where witnesses are asked for:
+        ``not_witnessed``, ``stalled``.
     message
         A sentence for a person, without content of any entry.
     first, last
@@ -65,7 +98,7 @@ class Report:
     Parameters
     ----------
     size
-        Entries read.
+        Entries read; those that are pruned count as read, by their hashes.
     signed_size
         Size up to which the entries are exactly those that were signed: that of the largest
         checkpoint that the entries meet, with all smaller ones.
@@ -82,6 +115,13 @@ class Report:
     gaps, repeats
         Producers' events that are missing, or numbered twice. While a log is being written, a gap
         may be an event that is still on its way.
+    pruned_entries
+        Entries that are gone by right: their hashes are left.
+    anchored_size
+        As `signed_size`, counting only checkpoints that were kept out of the log's reach. What lies
+        behind it, whoever owns the database *and* the log's key can still rewrite unnoticed.
+    newest
+        The checkpoint of `signed_size`, as it was signed.
     """
 
     size: int
@@ -93,6 +133,9 @@ class Report:
     omitted: int
     gaps: tuple[Gap, ...]
     repeats: tuple[Repeat, ...]
+    pruned_entries: int = 0
+    anchored_size: int = 0
+    newest: str | None = None
 
     @property
     def intact(self) -> bool:
@@ -108,3 +151,19 @@ class Report:
     def first(self) -> Finding | None:
         """The finding that names the first bad entry, if any."""
         return self.findings[0] if self.findings else None
+
+    def joined(self, findings: Iterable[Finding]) -> Report:
+        """Return the report with what was found elsewhere."""
+        return replace(self, findings=tuple(sorted([*self.findings, *findings], key=place_of)))
+
+
+_LAST: Mapping[str, int] = {"altered_node": 1, "altered_index": 2, "altered_tile": 2}
+
+
+def place_of(finding: Finding) -> tuple[int, int, int]:
+    """Sort by where the first wrong entry lies at the latest, then what is beside the entries."""
+    if finding.first is None or finding.last is None:
+        return 3, finding.checkpoint_size or 0, 0
+    certain = finding.code in {"missing_entry", "truncated"}  # the whole range is at fault
+    latest = finding.first if certain else finding.last
+    return _LAST.get(finding.code, 0), latest, finding.first

@@ -19,7 +19,7 @@ from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import Frontier, leaf_hash
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.producers import ProducerCounters
-from memoryguard.tlog.report import Finding, Report, Stored
+from memoryguard.tlog.report import Finding, Report, Run, Stored, place_of
 from memoryguard.tlog.window import StoredNodes, Window, proved_frontier
 
 MAX_FINDINGS_PER_CODE = 20
@@ -58,25 +58,60 @@ def verify_log(
     Report
         ``report.intact`` and ``report.complete`` say whether all is well.
     """
-    run = _Run(nodes)
-    run.open(checkpoints, witnessed, key)
-    run.settle()
-    for entry in entries:
-        run.take(entry)
-        run.settle()
-    return run.report()
+    return verify_runs(map(_run_of, entries), checkpoints, key, witnessed=witnessed, nodes=nodes)
+
+
+def _run_of(entry: Stored) -> Run:
+    return Run(entry.sequence, [leaf_hash(entry.leaf)], [entry.hash], [entry.number])
+
+
+def verify_runs(
+    runs: Iterable[Run],
+    checkpoints: Sequence[str],
+    key: VerifierKey,
+    *,
+    witnessed: Sequence[str] = (),
+    nodes: StoredNodes | None = None,
+    published: StoredNodes | None = None,
+    step: int = 1,
+) -> Report:
+    """Verify a log whose entries are read and hashed already, run by run.
+
+    Parameters
+    ----------
+    runs
+        All entries, in the order of their sequence numbers; read once, as a stream.
+    checkpoints, key, witnessed, nodes
+        As `verify_log` takes them.
+    published
+        The nodes of a copy that was published elsewhere. They help to name an entry where the
+        log's own were rewritten, and like these are believed only once they are proved.
+    step
+        The store keeps nodes of every so-manieth level only: tiles, of every eighth.
+    """
+    state = Verification(nodes, published, step)
+    state.open(checkpoints, witnessed, key)
+    state.settle()
+    for run in runs:
+        state.take(run)
+    return state.report()
 
 
 @dataclass(slots=True)
-class _Run:
+class Verification:
     """State of one verification. `window` is None where the entries cannot be hashed on."""
 
     nodes: StoredNodes | None
+    published: StoredNodes | None = None
+    step: int = 1
     marks: list[tuple[int, set[bytes]]] = field(default_factory=list[tuple[int, set[bytes]]])
-    window: Window | None = field(default_factory=lambda: Window(Frontier()))
+    window: Window | None = None
     mismatched: dict[int, bytes] = field(default_factory=dict[int, bytes])
     expected: int = 0
     read: int = 0
+    anchors: set[int] = field(default_factory=set[int])
+    notes: dict[int, str] = field(default_factory=dict[int, str])
+    pruned: int = 0
     unsigned: int = 0
     met: int = 0
     signed_size: int = 0
@@ -87,6 +122,7 @@ class _Run:
 
     def open(self, own: Sequence[str], witnessed: Sequence[str], key: VerifierKey) -> None:
         """Verify the notes themselves, and set a mark at each size that was signed."""
+        self.window = Window(Frontier(), self.step)
         issued = self._opened(own, key, "checkpoint")
         kept = self._opened(witnessed, key, "witnessed checkpoint")
         highest = 0
@@ -97,6 +133,7 @@ class _Run:
         for each in kept:
             if each.size > highest:
                 self._fault("rollback", f"the log's newest checkpoint is of {highest}", each)
+        self.anchors = {each.size for each in kept}
         self._mark([*issued, *kept])
 
     def _opened(self, notes: Sequence[str], key: VerifierKey, what: str) -> list[Checkpoint]:
@@ -104,6 +141,7 @@ class _Run:
         for number, note in enumerate(notes, 1):
             try:
                 opened.append(open_checkpoint(note, key))
+                self.notes[opened[-1].size] = note
             except Unverified as error:
                 self._add(Finding(error.code, f"{what} {number}: {error.message}"))
         return opened
@@ -120,23 +158,42 @@ class _Run:
         if not roots:
             self._add(Finding("no_checkpoint", "no valid checkpoint vouches for this log"))
 
-    def take(self, entry: Stored) -> None:
-        """Read one entry: its place, its bytes against its stored hash, its producer's number."""
-        here, computed = entry.sequence, leaf_hash(entry.leaf)
-        self.counters.take(here, entry.number)
-        self.read += 1
-        self.unsigned += here >= self.largest
-        if here < self.expected:
-            message = f"entry {here} is there twice, or out of order"
-            self._add(Finding("duplicate_entry", message, here, here))
-            return
-        if here > self.expected:
-            self._lose(here)
+    def take(self, run: Run) -> None:
+        """Read a run: its place, its hashes, its producers' numbers."""
+        self.pruned += len(run.hashes) if run.pruned else 0
+        self.counters.forgotten |= run.pruned
+        for at, number in enumerate(run.numbers, run.first):
+            self.counters.take(at, number)
+        end = run.first + len(run.hashes)
+        self.read += len(run.hashes)
+        self.unsigned += max(0, end - max(run.first, self.largest))
+        here = run.first
+        while here < end:
+            if here < self.expected:
+                message = f"entry {here} is there twice, or out of order"
+                self._add(Finding("duplicate_entry", message, here, here))
+                here += 1
+                continue
+            if here > self.expected:
+                self._lose(here)
+            here = min(end, self.marks[-1][0]) if self.marks else end
+            here = max(here, self.expected)
+            self._extend(run, self.expected, here)
+            self.settle()
+
+    def _extend(self, run: Run, begin: int, end: int) -> None:
+        """Take the entries of a run up to a mark."""
+        part = slice(begin - run.first, end - run.first)
+        hashes, stored = run.hashes[part], run.stored[part]
         if self.window is not None:
-            self.window.hashes.append(computed)
-        if computed != entry.hash and entry.hash is not None:
-            self.mismatched[here] = entry.hash
-        self.expected = here + 1
+            self.window.extend(hashes)
+        if hashes != stored:
+            self.mismatched |= {
+                begin + n: there
+                for n, (computed, there) in enumerate(zip(hashes, stored, strict=True))
+                if there is not None and there != computed
+            }
+        self.expected = end
 
     def _lose(self, here: int) -> None:
         """Go on behind missing entries, without roots until a checkpoint gives the frontier."""
@@ -145,6 +202,7 @@ class _Run:
         self._add(Finding("missing_entry", message, first, last))
         self._report_mismatched(None)
         self.window = None
+        self.expected = here
         while self.marks and self.marks[-1][0] <= here:
             self.marks.pop()
 
@@ -157,33 +215,37 @@ class _Run:
             self._report_mismatched(size)
             self._resume(size, roots)
             return
-        frontier = self.window.frontier()
-        if frontier.root not in roots:
+        if self.window.frontier.root not in roots:
             self._explain(self.window, size, roots)
             return
         self._report_hashes(size)
         self.met += 1
         if self.signed_size == self.window.start.size:  # nothing before it was wrong
             self.signed_size = size
-        self._restart(self.window, frontier)
+        self._restart(self.window)
 
     def _resume(self, size: int, roots: set[bytes]) -> None:
         """Take the frontier at a signed size from the stored nodes, where they prove it."""
         for root in sorted(roots):
-            proved = proved_frontier(size, root, self.nodes) if self.nodes else None
-            if proved is not None:
-                self.window = Window(proved)
+            for nodes in self._sources():
+                proved = proved_frontier(size, root, nodes)
+                if proved is not None:
+                    self.window = Window(proved, self.step)
+                    return
+
+    def _sources(self) -> list[StoredNodes]:
+        return [each for each in (self.nodes, self.published) if each is not None]
 
     def _explain(self, window: Window, size: int, roots: set[bytes]) -> None:
         """Name what is wrong in a window that does not give the root that was signed."""
         repaired = window.replaced(self.mismatched)
-        if repaired is not None and repaired.frontier().root in roots:
+        if repaired is not None and repaired.frontier.root in roots:
             self._report_mismatched(size)  # the stored hashes are right, so their bytes are not
-            self._restart(repaired, repaired.frontier())
+            self._restart(repaired)
             return
         self.window = None
         self._resume(size, roots)
-        if self.window is None or self.nodes is None:
+        if self.window is None:
             self._report_mismatched(size)
             message = f"the entries do not give the root that was signed for size {size}"
             first, last = window.start.size, size - 1
@@ -195,10 +257,8 @@ class _Run:
 
     def _report_differences(self, window: Window, proved: Frontier, size: int) -> bool:
         """Name the entries that a proved frontier contradicts; say whether that is all of them."""
-        if self.nodes is None:
-            return False
         limit = MAX_FINDINGS_PER_CODE + 1
-        ranges = list(window.differences(proved, self.nodes, limit))
+        ranges = list(window.differences(proved, self._sources(), limit))
         for first, last in ranges:
             which = f"entry {first}" if first == last else f"one of entries {first} to {last}"
             message = f"{which} is not what was logged"
@@ -207,16 +267,16 @@ class _Run:
                 self.mismatched.pop(sequence, None)
         return len(ranges) < limit
 
-    def _restart(self, window: Window, frontier: Frontier) -> None:
+    def _restart(self, window: Window) -> None:
         """Begin a new window behind a proved one, whose stored nodes are checked."""
-        self._check_nodes(window, frontier.size)
-        self.window = Window(frontier)
+        self._check_nodes(window, window.size)
+        self.window = Window(window.frontier, self.step)
         self.mismatched.clear()
 
     def _check_nodes(self, window: Window, size: int | None) -> None:
         if self.nodes is None:
             return
-        for level, index, value in window.nodes():
+        for level, index, value in window.nodes:
             if self.nodes(level, index) != value:
                 first, last = index << level, ((index + 1) << level) - 1
                 message = f"the stored node {index} of level {level} is wrong or missing"
@@ -252,11 +312,14 @@ class _Run:
         self._close_tail()
         return Report(
             size=self.read,
+            pruned_entries=self.pruned,
+            newest=self.notes.get(self.signed_size),
+            anchored_size=max((n for n in self.anchors if n <= self.signed_size), default=0),
             signed_size=self.signed_size,
             checkpoints=self.met,
             unsigned_entries=self.unsigned,
             unnumbered_entries=self.counters.unnumbered,
-            findings=tuple(sorted(self.findings, key=_place)),
+            findings=tuple(sorted(self.findings, key=place_of)),
             omitted=self.counts.total() - len(self.findings),
             gaps=tuple(self.counters.gaps()),
             repeats=tuple(self.counters.repeats),
@@ -267,7 +330,7 @@ class _Run:
         window, (size, roots) = self.window, self.marks[0]
         self.window = None
         self._resume(size, roots)
-        if window is not None and self.window is not None and self.nodes is not None:
+        if window is not None and self.window is not None:
             self._report_differences(window, self.window.start, size)
         self.window = None
 
@@ -275,12 +338,3 @@ class _Run:
         if self.window is not None and not self.mismatched:
             self._check_nodes(self.window, None)
         self._report_mismatched(None)
-
-
-def _place(finding: Finding) -> tuple[int, int, int]:
-    """Sort by where the first wrong entry lies at the latest, then nodes, then checkpoints."""
-    if finding.first is None or finding.last is None:
-        return 2, finding.checkpoint_size or 0, 0
-    certain = finding.code in {"missing_entry", "truncated"}  # the whole range is at fault
-    latest = finding.first if certain else finding.last
-    return int(finding.code == "altered_node"), latest, finding.first

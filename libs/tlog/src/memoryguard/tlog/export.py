@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Offline verification of an export of entries: every line against its own proof.
+
+An export (JSON Lines or CSV) begins with a header, which names the checkpoint that all proofs lead
+to. Nothing proves that an export holds every entry that its filters let through, except where it
+says that it holds the whole log.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
+from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.merkle import leaf_hash, verify_inclusion
+from memoryguard.tlog.note import VerifierKey, decode_base64
+from memoryguard.tlog.report import Finding
+
+VERSION = 1
+MAX_FINDINGS = 20
+MAX_FIELD_CHARACTERS = 16 << 20
+STARTS_A_FORMULA = tuple("=+-@\t\r")
+"""What a field of a CSV may not begin with: an apostrophe stands before it."""
+
+_HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
+_PROVES = {"sequence", "entry", "opening", "proof", "event"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What holds of an export.
+
+    Parameters
+    ----------
+    entries
+        Lines that are proved.
+    opened
+        Those of them whose event was opened, and is the one that is shown.
+    checkpoint, note
+        What the proofs lead to, and as it was signed.
+    filtered
+        Whether the export holds some entries only; which are left out, nothing tells.
+    unsigned
+        Entries that the log had behind the checkpoint, as the header says.
+    findings
+        What is wrong, in the order of the export.
+    omitted
+        Further findings.
+    """
+
+    entries: int
+    opened: int
+    checkpoint: Checkpoint
+    note: str
+    filtered: bool
+    unsigned: int
+    findings: tuple[Finding, ...]
+    omitted: int
+
+
+def verify_export(lines: Iterable[str], key: VerifierKey) -> ExportReport:
+    """Verify an export, whose lines are read once.
+
+    Raises
+    ------
+    Unverified
+        ``malformed_export``, or the codes of `open_checkpoint` of the header's checkpoint.
+    """
+    rest = iter(lines)
+    first = next(rest, "")
+    header = read_header(first)
+    note = str(header.get("checkpoint"))
+    checkpoint = open_checkpoint(note, key)
+    rows = _csv_rows(rest) if first.startswith("#") else _json_rows(rest)
+    proved, opened, findings = set[int](), 0, list[Finding]()
+    for row in rows:
+        sequence = _sequence(row)
+        try:
+            entry = _proved(row, sequence, checkpoint)
+            opened += _compared(row, sequence, entry)
+            if sequence in proved:
+                raise Unverified("duplicate_entry", "the export holds it twice")
+            proved.add(sequence)
+        except Unverified as error:
+            message = f"entry {sequence}: {error.message}"
+            findings.append(Finding(error.code, message, sequence, sequence, checkpoint.size))
+    filtered = bool(header.get("filters")) or header.get("complete") is not True
+    if not filtered and not findings and len(proved) < checkpoint.size:
+        missing = next(n for n in range(checkpoint.size) if n not in proved)
+        message = f"the export says that it holds the whole log; entry {missing} is not there"
+        findings.append(Finding("missing_entry", message, missing, missing, checkpoint.size))
+    unsigned = header.get("entries_unsigned")
+    return ExportReport(
+        entries=len(proved),
+        opened=opened,
+        checkpoint=checkpoint,
+        note=note,
+        filtered=filtered,
+        unsigned=unsigned if type(unsigned) is int else 0,
+        findings=tuple(findings[:MAX_FINDINGS]),
+        omitted=len(findings[MAX_FINDINGS:]),
+    )
+
+
+def read_header(line: str) -> Mapping[str, Any]:
+    """Read an export's first line.
+
+    Raises
+    ------
+    Unverified
+        ``malformed_export``.
+    """
+    header = _object(line.removeprefix("#"))
+    if header.get("memoryguard_export") != VERSION:
+        raise _malformed("this is not an export of ours, or of a version that is not known here")
+    return header
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _malformed("a line of the export is no JSON") from error
+    if not isinstance(document, dict):
+        raise _malformed("a line of the export is no JSON object")
+    return cast("dict[str, Any]", document)
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    for line in lines:
+        row = _object(line)
+        yield {"opening": None, "event": None, **row}
+
+
+def _csv_rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    reader = csv.reader(lines, strict=True)
+    try:
+        names = next(reader, [])
+        for values in reader:
+            if len(values) != len(names):
+                raise _malformed("a line of the export has another number of fields")
+            row = dict(zip(names, values, strict=True))
+            yield {**row, "proof": row.get("proof", "").split(), "opening": row["opening"] or None}
+    except (csv.Error, KeyError) as error:
+        raise _malformed("the export is no CSV of ours") from error
+
+
+def _sequence(row: Mapping[str, Any]) -> int:
+    said = row.get("sequence")
+    if type(said) is int:
+        return said
+    if isinstance(said, str) and said.isascii() and said.isdigit() and len(said) < 20:
+        return int(said)
+    raise _malformed("a line of the export has no sequence number")
+
+
+def _proved(row: Mapping[str, Any], sequence: int, checkpoint: Checkpoint) -> Entry:
+    """Check that the line's entry is in the log."""
+    hashes = row.get("proof")
+    if not isinstance(hashes, list) or not isinstance(row.get("entry"), str):
+        raise Unverified("malformed_export", "it has no entry or no proof")
+    proof = [decode_base64(str(h), "malformed_export") for h in cast("list[object]", hashes)]
+    leaf = decode_base64(row["entry"], "malformed_export")
+    verify_inclusion(sequence, checkpoint.size, leaf_hash(leaf), proof, checkpoint.root)
+    return Entry.parse(leaf)
+
+
+def _compared(row: Mapping[str, Any], sequence: int, entry: Entry) -> bool:
+    """Check that what the line shows is what the entry says; whether its event was opened."""
+    expected = shown(sequence, entry)
+    as_text = isinstance(row["sequence"], str)
+    for name, value in row.items():
+        if name in _PROVES:
+            continue
+        if name not in expected:
+            raise Unverified("unproven_value", "a column is none of the log's")
+        if value != (_field(expected[name]) if as_text else expected[name]):
+            raise Unverified("changed_value", f"{name} is not what the log says")
+    opening = row["opening"]
+    key = None if opening is None else decode_base64(str(opening), "malformed_export")
+    event = entry.event(key)
+    said = row.get("event")
+    if said is not None and (event is None or _parsed(event) != said):
+        raise Unverified("changed_value", "the event that is shown is not the one in the log")
+    return event is not None
+
+
+def _parsed(event: bytes) -> object:
+    try:
+        return json.loads(event)
+    except (ValueError, RecursionError):
+        return None
+
+
+def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:
+    """Write an entry's header as an export shows it; times in UTC."""
+    values = {name: getattr(entry, name) for name in _HEADER}
+    return {"sequence": sequence} | {
+        _TIMES.get(name, name): _time(value) if name in _TIMES else value
+        for name, value in values.items()
+    }
+
+
+def _time(at_us: int | None) -> str | None:
+    if at_us is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
+    except OverflowError as error:
+        raise Unverified("malformed_entry", "a time is beyond all calendars") from error
+
+
+def _field(value: object) -> str:
+    written = "" if value is None else str(value)
+    return f"'{written}" if written.startswith(STARTS_A_FORMULA) else written
+
+
+def _malformed(message: str) -> Unverified:
+    return Unverified("malformed_export", message)
