@@ -55,6 +55,7 @@ app.command("memoryguard.cli.norms:app", name="norms")
 app.command("memoryguard.cli.worklist:app", name="worklist")
 app.command("memoryguard.cli.score.command:score", name="score")
 app.command("memoryguard.cli.rerun.command:app", name="rerun")
+app.command("memoryguard.cli.witness:app", name="witness")
 
 out = Console()
 err = Console(stderr=True)
@@ -330,14 +331,6 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     report = asyncio.run(verify_home(Home(home.resolve())))
     _print(report_document(report)) if json else out.print(show_report(report))
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
-
-
-@app.command(help_flags=[], version_flags=[])
-def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-    """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
-    from memoryguard.witness.__main__ import run
-
-    run(arguments)
 
 
 @audit_app.command
