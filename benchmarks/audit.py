@@ -25,14 +25,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from report import Result, machine, middle_and_range, percentile, say, table
 
-from memoryguard.audit import log
+from memoryguard.audit import log, proving
 from memoryguard.audit.filing import Filing
+from memoryguard.audit.filters import Filter
+from memoryguard.audit.finding import bounded, page, place_of
 from memoryguard.audit.sealing import Seal
 from memoryguard.audit.service import RECIPE
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
@@ -42,6 +45,8 @@ from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.postgres import embedded_postgres
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.common.security.keyring import KeyRing, VaultKey
+from memoryguard.tlog.checkpoint import open_checkpoint
+from memoryguard.tlog.merkle import verify_consistency, verify_inclusion
 from memoryguard.tlog.note import Signer
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "libs/common/examples"
@@ -51,6 +56,7 @@ LOOKS = ("access.read",) * 22 + ("access.denied",) * 2 + ("access.overridden",)
 BATCH_EVENTS = 2000
 ACTIONS = ("imaging.analysis", "imaging.status", "imaging.list", "imaging.picture", "page.scan")
 SEED = 7
+SIGNER = Signer("memoryguard/bench", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +251,6 @@ async def _insert_raw(pool: database.Pool, rows: Sequence[Rows]) -> None:
 
 async def build(folder: Path, count: int) -> None:
     """Append until the log has so many entries; a checkpoint every 100,000."""
-    signer = Signer("memoryguard/bench", Ed25519PrivateKey.from_private_bytes(bytes(32)))
     async with AsyncExitStack() as stack:
         bench = await opened(stack, folder, "large")
         size: int = await bench.pool.fetchval("select size from log.head")  # pyright: ignore[reportAssignmentType]
@@ -255,10 +260,123 @@ async def build(folder: Path, count: int) -> None:
             size += BATCH_EVENTS
             if size % 100_000 == 0:
                 async with bench.pool.acquire() as connection, connection.transaction():
-                    await log.sign(connection, signer)
+                    await log.sign(connection, SIGNER)
                 rate = (size - before) / (time.perf_counter() - started)
                 say(f"{size} entries, {rate:.0f}/s with making the events")
         await bench.pool.execute("analyze log.entry")
+
+
+async def ask(folder: Path, repeats: int = 60) -> Result:
+    """Prove and ask at random."""
+    draw = random.Random(SEED)
+    async with AsyncExitStack() as stack:
+        bench = await opened(stack, folder, "large")
+        size: int = await bench.pool.fetchval("select size from log.head")  # pyright: ignore[reportAssignmentType]
+        proofs = await _proofs(bench.pool, size, draw, 5 * repeats)
+        queries = await _queries(bench, size, draw, repeats)
+        stored_bytes = await bench.pool.fetchval("select pg_database_size(current_database())")
+    say(f"{size} entries, {stored_bytes / 1e9:.1f} GB")
+    table(
+        ("Proof", "p50 ms", "p95 ms", "hashes"),
+        [(n, p["p50_ms"], p["p95_ms"], p["hashes"]) for n, p in proofs.items()],
+    )
+    table(
+        ("Query (a page of 100)", "p50 ms", "p95 ms", "longest ms", "rows p50"),
+        [(n, q["p50_ms"], q["p95_ms"], q["max_ms"], q["rows"]) for n, q in queries.items()],
+    )
+    return {"entries": size, "bytes": stored_bytes, "proofs": proofs, "queries": queries}
+
+
+async def _proofs(pool: database.Pool, size: int, draw: random.Random, times: int) -> Result:
+    """Make proofs as the service does, and verify each."""
+    note: str = await pool.fetchval("select note from log.checkpoint order by size desc limit 1")  # pyright: ignore[reportAssignmentType]
+    newest = open_checkpoint(note, SIGNER.verifier_key)
+    sizes = [row["size"] for row in await pool.fetch("select size from log.checkpoint")]
+    spent: dict[str, list[float]] = {"inclusion": [], "consistency": []}
+    hashes: dict[str, int] = {}
+    for _ in range(times):
+        index, before = draw.randrange(newest.size), draw.choice(sizes)
+        started = time.perf_counter()
+        proof = await proving.prove(pool, index)
+        spent["inclusion"].append(1e3 * (time.perf_counter() - started))
+        hashes["inclusion"] = len(proof.hashes)
+        leaf = log.entry_of(
+            await pool.fetchrow("select * from log.entry where sequence = $1", index)  # pyright: ignore[reportArgumentType]
+        ).leaf_hash()
+        verify_inclusion(index, newest.size, leaf, proof.hashes, newest.root)
+        older = await pool.fetchval("select note from log.checkpoint where size = $1", before)
+        root = open_checkpoint(str(older), SIGNER.verifier_key).root
+        started = time.perf_counter()
+        growth = await proving.prove_growth(pool, before, newest.size)
+        spent["consistency"].append(1e3 * (time.perf_counter() - started))
+        hashes["consistency"] = max(hashes.get("consistency", 0), len(growth))
+        verify_consistency(before, newest.size, growth, root, newest.root)
+    return {
+        name: {
+            "p50_ms": percentile(each, 50),
+            "p95_ms": percentile(each, 95),
+            "hashes": hashes[name],
+        }
+        for name, each in spent.items()
+    }
+
+
+async def _queries(bench: Bench, size: int, draw: random.Random, repeats: int) -> Result:
+    """Ask as officers do, each time about somebody or something else."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for _ in range(repeats):
+        row = await bench.pool.fetchrow(
+            "select * from log.entry where sequence = $1 and scan_id is not null"
+            " or sequence = (select min(sequence) from log.entry"
+            "   where sequence >= $1 and scan_id is not null)",
+            draw.randrange(size - 1000),
+        )
+        assert row is not None
+        for name, wanted in _asked(row, draw).items():
+            started = time.perf_counter()
+            async with bounded(bench.pool) as connection:
+                rows = await page(connection, wanted, 101, None)
+            found.setdefault(name, []).append((1e3 * (time.perf_counter() - started), len(rows)))
+            if name == "actor" and len(rows) == 101:
+                started = time.perf_counter()
+                async with bounded(bench.pool) as connection:
+                    again = await page(connection, wanted, 101, place_of(rows[99]))
+                spent = 1e3 * (time.perf_counter() - started)
+                found.setdefault("actor, next page", []).append((spent, len(again)))
+    return {
+        name: {
+            "p50_ms": percentile([ms for ms, _ in each], 50),
+            "p95_ms": percentile([ms for ms, _ in each], 95),
+            "max_ms": max(ms for ms, _ in each),
+            "rows": percentile([rows for _, rows in each], 50),
+        }
+        for name, each in found.items()
+    }
+
+
+def _asked(row: asyncpg.Record, draw: random.Random) -> dict[str, Filter]:
+    """Questions around one entry."""
+    at: datetime = row["occurred_at"]
+    week = {"since": at - timedelta(days=3), "until": at + timedelta(days=4)}
+    actor = f"clinician-{int(draw.paretovariate(0.7)) % 500}"
+    return {
+        "person": Filter(subjects=(row["subject_id"],)),
+        "scan": Filter(scan_id=row["scan_id"]),
+        "actor": Filter(actors=(actor,)),
+        "actor nobody knows": Filter(actors=("nobody",)),
+        "actor, a week": Filter(actors=(actor,), **week),
+        "actor and action": Filter(actors=(actor,), action=draw.choice(ACTIONS)),
+        "actor, action, outcome, a week": Filter(
+            actors=(actor,), action=draw.choice(ACTIONS), outcome="denied", **week
+        ),
+        "action": Filter(action=draw.choice(ACTIONS)),
+        "actions by their beginning, a week": Filter(action="imaging.*", **week),
+        "outcome denied": Filter(outcome="denied"),
+        "purpose": Filter(purpose="emergency_treatment"),
+        "type, a week": Filter(types=("memoryguard.access.overridden.v1",), **week),
+        "a week": Filter(**week),
+        "everything": Filter(),
+    }
 
 
 def main() -> None:
@@ -277,7 +395,7 @@ def main() -> None:
             asyncio.run(build(args.folder, args.events))
             return
         case _:
-            raise SystemExit("not yet")
+            result = asyncio.run(ask(args.folder))
     if args.json:
         args.json.write_text(json.dumps({"machine": machine(), **result}, indent=1))
 

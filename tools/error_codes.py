@@ -62,7 +62,7 @@ def scan(root: Path, sources: Sequence[str]) -> list[Raised]:
     found: dict[tuple[str, str], Raised] = {}
     for call in calls:
         texts = [_text(argument) for argument in call.arguments]
-        if not texts[0].startswith("…"):
+        if "…" not in texts[0]:
             key = (texts[0], call.cls)
             raised = found.setdefault(
                 key, Raised(*key, _kind(call.cls, family), _status(call.cls, family))

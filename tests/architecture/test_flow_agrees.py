@@ -18,11 +18,7 @@ from memoryguard.common.runtime.service import Handler
 
 RUNTIME = LIBRARIES / "common/src/memoryguard/common"
 NOT_SAID_YET: set[type[Fact]] = {
-    oversight.ReviewSigned,
-    oversight.HoldPlaced,
-    oversight.HoldLifted,
     oversight.LogPruned,
-    oversight.LogExported,
     oversight.LogShredded,
 }
 """Declared before anybody says it; whoever says it takes it off this list."""

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ from memoryguard.common.runtime.bus import Record
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.security.envelope import decrypt
 from memoryguard.common.security.keyring import KeyRing
+from memoryguard.tlog import published
+from memoryguard.tlog.tiles import tile_width, tiles_between
 
 State: TypeAlias = dict[str, Counter[str]]
 
@@ -36,11 +38,13 @@ CLOCK = {
     "image": {"arrived_at"},
     "access_grant": {"at", "expires_at"},  # the time of the api's own event, and a year later
     "access_invitation": {"invitation_id", "grant_expires_at", "expires_at"},  # the id is random
-    "entry": {"sequence", "hash", "logged_at"},  # the verifier looks at them
-    "head": {"frontier"},  # the verifier again: order over people is nobody's promise
+    # The verifier looks at these; order over people is nobody's promise. The payload is the event
+    # with its times, sealed; the outboxes' and inboxes' bodies are compared.
+    "entry": {"sequence", "logged_at", "occurred_at", "epoch", "counter", "digest", "payload"},
+    "head": {"levels", "logged_at"},
 }  # fmt: skip
-# Looked at by the verifier; how many checkpoints there are is timing.
-ELSEWHERE = {"node", "checkpoint", "sent"}
+LOG = ("entry", "head")
+"""Tables of the log that are compared. How many checkpoints there are is timing."""
 ENVELOPE_CLOCK = {"time", "traceparent", "producerepoch", "producercounter"}
 DATA_CLOCK = {"seconds", "received_at", "expires_at", "attempts"}  # attempts: a crash is one more
 PATH_TIME = re.compile(r"/\d{8}T\d{6}Z-")
@@ -117,12 +121,14 @@ async def tables(connection: Pool, schema: str) -> State:
     names = await connection.fetch(
         "select table_name from information_schema.tables where table_schema = $1", schema
     )
+    places = [(schema, name) for (name,) in names]
+    if schema == "audit":
+        places += [("log", name) for name in LOG]
     state: State = {}
-    for (name,) in names:
-        if name not in ELSEWHERE:
-            rows = await connection.fetch(f"select * from {schema}.{name}")
-            left_out = CLOCK.get(name, set()) if (schema, name) != ("api", "scan") else set()
-            state[f"{schema}.{name}"] = Counter(_row(dict(row), left_out) for row in rows)
+    for place in places:
+        rows = await connection.fetch("select * from {}.{}".format(*place))
+        left_out = CLOCK.get(place[1], set()) if place != ("api", "scan") else set()
+        state[".".join(place)] = Counter(_row(dict(row), left_out) for row in rows)
     return state
 
 
@@ -142,7 +148,7 @@ async def order_of_rows(connection: Pool, schema: str) -> dict[str, list[str]]:
         "outbox": "select topic, key, event_id from {}.outbox order by counter",
     }
     if schema == "audit":
-        queries["entry"] = "select topic, key, event_id from {}.entry order by sequence"
+        queries["entry"] = "select topic, subject_id, event_id from log.entry order by sequence"
     found: defaultdict[str, list[str]] = defaultdict(list)
     for table, query in queries.items():
         for topic, key, event_id in await connection.fetch(query.format(schema)):
@@ -196,7 +202,8 @@ async def objects(
 ) -> tuple[Counter[str], dict[str, str]]:
     """Every object's path and plain digest; also each checkpoint that was sent off.
 
-    Not what is staged: of that a crash leaves some, which is swept after a day.
+    Not what is staged: of that a crash leaves some, which is swept after a day. Nor the published
+    log: how far it had come at which moment is timing; `unpublished` looks at it.
     """
     import hashlib
 
@@ -205,7 +212,7 @@ async def objects(
         for metas in [await store.list().collect_async()]
         for meta in metas
     }
-    notes = {p: b.decode() for p, b in sealed.items() if p.startswith("checkpoints/")}
+    notes = {p: b.decode() for p, b in sealed.items() if "checkpoint" in p}
     keys = {
         p: (identities if "/identity/" in p else keyring).unwrap(b, p.rsplit("/", 1)[1])
         for p, b in sealed.items()
@@ -214,13 +221,23 @@ async def objects(
     found = Counter(keys.keys())
     for path, content in sealed.items():
         folder, subject, *_ = path.split("/")
-        if folder in ("keys", "checkpoints", "staging"):
+        if folder in ("keys", "checkpoints", "log", "staging"):
             continue
         key = keys[f"keys/identity/{subject}" if folder == "identity" else f"keys/{subject}"]
         plain = b"".join(decrypt([content], subject_key=key, object_id=path, subject_id=subject))
         normal = PATH_TIME.sub("/<time>-", path)
         found[f"{normal} {hashlib.sha256(plain).hexdigest()}"] += 1
     return found, notes
+
+
+def unpublished(notes: Mapping[str, str], paths: Iterable[str]) -> list[str]:
+    """What the published log lacks under its newest checkpoint, which must be the newest of all."""
+    newest = notes[max(path for path in notes if path.startswith("checkpoints/"))]
+    if notes.get(published.CHECKPOINT) != newest:
+        return ["the published log is not that of the newest checkpoint"]
+    size, there = int(newest.split("\n")[1]), set(paths)
+    needed = [published.tile(*at, tile_width(*at, size)) for at in tiles_between(0, size)]
+    return [f"a tile is not published: {path}" for path in needed if path not in there]
 
 
 def unresolved(records: Iterable[Record], paths: Iterable[str]) -> list[str]:

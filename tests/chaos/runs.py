@@ -256,6 +256,7 @@ class Run:
             wrong.append("it never came to rest")
         if self.service == "audit":
             wrong += await self._audit(records, notes)
+            wrong += outcome.unpublished(notes, paths)
         return outcome.Outcome(state, await outcome.order_of_rows(self.admin, self.service), wrong)
 
     async def _audit(self, records: Sequence[Record], notes: dict[str, str]) -> list[str]:

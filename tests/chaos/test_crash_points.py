@@ -63,8 +63,9 @@ EFFECTS = {
     "processor": {"migration", "setting", "inbox", "outbox", "producer", "put derived"},
     "atrophy": {"migration", "setting", "inbox", "outbox", "producer", "measurement"},
     "ml": {"migration", "setting", "inbox", "outbox", "producer", "metric", "scored"},
-    "audit": {"migration", "setting", "outbox", "producer", "entry+node+head", "checkpoint",
-              "put checkpoints"},
+    "audit": {"migration", "setting", "outbox", "producer",
+              "entry+seen+tile+log.head+log.position", "log.checkpoint", "put checkpoints",
+              "put log"},
     "api": {"migration", "setting", "inbox", "outbox", "producer", "scan_fact", "health",
             "access_invitation", "access_grant"},
 }  # fmt: skip

@@ -30,6 +30,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["upload", "{}/none", "--url", "http://127.0.0.1:9", "--token", "x"], 3, "no_such_file"),
         (["worklist", "list", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["audit", "review", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["audit", "ledger", "--home", "{}/none"], 78, "not_running"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
         (["analyze", "{}", "--labels", "{}/labels.png"], 3, "bad_labels_name"),
         (["score", "{}/none.csv"], 3, "table_not_named"),

@@ -30,6 +30,8 @@ from memoryguard.tlog.tiles import (
     tile_at,
     tile_of,
     tile_path,
+    tile_width,
+    tiles_between,
     tiles_of,
 )
 
@@ -72,7 +74,7 @@ def test_every_node_is_read_from_its_tile() -> None:
         assert get(level, position) == value
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_proofs_from_tiles_verify(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, FULL))
@@ -145,3 +147,16 @@ def test_the_tile_of_a_node() -> None:
 
 def test_a_leaf_hash_is_what_it_always_was() -> None:
     assert LEAVES[0] == hashlib.sha256(b"\0" + bytes(4)).digest()
+
+
+@given(st.integers(0, FULL + 70_000), st.integers(0, FULL + 70_000))
+@settings(max_examples=50, deadline=None)
+def test_what_grows_between_two_sizes_is_named_once(size1: int, size2: int) -> None:
+    older, newer = sorted((size1, size2))
+    named = list(tiles_between(older, newer))
+    assert named == [
+        (level, index)
+        for level in range(3)
+        for index in range(newer // 256 ** (level + 1) + 1)
+        if tile_width(level, index, newer) > tile_width(level, index, older)
+    ]

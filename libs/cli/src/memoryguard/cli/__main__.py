@@ -49,6 +49,9 @@ app = App(
 )
 audit_app = App(name="audit", help="Questions to the audit log.")
 app.command(audit_app)
+audit_app.command("memoryguard.cli.answers:review", name="review")
+audit_app.command("memoryguard.cli.answers:ledger", name="ledger")
+audit_app.command("memoryguard.cli.prune:command", name="prune")
 app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
@@ -165,11 +168,14 @@ def result(
     token: Token = None,
     home: HomeFolder = DEFAULT_HOME,
     json: AsJson = False,
+    proof: Annotated[
+        bool, Parameter("--proof", negative="", help="As JSON that `audit verify` can check.")
+    ] = False,
 ) -> None:
     """Show a scan's analysis."""
     from memoryguard.cli import use
 
-    asyncio.run(use.result(access_to(home, url, token), imaging_id, json, out))
+    asyncio.run(use.result(access_to(home, url, token), imaging_id, json or proof, out, proof))
 
 
 @app.command
@@ -331,35 +337,6 @@ def verify(*, home: HomeFolder = DEFAULT_HOME, json: AsJson = False) -> None:
     report = asyncio.run(verify_home(Home(home.resolve())))
     _print(report_document(report)) if json else out.print(show_report(report))
     raise SystemExit(0 if report.intact and report.complete else EX_NOT_INTACT)
-
-
-@audit_app.command
-def prune(
-    *,
-    years: Annotated[
-        float,
-        Parameter(env_var="MEMORYGUARD_AUDIT_RETENTION_YEARS", help="Retention; six at least."),
-    ] = 6.0,
-    database_url: DatabaseUrl = None,
-    home: HomeFolder = DEFAULT_HOME,
-    json: AsJson = False,
-) -> None:
-    """Drop entries older than the policy asks for, as the log's owner; every proof stays valid."""
-    from memoryguard.cli.prune import prune
-    from memoryguard.cli.replay import Place, database
-
-    async def run() -> list[dict[str, Any]]:
-        async with database(Place(Home(home.resolve()), database_url)) as url:
-            return [fact.model_dump(mode="json") for fact in await prune(url, years)]
-
-    dropped = asyncio.run(run())
-    if json:
-        _print({"pruned": dropped})
-        return
-    for each in dropped:
-        out.print(f"entries {each['first']} to {each['last']} are dropped", highlight=False)
-    if not dropped:
-        out.print("nothing is old enough, or it is held, or not under a checkpoint that has left")
 
 
 def _to_services(

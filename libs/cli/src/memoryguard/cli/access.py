@@ -37,8 +37,16 @@ def access_to(
     url: str | None,
     token: str | None,
     roles: Sequence[Role] = ("clinician", "compliance"),
+    user: str = "local",
 ) -> Access:
     """Find where the platform listens, and a token for it.
+
+    Parameters
+    ----------
+    home, url, token
+        Options of the command.
+    roles, user
+        Whose token it is, when none is given.
 
     Raises
     ------
@@ -53,4 +61,4 @@ def access_to(
                 "not_running", "no platform runs in this home", "memoryguard up, or give --url"
             )
         url = str(running["url"])
-    return url, token or here.issuer().issue("local", roles)
+    return url, token or here.issuer().issue(user, roles)

@@ -9,10 +9,17 @@ verify; and it is an event, written in the same transaction.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from json import dumps
+from typing import Annotated
 
 from asyncpg import InsufficientPrivilegeError, Record
+from cyclopts import Parameter
 
+from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder
+from memoryguard.cli.home import Home
+from memoryguard.cli.replay import Place, database
 from memoryguard.cli.whoami import operator
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import LogPruned
@@ -22,6 +29,35 @@ from memoryguard.common.runtime.outbox import Outbox
 
 SHORTEST_YEARS = 6.0
 YEAR = timedelta(days=365.25)
+
+
+def command(
+    *,
+    years: Annotated[
+        float,
+        Parameter(env_var="MEMORYGUARD_AUDIT_RETENTION_YEARS", help="Retention; six at least."),
+    ] = SHORTEST_YEARS,
+    database_url: Annotated[
+        str | None,
+        Parameter(env_var="MEMORYGUARD_DATABASE_URL", help="Database; that of --home by default."),
+    ] = None,
+    home: HomeFolder = DEFAULT_HOME,
+    json: AsJson = False,
+) -> None:
+    """Drop entries older than the policy asks for, as the log's owner; every proof stays valid."""
+
+    async def run() -> list[LogPruned]:
+        async with database(Place(Home(home.resolve()), database_url)) as url:
+            return await prune(url, years)
+
+    dropped = asyncio.run(run())
+    if json:
+        print(dumps({"pruned": [fact.model_dump(mode="json") for fact in dropped]}))
+        return
+    for each in dropped:
+        print(f"entries {each.first} to {each.last} are dropped")
+    if not dropped:
+        print("nothing is old enough, or it is held, or not under a checkpoint that has left")
 
 
 async def prune(database_url: str, retention_years: float) -> list[LogPruned]:

@@ -96,10 +96,13 @@ def describe(status: Document) -> str:
     return line
 
 
-async def result(access: Access, imaging_id: str, as_json: bool, out: Console) -> None:
-    """Print a scan's analysis."""
+async def result(
+    access: Access, imaging_id: str, as_json: bool, out: Console, proof: bool = False
+) -> None:
+    """Print a scan's analysis; with its proof, where that is asked for."""
+    asked = "?proof=1" if proof else ""
     async with client(*access) as platform:
-        document = await platform.get(f"/api/v1/imaging/{imaging_id}/analysis")
+        document = await platform.get(f"/api/v1/imaging/{imaging_id}/analysis{asked}")
     if as_json:
         print(json.dumps(document))
     else:

@@ -174,7 +174,26 @@ def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
     return f"tile/{level}/{path}" + (f".p/{width}" if width < TILE_WIDTH else "")
 
 
+def tile_width(level: int, index: int, size: int) -> int:
+    """Say how many hashes a tile holds in a log of `size` entries."""
+    return max(0, min((size >> (TILE_LEVELS * level)) - index * TILE_WIDTH, TILE_WIDTH))
+
+
 def tile_at(level: int, index: int, size: int) -> tuple[str, int] | None:
     """Path and width of a tile in a log of `size` entries; None where it holds nothing yet."""
-    width = min((size >> (TILE_LEVELS * level)) - index * TILE_WIDTH, TILE_WIDTH)
-    return (tile_path(level, index, width), width) if width > 0 else None
+    width = tile_width(level, index, size)
+    return (tile_path(level, index, width), width) if width else None
+
+
+def tiles_between(older: int, newer: int) -> Iterator[Coordinate]:
+    """Give the tiles that hold more in a log of `newer` entries than in one of `older`.
+
+    On each level they are one run, of which only the last may be partial.
+    """
+    level = 0
+    while newer >> (TILE_LEVELS * level):
+        before, now = (size >> (TILE_LEVELS * level) for size in (older, newer))
+        if now > before:
+            first, last = before // TILE_WIDTH, (now - 1) // TILE_WIDTH
+            yield from ((level, index) for index in range(first, last + 1))
+        level += 1

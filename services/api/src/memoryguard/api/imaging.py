@@ -13,6 +13,7 @@ from memoryguard.api.analysis import (
     status_document,
     summary_document,
 )
+from memoryguard.api.proofs import proof_of
 from memoryguard.api.scans import Cursor
 from memoryguard.common.contracts.events import ObjectRef
 from memoryguard.common.errors import Rejected
@@ -45,7 +46,11 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         if not scan.standing.final:
             raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
         health = await scans.latest_health(platform.pool, scan.user_id)
-        return web.json_response(analysis_document(scan, health), headers=PRIVATE)
+        document = analysis_document(scan, health)
+        if request.query.get("proof") == "1":
+            proof = await proof_of(platform.store, platform.objects.keys, scan)
+            document |= {"proof": proof}
+        return web.json_response(document, headers=PRIVATE)
 
     async def listed(request: web.Request) -> web.Response:
         return await _list(platform, access, request)

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to the log: its newest checkpoint, its key, and proofs of single entries."""
+"""Single entries of the log, and its proofs: checkpoint, key, inclusion, consistency."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import asyncpg
 from aiohttp import web
 
+from memoryguard.audit.domain.plain import texts
+from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.log import entry_of
-from memoryguard.audit.proving import prove
+from memoryguard.audit.opening import keys_of
+from memoryguard.audit.proving import prove, prove_growth
+from memoryguard.audit.queries import tell_whom
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
@@ -26,12 +31,19 @@ class NotFound(Rejected):
     http_status = 404
 
 
+class Shredded(Rejected):
+    """What an entry held cannot be read any more, by nobody."""
+
+    http_status = 410
+
+
 class Queries:
-    """The routes of audit."""
+    """The routes of single entries and proofs."""
 
     def __init__(self, platform: Platform, signer: Signer) -> None:
         self._platform = platform
         self._signer = signer
+        self._people = platform.objects.keys
 
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
@@ -42,6 +54,8 @@ class Queries:
             Route("GET", "/api/v1/audit/scans/{scan_id}", self.entries, OFFICERS),
             Route("GET", "/api/v1/audit/entries/{sequence}", self.entry, OFFICERS),
             Route("GET", "/api/v1/audit/entries/{sequence}/proof", self.proof, OFFICERS),
+            Route("GET", "/api/v1/audit/entries/{sequence}/event", self.event, OFFICERS),
+            Route("GET", "/api/v1/audit/consistency", self.consistency, OFFICERS),
         )
 
     async def key(self, request: web.Request) -> web.Response:
@@ -61,25 +75,30 @@ class Queries:
         """List what the log holds about a scan."""
         scan_id = request.match_info["scan_id"]
         rows = await self._platform.pool.fetch(
-            "select sequence, type, source, event_id, logged_at from log.entry where scan_id = $1"
-            " order by sequence limit $2",
+            "select sequence, type, source, event_id, subject_id, logged_at from log.entry"
+            " where scan_id = $1 order by sequence limit $2",
             scan_id,
             MAX_ENTRIES,
         )
-        # What names no scan is not recorded: somebody may have typed a patient's name.
-        concerns(request, scan_id=scan_id if rows else None)
+        about = Filter(scan_id=scan_id)
+        tell_whom(request, about, [row["subject_id"] for row in rows])
         return web.json_response(
             {"entries": [dict(row) | {"logged_at": row["logged_at"].isoformat()} for row in rows]}
         )
 
     async def entry(self, request: web.Request) -> web.Response:
         """Answer with an entry's leaf: the bytes that the tree covers."""
-        row = await self._platform.pool.fetchrow(
-            "select * from log.entry where sequence = $1", _sequence(request)
-        )
-        if row is None:
-            raise NotFound("not_found", "the log has no such entry")
-        return web.Response(body=entry_of(row).leaf(), content_type="application/octet-stream")
+        entry = entry_of(await self._row(request))
+        return web.Response(body=entry.leaf(), content_type="application/octet-stream")
+
+    async def event(self, request: web.Request) -> web.Response:
+        """Answer with an entry's event, byte for byte, opened where it is sealed."""
+        entry = entry_of(await self._row(request))
+        (key,) = await keys_of(self._people, [entry])
+        event = entry.event(key)
+        if event is None:
+            raise Shredded("entry_shredded", "this person was erased: the entry opens no more")
+        return web.Response(body=event, content_type="application/json")
 
     async def proof(self, request: web.Request) -> web.Response:
         """Answer with a proof file (C2SP tlog-proof) that verifies offline."""
@@ -88,6 +107,44 @@ class Queries:
         if sequence >= (size or 0):
             raise NotFound("not_found", "the log has no such entry")
         return web.Response(text=str(await prove(self._platform.pool, sequence)))
+
+    async def consistency(self, request: web.Request) -> web.Response:
+        """Prove that the log of one size is the beginning of the log of another (RFC 9162)."""
+        given = parameters(request.query, {"from", "to"})
+        older, newer = (_size(given.get(name, "")) for name in ("from", "to"))
+        size = await self._platform.pool.fetchval("select size from log.head")
+        if not 0 < older <= newer <= (size or 0):
+            raise NotFound("not_found", "the log never had these sizes, in this order")
+        hashes = await prove_growth(self._platform.pool, older, newer)
+        rows = await self._platform.pool.fetch(
+            "select size, note from log.checkpoint where size = any($1::bigint[])", [older, newer]
+        )
+        notes = {row["size"]: row["note"] for row in rows}
+        return web.json_response(
+            {
+                "from": older,
+                "to": newer,
+                "hashes": texts(hashes),
+                "from_checkpoint": notes.get(older),
+                "to_checkpoint": notes.get(newer),
+            }
+        )
+
+    async def _row(self, request: web.Request) -> asyncpg.Record:
+        """Give an entry's row, and tell whom it is about, for the access event."""
+        row = await self._platform.pool.fetchrow(
+            "select * from log.entry where sequence = $1", _sequence(request)
+        )
+        if row is None:
+            raise NotFound("not_found", "the log has no such entry")
+        concerns(request, subject_id=row["subject_id"], scan_id=row["scan_id"], basis="role")
+        return row
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Rejected("bad_filter", "from and to are sizes of the log")
+    return int(text)
 
 
 def _sequence(request: web.Request) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime.database import Connection, Pool
@@ -74,9 +74,15 @@ async def prove_growth(pool: Pool | Connection, size1: int, size2: int) -> list[
 
 async def stored_nodes(pool: Pool | Connection, wanted: Iterable[Coordinate]) -> NodeSource:
     """Fetch the tiles that nodes are read from."""
-    tiles = tiles_of(wanted)
+    return nodes_of(await stored_tiles(pool, tiles_of(wanted)))
+
+
+async def stored_tiles(
+    pool: Pool | Connection, tiles: Sequence[Coordinate]
+) -> dict[Coordinate, bytes]:
+    """Fetch tiles, and the whole edge with them: each as far as the log goes."""
     rows = await pool.fetch(_TILES, [level for level, _ in tiles], [at for _, at in tiles])
     head, full = rows[0], rows[1:]
     edge = Edge(head["position"], tuple(bytes(each) for each in head["levels"]))
     found = {(tile.level, tile.position): tile.hashes for tile in edge.tiles()}
-    return nodes_of(found | {(r["level"], r["position"]): bytes(r["hashes"]) for r in full})
+    return found | {(r["level"], r["position"]): bytes(r["hashes"]) for r in full}

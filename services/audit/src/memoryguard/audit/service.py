@@ -5,7 +5,12 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from memoryguard.audit.exports import Exports
+from memoryguard.audit.holds import Holds
 from memoryguard.audit.http import Queries
+from memoryguard.audit.ledger import Ledger
+from memoryguard.audit.queries import Search
+from memoryguard.audit.review import Reviews
 from memoryguard.audit.settings import AuditSettings
 from memoryguard.audit.tasks import Appender, Notary
 from memoryguard.audit.witnessing import Witnessing
@@ -23,7 +28,14 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     witnessing = Witnessing(platform.pool, witnesses, settings.checkpoint_s, settings.cosign_s)
     return Service(
         name="audit",
-        routes=Queries(platform, signer).routes(),
+        routes=[
+            *Queries(platform, signer).routes(),
+            *Search(platform).routes(),
+            *Exports(platform, signer).routes(),
+            *Reviews(platform).routes(),
+            *Ledger(platform).routes(),
+            *Holds(platform).routes(),
+        ],
         background=[Appender(platform).run, notary.run, *([witnessing.run] if witnesses else [])],
     )
 

@@ -9,17 +9,17 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from obstore.exceptions import AlreadyExistsError, BaseError
-
 from memoryguard.audit import log
 from memoryguard.audit.filing import Filed, Filing
+from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.contracts.event import NOBODY, Event, derived_id, new_event
 from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConflicted
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
+from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime import replay
 from memoryguard.common.runtime.bus import Received, Record
-from memoryguard.common.runtime.database import AWAY, Pool
+from memoryguard.common.runtime.database import AWAY, Pool, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
@@ -87,11 +87,11 @@ class Appender:
 
 
 class Notary:
-    """Signs checkpoints and sends them off the box: to the object store and to a topic."""
+    """Signs checkpoints and sends them off the box: to the object store, and to a topic."""
 
     def __init__(self, platform: Platform, store: Store, signer: Signer, every_s: float) -> None:
         self._platform = platform
-        self._store = store
+        self._publisher = Publisher(platform.pool, store, signer.verifier_key)
         self._signer = signer
         self._every_s = every_s
 
@@ -105,19 +105,33 @@ class Notary:
             await pause(self._every_s)
 
     async def sign(self) -> None:
-        """Sign the log as it is, if it has grown; send off whatever has not left the box."""
-        async with self._platform.pool.acquire() as connection, connection.transaction():
-            await log.sign(connection, self._signer)
-        for size, note, signed_at in await unsent(self._platform.pool):
-            await self._send_off(size, note, signed_at)
+        """Sign the log as it is, if it has grown; send off whatever has not left the box.
 
-    async def _send_off(self, size: int, note: str, signed_at: datetime) -> None:
-        """Send a checkpoint off; doing it twice leaves the same bytes."""
+        Of several replicas one does it at a time, and the others pass.
+        """
+        async with (
+            self._platform.pool.acquire() as connection,
+            session_lock(connection, "audit", "notary", wait=False) as alone,
+        ):
+            if alone:
+                async with connection.transaction():
+                    await log.sign(connection, self._signer)
+                await self._send_off()
+
+    async def _send_off(self) -> None:
+        """Send checkpoints off, with the log that they sign; twice leaves the same bytes."""
+        checkpoints = await unsent(self._platform.pool)
+        if not checkpoints:
+            return
         try:
-            await self._store_once(f"checkpoints/{size:020d}", note.encode())
-        except (BaseError, OSError):
-            logger.error("checkpoint not sent off", extra={"size": size})
+            await self._publisher.publish([(size, note) for size, note, _ in checkpoints])
+        except Unavailable:
+            logger.error("checkpoint not sent off", extra={"size": checkpoints[-1][0]})
             return  # tried again in the next round
+        for size, note, signed_at in checkpoints:
+            await self._tell(size, note, signed_at)
+
+    async def _tell(self, size: int, note: str, signed_at: datetime) -> None:
         # Not through the outbox: its events are numbered, and the log must hold every number.
         fact = CheckpointSigned(subject_id=NOBODY, size=size, note=note)
         event_id = derived_id("audit", fact.type, size)
@@ -129,14 +143,6 @@ class Notary:
         await self._platform.pool.execute(
             "insert into log.sent (size) values ($1) on conflict do nothing", size
         )
-
-    async def _store_once(self, path: str, note: bytes) -> None:
-        try:
-            await self._store.put_async(path, note, mode="create")
-        except AlreadyExistsError:
-            there = await (await self._store.get_async(path)).bytes_async()
-            if bytes(there) != note:
-                logger.critical("another checkpoint of this size was already sent off")
 
 
 async def unsent(pool: Pool) -> list[tuple[int, str, datetime]]:

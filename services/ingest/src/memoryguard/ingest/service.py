@@ -6,13 +6,14 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from memoryguard.common.contracts.events import DocumentMade, ScanAvailable, ScanErased
+from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.sandbox import Sandbox
 from memoryguard.common.runtime.service import Handler, Service
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.handlers import ArrivalHandler, ResultHandler
-from memoryguard.ingest.people import health
+from memoryguard.ingest.people import health, holds
 from memoryguard.ingest.people.erasure import Eraser, forget
 from memoryguard.ingest.people.identity import IdentityVault
 from memoryguard.ingest.results.destinations import destinations
@@ -49,6 +50,8 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             ScanAvailable: Handler(transform=arrivals.transform, record=arrivals.record),
             DocumentMade: Handler(transform=results.transform),
             ScanErased: Handler(record=forget),
+            HoldPlaced: Handler(record=holds.hear),
+            HoldLifted: Handler(record=holds.hear),
         },
         routes=[
             *Uploads(platform, staging, intake, settings).routes(),

@@ -26,6 +26,7 @@ from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.ingest.people import identity
+from memoryguard.ingest.people.holds import refuse_held
 from memoryguard.ingest.people.identity import IdentityVault
 
 TABLES = ("series", "alias", "scan", "address", "answer")
@@ -84,9 +85,16 @@ class Eraser:
         )
 
     async def erase(self, user_id: str) -> int:
-        """Erase everything of an account's owner; how many objects there were."""
-        deleted = 0
-        for subject_id in await self._subjects(user_id):
+        """Erase everything of an account's owner; how many objects there were.
+
+        Raises
+        ------
+        LegalHold
+            ``legal_hold``: nothing is erased, also of an erasure that was cut short.
+        """
+        deleted, subjects = 0, await self._subjects(user_id)
+        await refuse_held(self._platform.pool, subjects)
+        for subject_id in subjects:
             await self._begin(subject_id)
             await self._destroy_keys(subject_id)
             deleted += await self._delete_objects(subject_id)

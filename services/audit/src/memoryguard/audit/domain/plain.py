@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An entry as plain JSON: what it is found by, and what verifies it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from memoryguard.tlog.entry import Entry
+
+HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
+
+FIELDS = ("sequence", *(_TIMES.get(name, name) for name in HEADER))
+"""Fields of an entry's header as they are shown, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An entry with what opens and proves it.
+
+    Parameters
+    ----------
+    sequence
+        Its place in the log.
+    entry
+        As it lies there.
+    opening
+        Key of this one entry; None where there is none, or no more.
+    proof
+        Hashes of its inclusion proof.
+    event
+        The event, byte for byte, as far as it opens.
+    """
+
+    sequence: int
+    entry: Entry
+    opening: bytes | None
+    proof: tuple[bytes, ...]
+    event: bytes | None
+
+    def parsed(self) -> Mapping[str, Any] | None:
+        """Read the event; None where it does not open, or is no JSON object."""
+        try:
+            event = json.loads(self.event) if self.event is not None else None
+        except (ValueError, RecursionError):
+            return None
+        return event if isinstance(event, dict) else None
+
+
+def header(sequence: int, entry: Entry) -> dict[str, Any]:
+    """Write an entry's header: every field, null where there is nothing; times in UTC."""
+    values = {name: getattr(entry, name) for name in HEADER}
+    shown = {
+        _TIMES.get(name, name): time(value) if name in _TIMES else value
+        for name, value in values.items()
+    }
+    return {"sequence": sequence, **shown}
+
+
+def time(at_us: int | None) -> str | None:
+    """Write microseconds since 1970 as RFC 3339."""
+    if at_us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
+
+
+def line(exported: Exported) -> dict[str, Any]:
+    """Write an entry as a line of an export in JSON."""
+    return {
+        **header(exported.sequence, exported.entry),
+        "entry": text(exported.entry.leaf()),
+        "opening": None if exported.opening is None else text(exported.opening),
+        "proof": texts(exported.proof),
+        "event": exported.parsed(),
+    }
+
+
+def text(content: bytes) -> str:
+    """Write bytes as base64."""
+    return base64.b64encode(content).decode("ascii")
+
+
+def texts(contents: Sequence[bytes]) -> list[str]:
+    """Write several byte strings as base64."""
+    return [text(each) for each in contents]
