@@ -60,6 +60,7 @@ app.command("memoryguard.cli.norms:app", name="norms")
 app.command("memoryguard.cli.worklist:app", name="worklist")
 app.command("memoryguard.cli.score.command:score", name="score")
 app.command("memoryguard.cli.rerun.command:app", name="rerun")
+app.command("memoryguard.cli.witness:app", name="witness")
 
 out = Console()
 err = Console(stderr=True)
@@ -327,14 +328,6 @@ def demo(
     from memoryguard.cli.demo import run_demo
 
     asyncio.run(run_demo(home, keep=keep, port=port, out=out))
-
-
-@app.command(help_flags=[], version_flags=[])
-def witness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-    """Cosign the growth of somebody else's log; `witness new-key` first. See `witness --help`."""
-    from memoryguard.witness.__main__ import run
-
-    run(arguments)
 
 
 def _to_services(
