@@ -72,5 +72,4 @@ COMPLIANCE: tuple[Fact, ...] = (
         sha256="cd" * 32,
         purpose="HCOMPL",
     ),
-    o.LogShredded(subject_id=HELD),
 )

@@ -116,11 +116,27 @@ def test_anything_at_all_is_filed(body: bytes, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "time", ["2026-01-01T00:00:00", "yesterday", 7, None, "9999-99-99T00:00:00Z"]
+    "time",
+    [
+        "2026-01-01T00:00:00",
+        "yesterday",
+        7,
+        None,
+        "9999-99-99T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
 )
 def test_a_time_that_is_none_is_absent(time: object) -> None:
     document = json.loads(event()) | {"time": time}
     assert filed(json.dumps(document).encode()).occurred_us is None
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_time_of_all_come_back(time: str) -> None:
+    document = json.loads(event()) | {"time": time}
+    at_us = filed(json.dumps(document).encode()).occurred_us
+    assert at_us is not None and moment(at_us) == datetime.fromisoformat(time)
 
 
 def test_moments_come_back_to_the_microsecond() -> None:

@@ -179,8 +179,8 @@ def moment(at_us: int) -> datetime:
 def _microseconds(text: object) -> int | None:
     try:
         said = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return microseconds(said) if said and said.tzinfo else None
-    except ValueError:
+        return microseconds(said.astimezone(UTC)) if said and said.tzinfo else None
+    except (ValueError, OverflowError):  # also the first and the last hours of all time
         return None
 
 

@@ -32,7 +32,7 @@ GLASS = timedelta(days=1)
 DELIVERIES: Final = ("delivery.conflicted", "delivery.failed")
 OPERATIONS: Final = (
     "hold.lifted", "hold.placed", "keys.retired", "keys.rotated", "log.exported", "log.pruned",
-    "log.shredded", "review.signed", "scan.erased", "settings.changed",
+    "review.signed", "scan.erased", "settings.changed",
 )  # fmt: skip
 
 _LOOKS = """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 from aiohttp import web
 
+from memoryguard.audit.cosigned import cosigned_note
 from memoryguard.audit.domain.plain import texts
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.log import entry_of
@@ -63,10 +64,8 @@ class Queries:
         return web.Response(text=f"{self._signer.verifier_key}\n")
 
     async def checkpoint(self, request: web.Request) -> web.Response:
-        """Answer with the newest signed checkpoint."""
-        note = await self._platform.pool.fetchval(
-            "select note from log.checkpoint order by size desc limit 1"
-        )
+        """Answer with the newest checkpoint, and what witnesses have signed of it."""
+        note = await cosigned_note(self._platform.pool)
         if note is None:
             raise NotFound("not_found", "nothing is signed yet")
         return web.Response(text=note)

@@ -170,7 +170,11 @@ def entry_of(row: asyncpg.Record) -> Entry:
 async def positions(
     pool: Pool | Connection, member: str, places: Sequence[Place]
 ) -> Mapping[Place, int]:
-    """Tell where a consumer group goes on: its positions as they were stored with the entries."""
+    """Tell where a consumer group goes on: its positions as they were stored with the entries.
+
+    What it has no position of is read from the earliest, whatever was committed elsewhere: this
+    database may be an older one that was restored, and what comes again is known.
+    """
     rows = await pool.fetch(
         "select topic, partition, next from log.position"
         " join unnest($2::text[], $3::int[]) as asked (topic, partition) using (topic, partition)"
@@ -179,7 +183,8 @@ async def positions(
         [topic for topic, _ in places],
         [partition for _, partition in places],
     )
-    return {(row["topic"], row["partition"]): row["next"] for row in rows}
+    known = {(row["topic"], row["partition"]): row["next"] for row in rows}
+    return {place: known.get(place, 0) for place in places}
 
 
 async def keep_positions(

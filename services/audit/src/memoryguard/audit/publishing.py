@@ -94,6 +94,19 @@ class Publisher:
             await blobs.write(self._store, published.CHECKPOINT, [note.encode()], "overwrite")
             await self._clear(before.size, size)
 
+    async def cosign(self, note: str) -> None:
+        """Show what witnesses have signed since, where it is the checkpoint that is published.
+
+        Raises
+        ------
+        Unavailable
+            ``object_store_unavailable``.
+        """
+        there = await blobs.read(self._store, published.CHECKPOINT)
+        signed, new = bytes(there or b""), note.encode()
+        if signed != new and signed.partition(b"\n\n")[0] == new.partition(b"\n\n")[0]:
+            await blobs.write(self._store, published.CHECKPOINT, [new], "overwrite")
+
     async def _published(self) -> Checkpoint:
         """How far the log is published."""
         note = await blobs.read(self._store, published.CHECKPOINT)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from memoryguard.audit import log
+from memoryguard.audit.cosigned import cosigned_note
 from memoryguard.audit.filing import Filed, Filing
 from memoryguard.audit.publishing import Publisher
 from memoryguard.audit.sealing import Seal
@@ -23,7 +24,7 @@ from memoryguard.common.runtime.database import AWAY, Pool, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
-from memoryguard.tlog.note import Signer
+from memoryguard.tlog.note import Signer, parse_note
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
@@ -117,6 +118,7 @@ class Notary:
                 async with connection.transaction():
                     await log.sign(connection, self._signer)
                 await self._send_off()
+                await self._show_cosignatures()
 
     async def _send_off(self) -> None:
         """Send checkpoints off, with the log that they sign; twice leaves the same bytes."""
@@ -130,6 +132,11 @@ class Notary:
             return  # tried again in the next round
         for size, note, signed_at in checkpoints:
             await self._tell(size, note, signed_at)
+
+    async def _show_cosignatures(self) -> None:
+        note = await cosigned_note(self._platform.pool)
+        if note is not None and len(parse_note(note)[1]) > 1:
+            await self._publisher.cosign(note)
 
     async def _tell(self, size: int, note: str, signed_at: datetime) -> None:
         # Not through the outbox: its events are numbered, and the log must hold every number.

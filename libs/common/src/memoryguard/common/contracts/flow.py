@@ -48,7 +48,7 @@ STREAMS: tuple[Stream, ...] = (
     Stream("memoryguard.deliveries.v1",  EVERY_SERVICE,  {e.DeliveryFailed: "api", e.DeliveryConflicted: ""}),
     Stream("memoryguard.operations.v1",  EVERY_SERVICE,  {o.KeysRotated: "", o.KeysRetired: "", o.SettingsChanged: ""}),
     Stream("memoryguard.compliance.v1",  "audit",        {o.ReviewSigned: "", o.HoldPlaced: "ingest", o.HoldLifted: "ingest",
-                                                          o.LogPruned: "", o.LogExported: "", o.LogShredded: ""}),
+                                                          o.LogPruned: "", o.LogExported: ""}),
     Stream("memoryguard.checkpoints.v1", "audit",        {e.CheckpointSigned: ""}, partitions=1),
 )
 # fmt: on

@@ -20,7 +20,7 @@ ReviewNote: TypeAlias = Literal["nothing_unusual", "followed_up", "incident_open
 """What came of a review. A closed vocabulary, as everywhere: free text would hold identities."""
 
 HoldReason: TypeAlias = Literal["litigation", "investigation", "patient_request", "other"]
-"""Why entries may not be pruned or shredded."""
+"""Why entries may not be pruned, nor their person erased."""
 
 ExportFormat: TypeAlias = Literal["csv", "jsonl", "fhir"]
 """What an export of the log is written as: CSV, JSON Lines, or FHIR AuditEvent."""
@@ -122,10 +122,3 @@ class LogExported(Fact):
     )
     sha256: str = Field(description="Of what was handed out, hexadecimal.")
     purpose: Purpose | None = None
-
-
-class LogShredded(Fact):
-    """An erased person's log key is destroyed: what the log holds of them opens no more."""
-
-    type: ClassVar[str] = "memoryguard.log.shredded.v1"
-    natural_key: ClassVar[str | None] = "subject_id"

@@ -92,7 +92,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "memoryguard.hold.lifted.v1": Kind(LOG_USED, None, "U"),
     "memoryguard.log.pruned.v1": Kind(LOG_USED, None, "D"),
     "memoryguard.log.exported.v1": Kind(EXPORT, None, "R"),
-    "memoryguard.log.shredded.v1": Kind(LOG_USED, None, "D"),
 }
 """By type; what was served and refused (`SERVED`) is told by its action."""
 
