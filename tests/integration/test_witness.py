@@ -277,8 +277,9 @@ async def rewrite(url: str, size: int) -> None:
             await intruder.execute(statement, size)
         await intruder.execute("delete from log.witness")
         await intruder.execute(
-            "update log.head set size = $1, levels = $2", edge.size, list(edge.levels)
-        )
+            "update log.head set size = $1, levels = $2, logged_at = $3",
+            edge.size, list(edge.levels), leaves[-1]["logged_at"],
+        )  # fmt: skip
     finally:
         await intruder.close()
 
