@@ -101,7 +101,7 @@ class Filing:
     def file(self, record: Received) -> Filed:
         """File a record as it came. What cannot be read is filed under its own digest."""
         try:
-            fields = self._fields(record, from_json(record.body))
+            fields = self._fields(record, from_json(record.body, cache_strings=False))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             fields = _unreadable(record)
         digest = hmac.digest(self._digest_key, record.body, "sha256")[:DIGEST_BYTES].hex()
