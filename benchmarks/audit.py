@@ -22,7 +22,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,18 +33,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from report import Result, machine, middle_and_range, percentile, say, table
 
 from memoryguard.audit import log, proving
-from memoryguard.audit.filing import Filing
 from memoryguard.audit.filters import Filter
 from memoryguard.audit.finding import bounded, page, place_of
-from memoryguard.audit.sealing import Seal
 from memoryguard.audit.service import RECIPE
+from memoryguard.audit.tasks import Appender
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
 from memoryguard.common.runtime import database
-from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.bus import Received
+from memoryguard.common.runtime.platform import Platform, open_platform
 from memoryguard.common.runtime.postgres import embedded_postgres
-from memoryguard.common.runtime.subject_keys import SubjectKeys
-from memoryguard.common.security.keyring import KeyRing, VaultKey
+from memoryguard.common.runtime.processes import Processes
+from memoryguard.common.testing.settings import folder_settings
 from memoryguard.tlog.checkpoint import open_checkpoint
 from memoryguard.tlog.merkle import verify_consistency, verify_inclusion
 from memoryguard.tlog.note import Signer
@@ -125,26 +124,24 @@ def batches(seed: int, count: int) -> list[list[Received]]:
 class Bench:
     """A log in a database, and the way into it."""
 
-    def __init__(self, pool: database.Pool, keys: SubjectKeys, vault: VaultKey) -> None:
-        self.pool = pool
-        self.keys = keys
-        self.seal = Seal(keys)
-        self.filing = Filing(vault)
+    def __init__(self, platform: Platform) -> None:
+        self.pool = platform.pool
+        self._keys = platform.objects.keys
+        self._appender = Appender(platform)
 
     async def make_keys(self, made: Sequence[Sequence[Received]]) -> None:
         """Make everybody's key, as the intake does before anything is said about a person."""
         for subject in {record.key for batch in made for record in batch}:
-            await self.keys.get(subject, create=True)
+            await self._keys.get(subject, create=True)
 
-    async def append(self, batch: Sequence[Received]) -> None:
-        """Do all that the service does with a batch."""
-        filed = [self.filing.file(record) for record in batch]
-        keys = await self.seal.subject_keys({each.fields["subject_id"] for each in filed})
-        async with self.pool.acquire() as connection, connection.transaction():
-            await log.append(connection, filed, keys)
-            await log.keep_positions(
-                connection, "bench", {(r.topic, 0): r.position + 1 for r in batch[-20:]}
-            )
+    async def append(self, batches: Iterable[Sequence[Received]]) -> None:
+        """Do all that the service does with what the bus brings."""
+
+        async def brought() -> AsyncIterator[Sequence[Received]]:
+            for batch in batches:
+                yield batch
+
+        await self._appender.take(brought(), "bench")
 
 
 async def opened(stack: AsyncExitStack, folder: Path, name: str) -> Bench:
@@ -161,14 +158,11 @@ async def opened_on(stack: AsyncExitStack, admin_url: str, folder: Path, name: s
     await admin.close()
     url = admin_url.replace("/postgres?", f"/{name}?")
     await database.prepare(url, ["audit"])
-    pool = await stack.enter_async_context(await database.open_pool(url, "audit"))
-    await database.migrate(pool, "audit", [database.RUNTIME_MIGRATIONS, str(RECIPE.migrations)])
-    store = open_store(str(folder / "objects"))
-    keys = SubjectKeys(store, KeyRing([KEY]))
-    return Bench(pool, keys, VaultKey(bytes(32)))
-
-
-KEY = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
+    settings, _ = folder_settings(folder / name, url)
+    platform = await stack.enter_async_context(
+        open_platform("audit", settings, RECIPE.migrations, Processes(1))
+    )
+    return Bench(platform)
 
 
 # --- append ------------------------------------------------------------------------------------
@@ -187,12 +181,11 @@ async def measure_append(count: int, repeats: int) -> Result:
                 made = batches(turn, count)
                 await ours.make_keys(made)
                 first = await ours.pool.fetchval("select size from log.head")
-                ours_s.append(await _timed(ours.append, made))
+                ours_s.append(await _timed(ours.append(made)))
                 finished = await _finished(ours.pool, first, count)
-                raw_s.append(await _timed(lambda rows: _insert_raw(raw.pool, rows), finished))
-                entry_only_s.append(
-                    await _timed(lambda rows: _insert_raw(bare.pool, rows[:1]), finished)
-                )
+                raw_s.append(await _timed(_insert_raw(raw.pool, finished)))
+                entries = [rows[:1] for rows in finished]
+                entry_only_s.append(await _timed(_insert_raw(bare.pool, entries)))
             payload = await ours.pool.fetchval("select avg(octet_length(payload)) from log.entry")
     per_s = {
         name: [count / each for each in spent]
@@ -208,10 +201,9 @@ async def measure_append(count: int, repeats: int) -> Result:
     return {"events": count, "batch": BATCH_EVENTS, "payload_bytes": float(payload), **per_s}
 
 
-async def _timed(do: Callable[..., Awaitable[None]], batches: Sequence[object]) -> float:
+async def _timed(work: Awaitable[None]) -> float:
     started = time.perf_counter()
-    for batch in batches:
-        await do(batch)
+    await work
     return time.perf_counter() - started
 
 
@@ -236,14 +228,15 @@ async def _finished(pool: database.Pool, first: int, count: int) -> list[list[Ro
     return made
 
 
-async def _insert_raw(pool: database.Pool, rows: Sequence[Rows]) -> None:
+async def _insert_raw(pool: database.Pool, batches: Sequence[Sequence[Rows]]) -> None:
     targets = (("entry", log.COLUMNS), ("seen", ("name", "sequence", "digest")))
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("select log.make_room($1)", rows[0][-1][0])
-        for (name, columns), records in zip(targets, rows, strict=False):
-            await connection.copy_records_to_table(
-                name, schema_name="log", columns=columns, records=records
-            )
+    for rows in batches:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("select log.make_room($1)", rows[0][-1][0])
+            for (name, columns), records in zip(targets, rows, strict=False):
+                await connection.copy_records_to_table(
+                    name, schema_name="log", columns=columns, records=records
+                )
 
 
 # --- a large log -------------------------------------------------------------------------------
@@ -256,8 +249,9 @@ async def build(folder: Path, count: int) -> None:
         size: int = await bench.pool.fetchval("select size from log.head")  # pyright: ignore[reportAssignmentType]
         source, started, before = events(size + 1_000_000), time.perf_counter(), size
         while size < count:
-            await bench.append([next(source) for _ in range(BATCH_EVENTS)])
-            size += BATCH_EVENTS
+            made = ([next(source) for _ in range(BATCH_EVENTS)] for _ in range(50))
+            await bench.append(made)
+            size = await bench.pool.fetchval("select size from log.head")  # pyright: ignore[reportAssignmentType]
             if size % 100_000 == 0:
                 async with bench.pool.acquire() as connection, connection.transaction():
                     await log.sign(connection, SIGNER)

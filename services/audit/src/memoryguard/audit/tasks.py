@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from memoryguard.common.contracts.events import CheckpointSigned, DeliveryConfli
 from memoryguard.common.contracts.flow import AUDITED_TOPICS, TOPIC_OF
 from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime import replay
-from memoryguard.common.runtime.bus import Received, Record
+from memoryguard.common.runtime.bus import Place, Received, Record
 from memoryguard.common.runtime.database import AWAY, Pool, session_lock
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
@@ -59,17 +60,39 @@ class Appender:
         resume = partial(log.positions, self._platform.pool, group)
         bus = self._platform.bus
         async with bus.consumer(group, pattern=AUDITED_TOPICS, resume=resume) as member:
-            async for batch in member.batches():
-                await self.append(group, batch)
+            await self.take(member.batches(), group)
 
-    async def append(self, group: str, batch: Sequence[Received]) -> None:
-        """Append a batch; the same event with other bytes is told as a security event."""
-        filed = [self._filing.file(record) for record in batch]
-        keys = await self._seal.subject_keys({each.fields["subject_id"] for each in filed})
+    async def take(self, batches: AsyncIterator[Sequence[Received]], group: str) -> None:
+        """Append what comes; a batch is filed while the server takes in the one before.
+
+        Asking for the next batch commits the one before to the bus, written or not. What is read
+        again follows from the positions that are written with the entries, and from nothing else.
+        """
+        written: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                async for batch in batches:
+                    filed = [self._filing.file(record) for record in batch]
+                    subjects = {each.fields["subject_id"] for each in filed}
+                    keys = await self._seal.subject_keys(subjects)
+                    if written is not None:
+                        await written
+                    following = {record.place: record.position + 1 for record in batch}
+                    written = tasks.create_task(self._append(filed, keys, group, following))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
+
+    async def _append(
+        self,
+        filed: Sequence[Filed],
+        keys: Mapping[str, bytes | None],
+        group: str,
+        following: Mapping[Place, int],
+    ) -> None:
+        """Write a batch; the same event with other bytes is told as a security event."""
         async with self._platform.pool.acquire() as connection, connection.transaction():
             await replay.hold_generation(connection, self._generation)
             conflicts = await log.append(connection, filed, keys)
-            following = {record.place: record.position + 1 for record in batch}
             await log.keep_positions(connection, group, following)
             await self._platform.outbox.write(connection, [self._conflict(c) for c in conflicts])
         if conflicts:
