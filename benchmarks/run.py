@@ -26,13 +26,17 @@ ON_REAL_HEADS = ("segmentation", "thickness")
 ON_TABLES = {"norms": "Norms on healthy people", "risk": "Risk model beside its peers"}
 FULL: dict[str, list[str]] = {
     "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
-    "flow": [], **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
+    "flow": [], "audit": ["append"], "audit_verify": [], "log_kills": [],
+    **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
 }  # fmt: skip
 QUICK: dict[str, list[str]] = {
     "start": ["--repeats", "1"],
     "stages": ["--repeats", "1"],
     "storage": ["--repeats", "1"],
     "flow": ["--scans", "60", "--low-scans", "10"],
+    "audit": ["append", "--events", "20000"],
+    "audit_verify": ["--entries", "50000"],
+    "log_kills": ["--kills", "10"],
 }
 
 

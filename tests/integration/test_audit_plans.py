@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
-from memoryguard.audit import finding
+from memoryguard.audit import finding, proving
 from memoryguard.audit.filters import Filter, Place
 from memoryguard.audit.service import RECIPE
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.database import Pool
+from memoryguard.tlog.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
+from memoryguard.tlog.tiles import Edge
 
 ENTRIES = 100_000
 PARTITION = 25_600
@@ -22,6 +25,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=10)
 END = BEGIN + ENTRIES * STEP
 P95_S = 0.2
+PROOF_S = 0.005
 
 _FILL = """
 insert into log.entry
@@ -98,3 +102,28 @@ async def test_every_common_question_uses_its_index_and_is_quick(pool: Pool) -> 
                 took.append(time.perf_counter() - began)
     took.sort()
     assert took[int(0.95 * len(took))] < P95_S, took[-10:]
+
+
+async def test_proofs_of_a_hundred_thousand_entries_take_milliseconds(
+    database_url: str, pool: Pool
+) -> None:
+    leaves = [leaf_hash(n.to_bytes(4)) for n in range(ENTRIES)]
+    edge, tiles = Edge().append(leaves)
+    owner = await database.connect(database_url)
+    try:
+        await owner.copy_records_to_table("tile", schema_name="log", records=tiles)
+        await owner.execute(
+            "update log.head set size = $1, levels = $2", edge.size, list(edge.levels)
+        )
+    finally:
+        await owner.close()
+    took, root = list[float](), edge.frontier.root
+    for index in range(7, ENTRIES, ENTRIES // 40):
+        began = time.perf_counter()
+        (proof,) = await proving.prove_in(pool, [index], ENTRIES)
+        between = time.perf_counter()
+        growth = await proving.prove_growth(pool, index, ENTRIES)
+        took += [between - began, time.perf_counter() - between]
+        verify_inclusion(index, ENTRIES, leaves[index], proof, root)
+        verify_consistency(index, ENTRIES, growth, root_of(leaves[:index]), root)
+    assert statistics.median(took) < PROOF_S, took
