@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.bus import Received
 from memoryguard.tlog.checkpoint import open_checkpoint
 from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.files import verify_file
 from memoryguard.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
 from memoryguard.tlog.proof import EntryProof
 
@@ -239,6 +242,31 @@ async def test_fhir_carries_a_whole_proof_in_each_resource(house: House) -> None
         leaf = base64.b64decode(parts["entry"]["valueBase64Binary"])
         EntryProof.parse(parts["proof"]["valueString"]).verify(leaf, key)
     assert resources[3]["subtype"][0]["code"] == "delete"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "fhir"])
+async def test_every_export_verifies_as_a_file_and_a_changed_one_does_not(
+    house: House, tmp_path: Path, kind: str
+) -> None:
+    await house.sign()
+    text, file = await exported(house, format=kind), tmp_path / f"export.{kind}"
+    file.write_text(text, newline="")
+    key = house.signer.verifier_key
+    verdict = verify_file(file, key)
+    assert (verdict.state, verdict.document["entries"]) == ("intact", 7)
+    assert verdict.document["opened"] == 7
+    when = re.search(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", text)  # when it was logged
+    assert when
+    leaf = base64.b64encode(b"memoryguard-log-entry/1 {").decode()[:32]
+    for old, new in (
+        (when[0], "2" + "0" * (len(when[0]) - 2) + "Z"), (leaf, leaf[:-1] + "A"),
+    ):  # fmt: skip
+        assert old in text
+        file.write_text(text.replace(old, new, 1), newline="")
+        assert verify_file(file, key).state == "not_intact", old
+    with pytest.raises(Unverified):
+        file.write_text('{"resourceType":"AuditEvent"}\n')
+        verify_file(file, key)
 
 
 async def test_an_export_of_more_than_a_batch_leaves_nothing_out(house: House) -> None:

@@ -2,7 +2,9 @@
 """Offline verification of an export of entries: every line against its own proof.
 
 An export (JSON Lines or CSV) begins with a header, which names the checkpoint that all proofs lead
-to. Nothing proves that an export holds every entry that its filters let through, except where it
+to; one of FHIR AuditEvents has no header, and each resource carries its whole proof. Of a resource
+only its number and when it was logged are compared with the entry, not how FHIR puts the rest.
+Nothing proves that an export holds every entry that its filters let through, except where it
 says that it holds the whole log.
 """
 
@@ -10,9 +12,11 @@ from __future__ import annotations
 
 import csv
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, cast
 
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -20,9 +24,18 @@ from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import leaf_hash, verify_inclusion
 from memoryguard.tlog.note import VerifierKey, decode_base64
+from memoryguard.tlog.proof import EntryProof
 from memoryguard.tlog.report import Finding
 
 VERSION = 1
+FHIR = '{"resourceType"'
+"""How a line of a FHIR export begins."""
+
+FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF = (
+    f"urn:memoryguard:log-{name}" for name in ("entry", "opening", "proof")
+)
+"""Extensions of an AuditEvent: leaf, entry key, proof file."""
+
 MAX_FINDINGS = 20
 MAX_FIELD_CHARACTERS = 16 << 20
 STARTS_A_FORMULA = tuple("=+-@\t\r")
@@ -79,7 +92,10 @@ def verify_export(lines: Iterable[str], key: VerifierKey) -> ExportReport:
     header = read_header(first)
     note = str(header.get("checkpoint"))
     checkpoint = open_checkpoint(note, key)
-    rows = _csv_rows(rest) if first.startswith("#") else _json_rows(rest)
+    if first.startswith(FHIR):
+        rows = _fhir_rows(chain([first], rest), note)
+    else:
+        rows = _csv_rows(rest) if first.startswith("#") else _json_rows(rest)
     proved, opened, findings = set[int](), 0, list[Finding]()
     for row in rows:
         sequence = _sequence(row)
@@ -119,6 +135,8 @@ def read_header(line: str) -> Mapping[str, Any]:
         ``malformed_export``.
     """
     header = _object(line.removeprefix("#"))
+    if line.startswith(FHIR):
+        return {"checkpoint": _fhir_proof(header).checkpoint}
     if header.get("memoryguard_export") != VERSION:
         raise _malformed("this is not an export of ours, or of a version that is not known here")
     return header
@@ -152,6 +170,36 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
             yield {**row, "proof": row.get("proof", "").split(), "opening": row["opening"] or None}
     except (csv.Error, KeyError) as error:
         raise _malformed("the export is no CSV of ours") from error
+
+
+def _fhir_rows(lines: Iterable[str], note: str) -> Iterator[Mapping[str, Any]]:
+    for line in lines:
+        resource = _object(line)
+        proof = _fhir_proof(resource)
+        if proof.checkpoint != note or resource.get("id") != f"entry-{proof.index}":
+            raise _malformed("the export's resources lead to several checkpoints, or are misnamed")
+        yield {
+            "sequence": proof.index,
+            "entry": _extension(resource, FHIR_ENTRY),
+            "opening": _extension(resource, FHIR_OPENING),
+            "proof": [b64encode(each).decode() for each in proof.hashes],
+            "logged_at": resource.get("recorded"),
+        }
+
+
+def _fhir_proof(resource: Mapping[str, Any]) -> EntryProof:
+    return EntryProof.parse(_extension(resource, FHIR_PROOF) or "")
+
+
+def _extension(resource: Mapping[str, Any], url: str) -> str | None:
+    """Read one of our extensions of a resource."""
+    given = resource.get("extension")
+    for each in cast("list[object]", given) if isinstance(given, list) else []:
+        extension = cast("dict[str, object]", each) if isinstance(each, dict) else {}
+        if extension.get("url") == url:
+            value = extension.get("valueBase64Binary", extension.get("valueString"))
+            return value if isinstance(value, str) else None
+    return None
 
 
 def _sequence(row: Mapping[str, Any]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from memoryguard.tlog.dump import verify_dump
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.export import verify_export
+from memoryguard.tlog.export import FHIR, verify_export
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.proof import MAGIC, EntryProof
 from memoryguard.tlog.report import Finding, Report
@@ -85,7 +85,7 @@ def verify_file(
     try:
         if first.startswith(MAGIC):
             return _proof(path, key, entry)
-        if first.startswith(("#", '{"memoryguard_export"')):
+        if first.startswith(("#", '{"memoryguard_export"', FHIR)):
             return _lined(path, lambda lines: _export(lines, key))
         if first.startswith('{"memoryguard_log"'):
             return _lined(path, lambda lines: told(verify_dump(lines, key, kept)))

@@ -16,15 +16,13 @@ from memoryguard.audit.domain import codes
 from memoryguard.audit.domain.codes import Code, Kind
 from memoryguard.audit.domain.plain import Exported, text, time
 from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.export import FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF
 from memoryguard.tlog.proof import EntryProof
 
 ACCOUNT, SUBJECT, SCAN, SERVICE = (
     f"urn:memoryguard:{name}" for name in ("account", "subject", "scan", "service")
 )
 """Systems of the platform's own identifiers; the names are not registered anywhere."""
-
-ENTRY, OPENING, PROOF = (f"urn:memoryguard:log-{name}" for name in ("entry", "opening", "proof"))
-"""Extensions: leaf, entry key, proof file."""
 
 NOBODY = "0" * 32
 Json = dict[str, Any]
@@ -70,9 +68,9 @@ def _extensions(exported: Exported, note: str) -> list[Json]:
     proof = str(EntryProof(exported.sequence, exported.proof, note))
     opening = exported.opening
     return [
-        {"url": ENTRY, "valueBase64Binary": text(exported.entry.leaf())},
-        *([] if opening is None else [{"url": OPENING, "valueBase64Binary": text(opening)}]),
-        {"url": PROOF, "valueString": proof},
+        {"url": FHIR_ENTRY, "valueBase64Binary": text(exported.entry.leaf())},
+        *([] if opening is None else [{"url": FHIR_OPENING, "valueBase64Binary": text(opening)}]),
+        {"url": FHIR_PROOF, "valueString": proof},
     ]
 
 
