@@ -13,6 +13,9 @@ from memoryguard.common.errors import Misconfigured
 FLOATS = {"tensor(double)": np.float64, "tensor(float)": np.float32}
 PROBABILITIES, COEFFICIENTS, BOOTSTRAP = "probabilities", "coefficients", "bootstrap"
 
+AT_ONCE = 4096
+"""Rows that go through a network together."""
+
 
 class Network:
     """An ONNX model from features (n, k) to probabilities (n, classes).
@@ -86,9 +89,12 @@ class Network:
 
     def run(self, output: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give one output of rows (n, k); NaN: not known."""
-        given = {self._input: np.asarray(rows, dtype=self._type)}
-        found = self._session.run([output], given, self._run_options)[0]
-        return np.asarray(found, dtype=np.float64)
+        given = np.asarray(rows, dtype=self._type)
+        # An explanation asks of hundreds of thousands of rows, and what a network holds of each on
+        # its way is a hundred times what it is given.
+        parts = [given[at : at + AT_ONCE] for at in range(0, max(len(given), 1), AT_ONCE)]
+        found = [self._session.run([output], {self._input: p}, self._run_options)[0] for p in parts]
+        return np.concatenate(found, axis=0, dtype=np.float64)
 
     def _fits(self, output: str, classes: int) -> bool:
         shape = self._outputs.get(output)
