@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from golden_oversight import COMPLIANCE, OPERATIONS
+from contract.golden_oversight import COMPLIANCE, OPERATIONS
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
