@@ -25,11 +25,11 @@ from memoryguard.common.contracts.pages import GENERATED, first_line, table
 from memoryguard.common.runtime.settings import variable
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "contract")]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 
 import compliance  # noqa: E402
 import error_codes  # noqa: E402
-from golden_events import golden_events  # noqa: E402
+from contract.golden_events import golden_events  # noqa: E402
 
 SOURCES = ("libs/tlog/src", "libs/common/src", "libs/cli/src", "libs/witness/src", *sorted(
     str(path.relative_to(ROOT)) for path in ROOT.glob("services/*/src")
