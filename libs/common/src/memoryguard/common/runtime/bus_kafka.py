@@ -168,8 +168,8 @@ class KafkaConsumer:
     async def batches(self) -> AsyncIterator[Sequence[Received]]:
         """Yield batches, for ever. Asking for the next batch commits the one before."""
         while True:
-            if self._resumption:
-                await self._resumption.settle()
+            if self._resumption and (said := await self._resumption.settle()):
+                await self._commit(said)  # for whoever looks at the group's lag
             with translated_errors():
                 found = await self._client.getmany(timeout_ms=POLL_MS)
             batch = [

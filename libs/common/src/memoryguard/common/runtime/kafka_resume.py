@@ -48,21 +48,28 @@ class Resumption(ConsumerRebalanceListener):
         self._client.pause(*assigned)
         self._held = frozenset(assigned)
 
-    async def settle(self) -> None:
+    async def settle(self) -> dict[TopicPartition, int]:
         """Go on where ``resume`` says, and where it says nothing as without it.
 
         A position that is out of range is reset to the earliest by aiokafka itself.
+
+        Returns
+        -------
+        dict
+            The positions that were said.
         """
         held = self._held
         places = {self._place(at): at for at in held}
         known = await self._resume(list(places)) if held else {}
         if held is not self._held:
-            return  # shared out anew meanwhile: asked again in the next round
+            return {}  # shared out anew meanwhile: asked again in the next round
+        said = {at: known[place] for place, at in places.items() if place in known}
         with translated_errors():
-            for place in places.keys() & known.keys():
-                self._client.seek(places[place], known[place])
+            for at, position in said.items():
+                self._client.seek(at, position)
             self._client.resume(*held)
         self._held = frozenset()
+        return said
 
     def _place(self, at: TopicPartition) -> Place:
         return at.topic.removeprefix(self._prefix), at.partition
