@@ -23,7 +23,7 @@ from prometheus_client import Gauge
 
 from memoryguard.audit import log
 from memoryguard.audit.cosigned import LAG_S, Witness, cosigned_note
-from memoryguard.audit.filing import Filed, Filing
+from memoryguard.audit.filing import Filed, Filing, moment
 from memoryguard.audit.proving import prove_growth
 from memoryguard.audit.service import RECIPE
 from memoryguard.audit.witnessing import REFUSES, SINCE_COSIGNED, Witnessing
@@ -278,7 +278,7 @@ async def rewrite(url: str, size: int) -> None:
         await intruder.execute("delete from log.witness")
         await intruder.execute(
             "update log.head set size = $1, levels = $2, logged_at = $3",
-            edge.size, list(edge.levels), leaves[-1]["logged_at"],
+            edge.size, list(edge.levels), leaves[-1]["logged_at"] if leaves else moment(0),
         )  # fmt: skip
     finally:
         await intruder.close()

@@ -17,7 +17,6 @@ from dicomweb_client.api import DICOMwebClient
 from ingest_samples import SIDE, SLICES, series_files, taken
 
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import NOBODY
 from memoryguard.processor.labelmap import to_nifti
 from memoryguard.processor.segmentation import Segmented, segmentation
 
@@ -99,7 +98,8 @@ async def test_somebody_elses_client_finds_and_fetches_it(
         *("search", "search", "search", "search"),
         *("retrieve", "retrieve", "retrieve", "metadata", "metadata"),
     ]
-    assert {fact.subject_id for fact in reads} == {say.SUBJECT, NOBODY}
+    own = api.platform.vault.user_subject_id(say.ANNA)  # whoever asks and finds nobody's
+    assert {fact.subject_id for fact in reads} == {say.SUBJECT, own}
     assert (reads[0].subject_id, reads[0].user_id, reads[0].basis) == (say.SUBJECT, say.ANNA, "own")
     assert {fact.scan_id for fact in reads[2:]} == {say.SCAN}
 
