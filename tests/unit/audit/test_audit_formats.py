@@ -17,13 +17,14 @@ from pydicom.sr._concepts_dict import concepts
 from memoryguard.audit.domain import codes
 from memoryguard.audit.domain import csv as as_csv
 from memoryguard.audit.domain.fhir import audit_event
-from memoryguard.audit.domain.plain import FIELDS, Exported, header
+from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.filing import Filing
 from memoryguard.common.contracts.event import new_event
 from memoryguard.common.contracts.events import AccessRead, CheckpointSigned
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.security.keyring import VaultKey
+from memoryguard.tlog.export import FIELDS, STARTS_A_FORMULA, shown
 
 EXAMPLES = Path(__file__).parents[3] / "libs/common/examples"
 FILING = Filing(VaultKey(bytes(32)))
@@ -213,7 +214,7 @@ def test_a_field_that_would_be_a_formula_is_none(evil: str) -> None:
     (row,) = csv.DictReader(io.StringIO(as_csv.head() + as_csv.row(each), newline=""), strict=True)
     assert row["actor"] == row["action"] == f"'{evil}"
     for name in FIELDS:
-        assert not row[name].startswith(tuple(as_csv.STARTS_A_FORMULA))
+        assert not row[name].startswith(STARTS_A_FORMULA)
 
 
 def test_csv_reads_back_as_what_was_written() -> None:
@@ -221,8 +222,8 @@ def test_csv_reads_back_as_what_was_written() -> None:
         text = as_csv.head() + as_csv.row(each)
         assert text.count("\r\n") == 2
         (row,) = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        shown = header(7, each.entry)
+        said = shown(7, each.entry)
         assert {name: row[name] for name in FIELDS} == {
-            name: "" if value is None else str(value) for name, value in shown.items()
+            name: "" if value is None else str(value) for name, value in said.items()
         }
         assert base64.b64decode(row["entry"]) == each.entry.leaf()

@@ -44,6 +44,9 @@ STARTS_A_FORMULA = tuple("=+-@\t\r")
 _HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
+FIELDS = ("sequence", *(_TIMES.get(name, name) for name in _HEADER))
+"""Fields of an entry's header as an export shows them, in this order."""
+
 _PROVES = {"sequence", "entry", "opening", "proof", "event"}
 
 
@@ -231,7 +234,7 @@ def _compared(row: Mapping[str, Any], sequence: int, entry: Entry) -> bool:
             continue
         if name not in expected:
             raise Unverified("unproven_value", "a column is none of the log's")
-        if value != (_field(expected[name]) if as_text else expected[name]):
+        if value != (guarded(expected[name]) if as_text else expected[name]):
             raise Unverified("changed_value", f"{name} is not what the log says")
     opening = row["opening"]
     key = None if opening is None else decode_base64(str(opening), "malformed_export")
@@ -253,12 +256,13 @@ def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:
     """Write an entry's header as an export shows it; times in UTC."""
     values = {name: getattr(entry, name) for name in _HEADER}
     return {"sequence": sequence} | {
-        _TIMES.get(name, name): _time(value) if name in _TIMES else value
+        _TIMES.get(name, name): time_text(value) if name in _TIMES else value
         for name, value in values.items()
     }
 
 
-def _time(at_us: int | None) -> str | None:
+def time_text(at_us: int | None) -> str | None:
+    """Write microseconds since 1970 as RFC 3339."""
     if at_us is None:
         return None
     try:
@@ -267,7 +271,8 @@ def _time(at_us: int | None) -> str | None:
         raise Unverified("malformed_entry", "a time is beyond all calendars") from error
 
 
-def _field(value: object) -> str:
+def guarded(value: object) -> str:
+    """Write a field of a CSV that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     written = "" if value is None else str(value)
     return f"'{written}" if written.startswith(STARTS_A_FORMULA) else written
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 from aiohttp import web
 
-from memoryguard.audit.domain.plain import Exported, time
+from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.finding import WHOLE, bounded, page, place_of
 from memoryguard.audit.opening import opened
@@ -25,6 +25,7 @@ from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.tlog.export import time_text
 
 MOST_NUMBERS = 100
 
@@ -91,7 +92,7 @@ def _item(exported: Exported, own: str) -> dict[str, Any]:
     entry, data = exported.entry, _data(exported)
     return {
         "sequence": exported.sequence,
-        "at": time(entry.occurred_us),
+        "at": time_text(entry.occurred_us),
         "what": WHAT[entry.type],
         "by": entry.actor,
         "by_yourself": entry.actor == own,

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import asyncpg
 from aiohttp import web
 
-from memoryguard.audit.domain.plain import header
 from memoryguard.audit.filters import NAMES, Filter, Place, parameters, read_filter
 from memoryguard.audit.finding import bounded, page, place_of
 from memoryguard.audit.log import entry_of
@@ -17,6 +16,7 @@ from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.tlog.export import shown
 
 MAX_LIMIT = 500
 LIMIT = 100
@@ -63,7 +63,7 @@ def page_of(rows: Sequence[asyncpg.Record], limit: int) -> dict[str, object]:
     """Write a page, for which one entry more than the limit was looked for."""
     more = len(rows) > limit
     return {
-        "entries": [header(row["sequence"], entry_of(row)) for row in rows[:limit]],
+        "entries": [shown(row["sequence"], entry_of(row)) for row in rows[:limit]],
         "next_cursor": place_of(rows[limit - 1]).to_text() if more else None,
     }
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from memoryguard.audit.domain import codes
 from memoryguard.audit.domain.codes import Code, Kind
-from memoryguard.audit.domain.plain import Exported, text, time
+from memoryguard.audit.domain.plain import Exported, text
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.export import FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF
+from memoryguard.tlog.export import FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF, time_text
 from memoryguard.tlog.proof import EntryProof
 
 ACCOUNT, SUBJECT, SCAN, SERVICE = (
@@ -50,7 +50,7 @@ def audit_event(exported: Exported, note: str) -> Json:
         "subtype": [_coding(kind.subtype)] if kind.subtype else None,
         "action": kind.action,
         "period": _period(entry),
-        "recorded": time(entry.logged_us),
+        "recorded": time_text(entry.logged_us),
         "outcome": outcome,
         "outcomeDesc": _said(event, "code") or (None if outcome == "0" else words),
         "purposeOfEvent": [purpose] if purpose else None,
@@ -75,7 +75,7 @@ def _extensions(exported: Exported, note: str) -> list[Json]:
 
 
 def _period(entry: Entry) -> Json | None:
-    at = time(entry.occurred_us)
+    at = time_text(entry.occurred_us)
     return None if at is None else {"start": at, "end": at}
 
 

@@ -6,18 +6,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 
 from memoryguard.tlog.entry import Entry
-
-HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
-
-FIELDS = ("sequence", *(_TIMES.get(name, name) for name in HEADER))
-"""Fields of an entry's header as they are shown, in this order."""
+from memoryguard.tlog.export import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +46,10 @@ class Exported:
         return event if isinstance(event, dict) else None
 
 
-def header(sequence: int, entry: Entry) -> dict[str, Any]:
-    """Write an entry's header: every field, null where there is nothing; times in UTC."""
-    values = {name: getattr(entry, name) for name in HEADER}
-    shown = {
-        _TIMES.get(name, name): time(value) if name in _TIMES else value
-        for name, value in values.items()
-    }
-    return {"sequence": sequence, **shown}
-
-
-def time(at_us: int | None) -> str | None:
-    """Write microseconds since 1970 as RFC 3339."""
-    if at_us is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
-
-
 def line(exported: Exported) -> dict[str, Any]:
     """Write an entry as a line of an export in JSON."""
     return {
-        **header(exported.sequence, exported.entry),
+        **shown(exported.sequence, exported.entry),
         "entry": text(exported.entry.leaf()),
         "opening": None if exported.opening is None else text(exported.opening),
         "proof": texts(exported.proof),
