@@ -12,4 +12,4 @@ KILLS = 20
 
 async def test_no_gap_no_double_no_fork(database_url: str, tmp_path: Path) -> None:
     result = await killed_again_and_again(database_url, tmp_path, KILLS, seed=7)
-    assert result["lives_that_appended"] > KILLS // 3, result
+    assert result["lives_that_appended"] >= KILLS // 2, result

@@ -104,6 +104,19 @@ async def test_every_common_question_uses_its_index_and_is_quick(pool: Pool) -> 
     assert took[int(0.95 * len(took))] < P95_S, took[-10:]
 
 
+async def test_all_at_once_is_picked_out_in_the_index(pool: Pool) -> None:
+    wanted = Filter(
+        actors=("actor-7",), action="imaging.list", outcome="denied", since=BEGIN, until=END
+    )
+    sql, values = finding.statement(wanted, ["imaging.list"], 101, None, finding.HEADERS)
+    async with finding.bounded(pool) as connection:
+        rows = await connection.fetch(f"explain {sql}", *values)
+    plan = "\n".join(row[0] for row in rows)
+    by_actor = re.findall(r"Index Scan.* entry_\d_actor.*\n *Index Cond: (.*)\n(?! *Filter)", plan)
+    assert by_actor, plan
+    assert all("action =" in found and "outcome =" in found for found in by_actor), plan
+
+
 async def test_proofs_of_a_hundred_thousand_entries_take_milliseconds(
     database_url: str, pool: Pool
 ) -> None:

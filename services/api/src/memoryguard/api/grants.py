@@ -14,11 +14,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from memoryguard.api import consent, override
 from memoryguard.api.access import GRANTEES, Access, hidden, is_id
-from memoryguard.api.body import read_model
 from memoryguard.api.settings import ApiSettings
 from memoryguard.common.contracts.events import Basis, OverrideReason, Scope
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.body import read_model
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy, Role

@@ -7,13 +7,13 @@ import re
 
 from aiohttp import web
 
-from memoryguard.api.body import read_object
 from memoryguard.api.markup import el
 from memoryguard.api.page import error_page, page, refused_page
 from memoryguard.api.sessions import Sessions, create_link, redeem
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Denied, Rejected
 from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
+from memoryguard.common.http.body import read_object
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import ROLES, Policy

@@ -11,11 +11,11 @@ import asyncpg
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memoryguard.audit.bodies import read_model
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced, HoldReason
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.body import read_model
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.platform import Platform

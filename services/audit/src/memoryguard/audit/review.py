@@ -10,7 +10,6 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from memoryguard.audit.bodies import read_model
 from memoryguard.audit.domain.review import METHOD, digest
 from memoryguard.audit.filters import parameters, read_moment
 from memoryguard.audit.finding import bounded
@@ -19,6 +18,7 @@ from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.oversight import ReviewNote, ReviewSigned
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
+from memoryguard.common.http.body import read_model
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy, Role

@@ -26,7 +26,8 @@ alter table entry alter column payload set storage external;  -- ciphertext does
 create index entry_time    on entry (occurred_at, sequence);
 create index entry_subject on entry (subject_id, occurred_at, sequence);
 create index entry_action  on entry (action, occurred_at, sequence);
-create index entry_actor   on entry (actor, occurred_at, sequence) where actor is not null;
+-- What somebody busy did of one kind is picked out in the index, without a look at their other entries.
+create index entry_actor   on entry (actor, occurred_at, sequence, action, outcome) where actor is not null;
 create index entry_scan    on entry (scan_id, occurred_at, sequence) where scan_id is not null;
 create index entry_outcome on entry (outcome, occurred_at, sequence) where outcome <> 'success';
 create index entry_purpose on entry (purpose, occurred_at, sequence) where purpose is not null;

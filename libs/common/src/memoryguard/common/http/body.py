@@ -30,17 +30,22 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     return cast("dict[str, Any]", body)
 
 
-async def read_model(request: web.Request, model: type[Model], code: str) -> Model:
+async def read_model(request: web.Request, model: type[Model], code: str = "bad_json") -> Model:
     """Read a JSON object of a known form.
 
     Raises
     ------
     Rejected
-        ``bad_json``, or the given code, with the names of the fields that are wrong.
+        ``bad_json``; the given code, with the names of the fields that are wrong.
     """
+    await read_object(request)
     try:
-        return model.model_validate(await read_object(request))
+        return model.model_validate_json(await request.read())
     except ValidationError as error:
         wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
-        known = sorted(wrong & model.model_fields.keys())
-        raise Rejected(code, f"wrong: {', '.join(known) or 'a field that is not known'}") from None
+        known = ", ".join(sorted(wrong & model.model_fields.keys()))
+        raise Rejected(
+            code,
+            f"wrong: {known or 'a field that is not known'}",
+            f"fields: {', '.join(model.model_fields)}",
+        ) from None
