@@ -4,27 +4,36 @@
 from __future__ import annotations
 
 import base64
+import copy
 import csv
 import io
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydicom.sr._concepts_dict import concepts
 
-from memoryguard.audit.domain import codes
 from memoryguard.audit.domain import csv as as_csv
-from memoryguard.audit.domain.fhir import audit_event
-from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.filing import Filing
 from memoryguard.common.contracts.event import new_event
 from memoryguard.common.contracts.events import AccessRead, CheckpointSigned
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.security.keyring import VaultKey
-from memoryguard.tlog.export import FIELDS, STARTS_A_FORMULA, shown
+from memoryguard.tlog import fhir
+from memoryguard.tlog import fhir_codes as codes
+from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
+from memoryguard.tlog.entry import entry_key
+from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.export import verify_export
+from memoryguard.tlog.exported import FIELDS, STARTS_A_FORMULA, Exported, shown
+from memoryguard.tlog.fhir import audit_event
+from memoryguard.tlog.merkle import inclusion_proof, root_of
+from memoryguard.tlog.note import Signer
 
 EXAMPLES = Path(__file__).parents[3] / "libs/common/examples"
 FILING = Filing(VaultKey(bytes(32)))
@@ -63,8 +72,8 @@ def _instant(value: Any) -> bool:
     return _text(value) and value.endswith("Z") and "T" in value
 
 
-def _proof(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("c2sp.org/tlog-proof@v1\n")
+def _proof_or_form(value: Any) -> bool:
+    return value == fhir.VERSION or value.startswith("c2sp.org/tlog-proof@v1\n")
 
 
 def _base64(value: Any) -> bool:
@@ -80,7 +89,8 @@ CONCEPT = {"coding": (CODING, 0, ANY), "text": (_text, 0, 1)}
 IDENTIFIER = {"system": (_text, 0, 1), "value": (_text, 0, 1)}
 REFERENCE = {"identifier": (IDENTIFIER, 0, 1), "display": (_text, 0, 1)}
 EXTENSION = {
-    "url": (_text, 1, 1), "valueString": (_proof, 0, 1), "valueBase64Binary": (_base64, 0, 1),
+    "url": (_text, 1, 1), "valueString": (_proof_or_form, 0, 1),
+    "valueBase64Binary": (_base64, 0, 1),
 }  # fmt: skip
 AUDIT_EVENT = {
     "resourceType": (_pattern("AuditEvent"), 1, 1),
@@ -202,6 +212,67 @@ def test_an_unknown_event_and_an_unreadable_one_are_valid_too() -> None:
             resource = audit_event(replace(each, event=event, opening=None), NOTE)
             assert problems(resource, AUDIT_EVENT) == []
             assert resource["type"]["code"] == "110100"
+
+
+def test_an_event_that_is_no_event_of_ours_is_written_too() -> None:
+    for data in (b"[1]", b"7", b'{"filters":7,"code":[]}'):
+        resource = audit_event(exported(b'{"data":' + data + b"}"), NOTE)
+        assert problems(resource, AUDIT_EVENT) == []
+
+
+SIGNER = Signer("memoryguard/formats", Ed25519PrivateKey.from_private_bytes(b"f" * 32))
+
+
+def proved(each: Exported) -> tuple[Exported, str]:
+    """Put an entry into a log of its own, behind seven others; the log's checkpoint."""
+    entry = each.entry
+    leaves = [*[bytes(32)] * 7, entry.leaf_hash()]
+    proof = inclusion_proof(7, 8, lambda level, n: root_of(leaves[n << level :][: 1 << level]))
+    note = sign_checkpoint(Checkpoint(SIGNER.name, 8, root_of(leaves)), SIGNER)
+    key = entry_key(bytes(32), entry.source, entry.event_id, entry.digest)
+    opening = key if entry.form == "sealed" else None
+    return Exported(7, entry, opening, tuple(proof), entry.event(opening)), note
+
+
+def is_refused(resource: Mapping[str, Any]) -> bool:
+    try:
+        return bool(verify_export([json.dumps(resource)], SIGNER.verifier_key).findings)
+    except Unverified:
+        return True
+
+
+def scalars(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a resource a value stands."""
+    if not isinstance(value, dict | list):
+        yield path
+        return
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from scalars(inner, (*path, name))
+
+
+def altered(resource: Any, path: tuple[Any, ...]) -> Any:
+    """The resource with another value there."""
+    (name, *rest), copy_of = path, copy.copy(resource)
+    was = resource[name]
+    said = (1 if was is True else 0) if isinstance(was, bool) else f"{was}x"
+    copy_of[name] = altered(was, tuple(rest)) if rest else said
+    return copy_of
+
+
+@pytest.mark.parametrize("kind", examples())
+def test_every_value_of_a_resource_is_compared(kind: str) -> None:
+    each, note = proved(examples()[kind])
+    resource = audit_event(each, note)
+    report = verify_export([json.dumps(resource)], SIGNER.verifier_key)
+    assert (report.entries, report.opened, report.findings) == (1, 1, ())
+    for path in scalars(resource):
+        assert is_refused(altered(resource, path)), path
+    for name in resource:
+        assert is_refused({n: v for n, v in resource.items() if n != name}), name
+    assert is_refused(resource | {"text": None})
+    twice = json.dumps(resource)[:-1] + ', "recorded": "2001-01-01T00:00:00Z"}'
+    with pytest.raises(Unverified, match="twice"):
+        verify_export([twice], SIGNER.verifier_key)
 
 
 # --- CSV ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from memoryguard.tlog import __main__ as command
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.tlog.dump import dump_entry, dump_header, dump_pruned
 from memoryguard.tlog.entry import Entry, sealed
-from memoryguard.tlog.export import shown
+from memoryguard.tlog.exported import shown
 from memoryguard.tlog.files import Refused, Verdict, verify_file
 from memoryguard.tlog.merkle import Frontier, inclusion_proof
 from memoryguard.tlog.note import Signer

@@ -2,10 +2,10 @@
 """Offline verification of an export of entries: every line against its own proof.
 
 An export (JSON Lines or CSV) begins with a header, which names the checkpoint that all proofs lead
-to; one of FHIR AuditEvents has no header, and each resource carries its whole proof. Of a resource
-only its number and when it was logged are compared with the entry, not how FHIR puts the rest.
-Nothing proves that an export holds every entry that its filters let through, except where it
-says that it holds the whole log.
+to; one of FHIR AuditEvents has no header, and each resource carries its whole proof. Whatever
+stands beside an entry, a whole resource too, is written once more from the entry and compared.
+Nothing proves that an export holds every entry that its filters let through, except where it says
+that it holds the whole log.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import csv
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
 
+from memoryguard.tlog import fhir
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.exported import Exported, guarded, shown
 from memoryguard.tlog.merkle import leaf_hash, verify_inclusion
 from memoryguard.tlog.note import VerifierKey, decode_base64
 from memoryguard.tlog.proof import EntryProof
@@ -31,23 +32,10 @@ VERSION = 1
 FHIR = '{"resourceType"'
 """How a line of a FHIR export begins."""
 
-FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF = (
-    f"urn:memoryguard:log-{name}" for name in ("entry", "opening", "proof")
-)
-"""Extensions of an AuditEvent: leaf, entry key, proof file."""
-
 MAX_FINDINGS = 20
 MAX_FIELD_CHARACTERS = 16 << 20
-STARTS_A_FORMULA = tuple("=+-@\t\r")
-"""What a field of a CSV may not begin with: an apostrophe stands before it."""
 
-_HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
-FIELDS = ("sequence", *(_TIMES.get(name, name) for name in _HEADER))
-"""Fields of an entry's header as an export shows them, in this order."""
-
-_PROVES = {"sequence", "entry", "opening", "proof", "event"}
+_PROVES = {"sequence", "entry", "opening", "proof", "event", "resource"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +91,8 @@ def verify_export(lines: Iterable[str], key: VerifierKey) -> ExportReport:
     for row in rows:
         sequence = _sequence(row)
         try:
-            entry = _proved(row, sequence, checkpoint)
-            opened += _compared(row, sequence, entry)
+            entry, proof = _proved(row, sequence, checkpoint)
+            opened += _compared(row, sequence, entry, proof, note)
             if sequence in proved:
                 raise Unverified("duplicate_entry", "the export holds it twice")
             proved.add(sequence)
@@ -147,12 +135,20 @@ def read_header(line: str) -> Mapping[str, Any]:
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_named_once)
     except (ValueError, RecursionError) as error:
-        raise _malformed("a line of the export is no JSON") from error
+        raise _malformed("a line of the export is no JSON, or names something twice") from error
     if not isinstance(document, dict):
         raise _malformed("a line of the export is no JSON object")
     return cast("dict[str, Any]", document)
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Read an object whose names differ: of two of them, another reader may take the other."""
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise ValueError
+    return named
 
 
 def _json_rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
@@ -179,19 +175,21 @@ def _fhir_rows(lines: Iterable[str], note: str) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         resource = _object(line)
         proof = _fhir_proof(resource)
-        if proof.checkpoint != note or resource.get("id") != f"entry-{proof.index}":
-            raise _malformed("the export's resources lead to several checkpoints, or are misnamed")
+        if proof.checkpoint != note:
+            raise _malformed("the export's resources lead to several checkpoints")
+        if _extension(resource, fhir.FORM) != fhir.VERSION:
+            raise _malformed("a resource is of a form that this version does not know")
         yield {
             "sequence": proof.index,
-            "entry": _extension(resource, FHIR_ENTRY),
-            "opening": _extension(resource, FHIR_OPENING),
+            "entry": _extension(resource, fhir.ENTRY),
+            "opening": _extension(resource, fhir.OPENING),
             "proof": [b64encode(each).decode() for each in proof.hashes],
-            "logged_at": resource.get("recorded"),
+            "resource": resource,
         }
 
 
 def _fhir_proof(resource: Mapping[str, Any]) -> EntryProof:
-    return EntryProof.parse(_extension(resource, FHIR_PROOF) or "")
+    return EntryProof.parse(_extension(resource, fhir.PROOF) or "")
 
 
 def _extension(resource: Mapping[str, Any], url: str) -> str | None:
@@ -214,18 +212,22 @@ def _sequence(row: Mapping[str, Any]) -> int:
     raise _malformed("a line of the export has no sequence number")
 
 
-def _proved(row: Mapping[str, Any], sequence: int, checkpoint: Checkpoint) -> Entry:
-    """Check that the line's entry is in the log."""
+def _proved(
+    row: Mapping[str, Any], sequence: int, checkpoint: Checkpoint
+) -> tuple[Entry, tuple[bytes, ...]]:
+    """Check that the line's entry is in the log; the entry, and the hashes that prove it."""
     hashes = row.get("proof")
     if not isinstance(hashes, list) or not isinstance(row.get("entry"), str):
         raise Unverified("malformed_export", "it has no entry or no proof")
     proof = [decode_base64(str(h), "malformed_export") for h in cast("list[object]", hashes)]
     leaf = decode_base64(row["entry"], "malformed_export")
     verify_inclusion(sequence, checkpoint.size, leaf_hash(leaf), proof, checkpoint.root)
-    return Entry.parse(leaf)
+    return Entry.parse(leaf), tuple(proof)
 
 
-def _compared(row: Mapping[str, Any], sequence: int, entry: Entry) -> bool:
+def _compared(
+    row: Mapping[str, Any], sequence: int, entry: Entry, proof: tuple[bytes, ...], note: str
+) -> bool:
     """Check that what the line shows is what the entry says; whether its event was opened."""
     expected = shown(sequence, entry)
     as_text = isinstance(row["sequence"], str)
@@ -242,7 +244,22 @@ def _compared(row: Mapping[str, Any], sequence: int, entry: Entry) -> bool:
     said = row.get("event")
     if said is not None and (event is None or _parsed(event) != said):
         raise Unverified("changed_value", "the event that is shown is not the one in the log")
+    if "resource" in row:
+        _same(row["resource"], fhir.audit_event(Exported(sequence, entry, key, proof, event), note))
     return event is not None
+
+
+def _same(resource: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Check that a resource is the one that its entry gives, element by element."""
+    for name in (*expected, *resource):
+        there = name in resource and name in expected
+        # As text: 1 and true are equal to Python.
+        if not there or _written(resource[name]) != _written(expected[name]):
+            raise Unverified("changed_value", f"{name} is not what the log says")
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _parsed(event: bytes) -> object:
@@ -250,31 +267,6 @@ def _parsed(event: bytes) -> object:
         return json.loads(event)
     except (ValueError, RecursionError):
         return None
-
-
-def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:
-    """Write an entry's header as an export shows it; times in UTC."""
-    values = {name: getattr(entry, name) for name in _HEADER}
-    return {"sequence": sequence} | {
-        _TIMES.get(name, name): time_text(value) if name in _TIMES else value
-        for name, value in values.items()
-    }
-
-
-def time_text(at_us: int | None) -> str | None:
-    """Write microseconds since 1970 as RFC 3339."""
-    if at_us is None:
-        return None
-    try:
-        return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
-    except OverflowError as error:
-        raise Unverified("malformed_entry", "a time is beyond all calendars") from error
-
-
-def guarded(value: object) -> str:
-    """Write a field of a CSV that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    written = "" if value is None else str(value)
-    return f"'{written}" if written.startswith(STARTS_A_FORMULA) else written
 
 
 def _malformed(message: str) -> Unverified:

@@ -19,8 +19,6 @@ import asyncpg
 from aiohttp import web
 
 from memoryguard.audit.domain import csv
-from memoryguard.audit.domain.fhir import audit_event
-from memoryguard.audit.domain.plain import Exported, line
 from memoryguard.audit.filters import NAMES, Filter, Place, below, parameters, read_filter, shown
 from memoryguard.audit.finding import SIZES, bounded, page, place_of, whole
 from memoryguard.audit.log import entry_of
@@ -36,6 +34,8 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.exported import Exported, line
+from memoryguard.tlog.fhir import audit_event
 from memoryguard.tlog.merkle import NodeSource, inclusion_nodes, inclusion_proof
 from memoryguard.tlog.note import Signer
 

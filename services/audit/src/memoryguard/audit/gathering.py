@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import asyncpg
 
-from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.domain.review import Looks, Refusal, named, refusals, volumes
 from memoryguard.audit.domain.volume import PERIODS
 from memoryguard.audit.filing import moment
@@ -21,6 +20,7 @@ from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.subject_keys import SubjectKeys
+from memoryguard.tlog.exported import Exported
 
 MOST = 20_000
 """Entries of one kind that a report looks at; it says where there are more."""

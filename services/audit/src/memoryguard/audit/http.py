@@ -9,7 +9,6 @@ import asyncpg
 from aiohttp import web
 
 from memoryguard.audit.cosigned import cosigned_note
-from memoryguard.audit.domain.plain import texts
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.log import entry_of
 from memoryguard.audit.opening import keys_of
@@ -20,6 +19,7 @@ from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.tlog.exported import texts
 from memoryguard.tlog.note import Signer
 
 MAX_ENTRIES = 500

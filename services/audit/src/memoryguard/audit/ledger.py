@@ -13,7 +13,6 @@ from typing import Any, Final
 import asyncpg
 from aiohttp import web
 
-from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.finding import WHOLE, bounded, page, place_of
 from memoryguard.audit.opening import opened
@@ -25,7 +24,7 @@ from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.tlog.export import time_text
+from memoryguard.tlog.exported import Exported, time_text
 
 MOST_NUMBERS = 100
 

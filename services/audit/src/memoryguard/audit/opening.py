@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from memoryguard.audit.domain.plain import Exported
 from memoryguard.audit.log import entry_of
 from memoryguard.audit.sealing import Seal
 from memoryguard.common.runtime.subject_keys import SubjectKeys
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.exported import Exported
 
 
 async def opened(people: SubjectKeys, rows: Sequence[asyncpg.Record]) -> list[Exported]:

@@ -16,7 +16,7 @@ from memoryguard.common.http.app import concerns
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
-from memoryguard.tlog.export import shown
+from memoryguard.tlog.exported import shown
 
 MAX_LIMIT = 500
 LIMIT = 100

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memoryguard.audit.domain.plain import Exported, text, texts
-from memoryguard.tlog.export import FIELDS, guarded, shown
+from memoryguard.tlog.exported import FIELDS, Exported, guarded, shown, text, texts
 
 COLUMNS = (*FIELDS, "entry", "opening", "proof")
 

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An entry as plain JSON: what it is found by, and what verifies it."""
+"""An entry as an export shows it: what it is found by, and what verifies it."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.export import shown
+from memoryguard.tlog.errors import Unverified
+
+STARTS_A_FORMULA = tuple("=+-@\t\r")
+"""What a field of a CSV may not begin with: an apostrophe stands before it."""
+
+_HEADER = tuple(each.name for each in fields(Entry) if each.name != "payload")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES = {"occurred_us": "occurred_at", "logged_us": "logged_at"}
+FIELDS = ("sequence", *(_TIMES.get(name, name) for name in _HEADER))
+"""Fields of an entry's header as an export shows them, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +75,28 @@ def text(content: bytes) -> str:
 def texts(contents: Sequence[bytes]) -> list[str]:
     """Write several byte strings as base64."""
     return [text(each) for each in contents]
+
+
+def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:
+    """Write an entry's header as an export shows it; times in UTC."""
+    values = {name: getattr(entry, name) for name in _HEADER}
+    return {"sequence": sequence} | {
+        _TIMES.get(name, name): time_text(value) if name in _TIMES else value
+        for name, value in values.items()
+    }
+
+
+def time_text(at_us: int | None) -> str | None:
+    """Write microseconds since 1970 as RFC 3339."""
+    if at_us is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
+    except OverflowError as error:
+        raise Unverified("malformed_entry", "a time is beyond all calendars") from error
+
+
+def guarded(value: object) -> str:
+    """Write a field of a CSV that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    written = "" if value is None else str(value)
+    return f"'{written}" if written.startswith(STARTS_A_FORMULA) else written

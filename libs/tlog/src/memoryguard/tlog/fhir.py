@@ -10,19 +10,26 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from memoryguard.audit.domain import codes
-from memoryguard.audit.domain.codes import Code, Kind
-from memoryguard.audit.domain.plain import Exported, text
+from memoryguard.tlog import fhir_codes as codes
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.export import FHIR_ENTRY, FHIR_OPENING, FHIR_PROOF, time_text
+from memoryguard.tlog.exported import Exported, text, time_text
+from memoryguard.tlog.fhir_codes import Code, Kind
 from memoryguard.tlog.proof import EntryProof
 
 ACCOUNT, SUBJECT, SCAN, SERVICE = (
     f"urn:memoryguard:{name}" for name in ("account", "subject", "scan", "service")
 )
 """Systems of the platform's own identifiers; the names are not registered anywhere."""
+
+VERSION = "1"
+"""Of how an entry becomes a resource. A verifier writes it again: no change without a new one."""
+
+ENTRY, OPENING, PROOF, FORM = (
+    f"urn:memoryguard:log-{name}" for name in ("entry", "opening", "proof", "form")
+)
+"""Extensions of an AuditEvent: leaf, entry key, proof file, `VERSION`."""
 
 NOBODY = "0" * 32
 Json = dict[str, Any]
@@ -68,9 +75,10 @@ def _extensions(exported: Exported, note: str) -> list[Json]:
     proof = str(EntryProof(exported.sequence, exported.proof, note))
     opening = exported.opening
     return [
-        {"url": FHIR_ENTRY, "valueBase64Binary": text(exported.entry.leaf())},
-        *([] if opening is None else [{"url": FHIR_OPENING, "valueBase64Binary": text(opening)}]),
-        {"url": FHIR_PROOF, "valueString": proof},
+        {"url": ENTRY, "valueBase64Binary": text(exported.entry.leaf())},
+        *([] if opening is None else [{"url": OPENING, "valueBase64Binary": text(opening)}]),
+        {"url": PROOF, "valueString": proof},
+        {"url": FORM, "valueString": VERSION},
     ]
 
 
@@ -108,7 +116,7 @@ def _entities(entry: Entry, event: Mapping[str, Any]) -> list[Json]:
         found.append(_entity(SUBJECT, entry.subject_id, ("1", "Person"), ("1", "Patient")))
     if entry.scan_id is not None:
         found.append(_entity(SCAN, entry.scan_id, ("2", "System Object"), ("4", "Domain Resource")))
-    filters = (event.get("data") or {}).get("filters")
+    filters = _data(event).get("filters")
     if isinstance(filters, list) and filters:
         query = base64.b64encode("&".join(map(str, filters)).encode()).decode()
         found.append(_typed(("2", "System Object"), ("24", "Query")) | {"query": query})
@@ -137,9 +145,13 @@ def _purpose(purpose: str | None) -> Json | None:
     return concept if code == purpose else concept | {"text": purpose}
 
 
-def _said(event: Mapping[str, Any], name: str) -> str | None:
+def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
     data = event.get("data")
-    value = data.get(name) if isinstance(data, dict) else None
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+
+
+def _said(event: Mapping[str, Any], name: str) -> str | None:
+    value = _data(event).get(name)
     return value if isinstance(value, str) and value else None
 
 
