@@ -329,6 +329,7 @@ async def test_a_killed_and_restarted_server_loses_nothing_under_load(
         async with asyncio.timeout(120):
             await publishing
             while not at_least(total)(found):
+                assert not consuming.done(), consuming
                 await asyncio.sleep(0.05)
         consuming.cancel()
         await asyncio.wait([consuming])

@@ -15,7 +15,7 @@ import re
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -27,6 +27,7 @@ from memoryguard.common.runtime.bus import Received, Record, Resume
 from memoryguard.common.runtime.kafka_client import (
     ANSWER_S,
     connection_options,
+    ended,
     leave,
     received,
     start,
@@ -118,8 +119,7 @@ class KafkaBus:
     async def _drop(self, producer: AIOKafkaProducer | None) -> None:
         if producer is not None and producer is self._producer:
             self._producer = None
-            with suppress(KafkaError, OSError):
-                await producer.stop()
+            await ended(producer.stop(), within_s=None)
 
     @asynccontextmanager
     async def consumer(

@@ -66,6 +66,7 @@ async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]
 
     from memoryguard.common.runtime.kafka_client import (
         connection_options,
+        ended,
         received,
         start,
         translated_errors,
@@ -94,7 +95,7 @@ async def _of_kafka(settings: KafkaSettings) -> AsyncIterator[Sequence[Received]
             if time.monotonic() - heard > SILENCE_S:
                 raise Unavailable("bus_unavailable", "Kafka has fallen silent", "try again")
     finally:
-        await client.stop()
+        await ended(client.stop())
 
 
 async def _unread(client: AIOKafkaConsumer) -> dict[TopicPartition, int]:

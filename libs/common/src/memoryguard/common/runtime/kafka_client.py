@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import ConnectionGroup
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -150,17 +151,17 @@ async def start(client: Any, settings: KafkaSettings) -> None:
     Unavailable, Misconfigured
         As `translated_errors` says.
     """
+    stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
         with translated_errors():
             await client.start()
     except (Unavailable, Misconfigured) as error:
-        with suppress(Exception):  # what never started may not stop cleanly either
-            await client.stop()
+        await ended(stop())  # what never started may not stop cleanly either
         if isinstance(error.__cause__, KafkaConnectionError):
             await _probe(settings)  # aiokafka hides why no broker would have us
         raise
     except BaseException:
-        await asyncio.shield(client.stop())
+        await asyncio.shield(stop())
         raise
 
 
@@ -195,26 +196,46 @@ def _addresses(servers: str) -> Iterable[tuple[str, int]]:
         yield host, int(port)
 
 
+async def ended(ending: Coroutine[Any, Any, object], within_s: float | None = ANSWER_S) -> bool:
+    """Wait for the end of a client, and tell whether it came in time and without an error.
+
+    It comes in a task of its own: aiokafka hands on that tasks of its own were cancelled. Awaited
+    here, that would pass for our own cancellation, and whoever reads for ever would end.
+
+    Parameters
+    ----------
+    ending
+        What ends the client.
+    within_s
+        Then it is cancelled; None waits as long as it takes.
+    """
+    task = asyncio.ensure_future(ending)
+    try:
+        await asyncio.wait([task], timeout=within_s)
+    finally:
+        task.cancel()
+    await asyncio.wait([task], timeout=ANSWER_S)
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
 async def leave(client: AIOKafkaConsumer) -> None:
     """Leave the group; where that fails or is not answered, at least leave nothing running here."""
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            await client.stop()
-    except Exception as error:  # noqa: BLE001  # aiokafka's tasks hand on whatever they died of
-        logger.info("the group was not left: %s", type(error).__name__)
+    if not await ended(client.stop()):
+        logger.info("the group was not left")
         await _abandon(client)
 
 
 async def _abandon(client: Any) -> None:
     """Do what is left of ``stop``: a fetcher would connect again and read for nobody, for ever."""
+    for task in client._fetcher._pending_tasks:  # its close stops at the first that was cancelled
+        task.cancel()
     for end in (
         client._coordinator._stop_heartbeat_task,
         client._coordinator._stop_commit_offsets_refresh_task,
         client._fetcher.close,
         client._client.close,
     ):
-        with suppress(Exception):
-            await end()
+        await ended(end())
 
 
 def received(message: Any, prefix: str) -> Received:

@@ -28,7 +28,7 @@ from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import PlatformSettings, read, read_settings
 from memoryguard.common.runtime.started import say_changed_settings
 from memoryguard.common.runtime.telemetry import INBOX_ROWS, set_up_logging, set_up_tracing
-from memoryguard.common.runtime.waiting import pause
+from memoryguard.common.runtime.waiting import endless, pause
 from memoryguard.common.runtime.worker import Worker
 from memoryguard.common.security.tls import check_transport, server_context
 
@@ -60,24 +60,27 @@ async def run_engine(platform: Platform, service: Service, stopping: asyncio.Eve
     feeder = Feeder(service, platform.pool, platform.bus, platform.outbox, worker)
     relay = Relay(platform.pool, platform.bus, platform.outbox)
     async with asyncio.TaskGroup() as group:
-        endless = [
-            group.create_task(feeder.run()),
-            group.create_task(relay.run()),
-            group.create_task(_gauge(platform)),
-            *(group.create_task(_forever(task)) for task in service.background),
+        loops = [
+            group.create_task(endless(loop))
+            for loop in (
+                feeder.run(),
+                relay.run(),
+                _gauge(platform),
+                *(_run(task) for task in service.background),
+            )
         ]
-        working = group.create_task(worker.run())
+        working = group.create_task(endless(worker.run()))
         await stopping.wait()
         worker.stop()
         await asyncio.wait([working], timeout=DRAIN_S)
-        for task in [*endless, working]:
+        for task in [*loops, working]:
             task.cancel()
-        await asyncio.wait([*endless, working])
+        await asyncio.wait([*loops, working])
     with contextlib.suppress(*AWAY):  # what is left is published at the next start
         await relay.drain()
 
 
-async def _forever(task: Callable[[], Awaitable[None]]) -> None:
+async def _run(task: Callable[[], Awaitable[None]]) -> None:
     await task()
 
 

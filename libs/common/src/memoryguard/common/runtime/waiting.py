@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 
 async def wait_until_set(event: asyncio.Event, seconds: float) -> None:
@@ -28,3 +30,23 @@ async def pause(seconds: float) -> None:
     if task and task.cancelling():
         raise asyncio.CancelledError
     await asyncio.sleep(seconds)
+
+
+async def endless(loop: Coroutine[Any, Any, None]) -> None:
+    """Run a loop that nobody ends but who cancels this task.
+
+    A library may hand on that a task of its own was cancelled. That would end the loop as well, and
+    a task group takes it for an end in order: the service would go on, and hear nothing more.
+
+    Raises
+    ------
+    RuntimeError
+        The loop was cancelled, and this task was not.
+    """
+    try:
+        await loop
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        raise RuntimeError("a loop was ended by a cancellation that is not ours") from error
