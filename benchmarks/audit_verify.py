@@ -26,7 +26,7 @@ from report import Result, machine, say, table
 from memoryguard.audit import log
 from memoryguard.audit.filing import Filing
 from memoryguard.audit.service import RECIPE
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.postgres import embedded_postgres
@@ -78,7 +78,7 @@ async def build(url: str, entries: int) -> float:
 async def verify(url: str) -> Result:
     """Verify it in this process; seconds, and the peak of memory."""
     started, processor = time.perf_counter(), time.process_time()
-    report = await verify_database(url, SIGNER.verifier_key, [])
+    report = await verify_known(url, Known(SIGNER.verifier_key))
     assert report.intact and report.complete, report.findings
     return {
         "entries": report.size,

@@ -31,7 +31,7 @@ from memoryguard.audit.log import entry_of
 from memoryguard.audit.sealing import Seal
 from memoryguard.audit.service import RECIPE
 from memoryguard.audit.tasks import Appender, Notary
-from memoryguard.cli.audit import verify_connection
+from memoryguard.cli.audit import Known, verify_as_seen
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.bus_postgres import PostgresBus
@@ -159,7 +159,7 @@ async def _sound(pool: database.Pool, settings: PlatformSettings, published: int
     sent = [path.read_text() for path in sorted(folder.iterdir())]
     connection = await pool.acquire()
     try:
-        report = await verify_connection(connection, SIGNER.verifier_key, sent)
+        report = await verify_as_seen(connection, Known(SIGNER.verifier_key, sent))
     finally:
         await pool.release(connection)
     assert report.intact and report.complete and not report.unsigned_entries, report

@@ -21,7 +21,7 @@ import asyncpg
 import outcome
 from kafka_eye import KafkaEye, kafka_eye
 
-from memoryguard.cli.audit import key_of, verify_connection
+from memoryguard.cli.audit import Known, key_of, verify_as_seen
 from memoryguard.cli.home import Home
 from memoryguard.common.contracts.flow import STREAMS, heard_by
 from memoryguard.common.runtime.blobs import open_store
@@ -261,7 +261,9 @@ class Run:
 
     async def _audit(self, records: Sequence[Record], notes: dict[str, str]) -> list[str]:
         async with self.admin.acquire() as connection:
-            report = await verify_connection(connection, key_of(self.home), list(notes.values()))
+            report = await verify_as_seen(
+                connection, Known(key_of(self.home), list(notes.values()))
+            )
         wrong = [f"the log: {finding}" for finding in report.findings]
         if not (report.intact and report.complete):
             wrong.append(f"the log is not intact and complete: {report}")

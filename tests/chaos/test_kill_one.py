@@ -20,7 +20,7 @@ import asyncpg
 import pytest
 from series import small_series
 
-from memoryguard.cli.audit import key_of, sent_checkpoints, verify_database
+from memoryguard.cli.audit import Known, key_of, sent_checkpoints, verify_known
 from memoryguard.cli.client import client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.common.contracts.flow import SERVICES
@@ -123,7 +123,7 @@ async def test_a_hundred_scans_complete_once_whoever_is_killed(
                 await _until(lambda: _shown(pool, len(ids)))
             said = await _said_per_scan(pool)
             shown = await pool.fetch("select scan_id, count(*) from api.scan_fact group by scan_id")
-        report = await verify_database(database_url, key_of(home), await sent_checkpoints(home))
+        report = await verify_known(database_url, Known(key_of(home), await sent_checkpoints(home)))
         await processes.stop()
     assert len(ids) == PEOPLE * SCANS_EACH
     once = {"scan.received": 1, "volumes.extracted": 1, "atrophy.scored": 1, "risk.predicted": 1}

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from audit_house import START, House, audit_house
 
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Fact
 from memoryguard.common.runtime.database import connect
@@ -107,7 +107,7 @@ async def a_rewritten_log_is_found(house: House, database_url: str, kept: Sequen
     await as_administrator(database_url, NO_TRIGGERS, *EMPTY)
     await house.log(look(house, "nobody you know"))
     await house.sign()
-    report = await verify_database(database_url, house.signer.verifier_key, list(kept))
+    report = await verify_known(database_url, Known(house.signer.verifier_key, list(kept)))
     assert not report.intact
 
 

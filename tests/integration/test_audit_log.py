@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from memoryguard.audit import log
 from memoryguard.audit.filing import Filing
 from memoryguard.audit.service import RECIPE
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.common.contracts.event import NOBODY, new_event
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.runtime import database
@@ -103,7 +103,7 @@ TAMPERINGS = {
 async def test_what_an_intruder_with_every_right_changes_is_found_and_named(
     pool: Pool, database_url: str, statement: str
 ) -> None:
-    before = await verify_database(database_url, SIGNER.verifier_key, [])
+    before = await verify_known(database_url, Known(SIGNER.verifier_key))
     assert before.intact and before.signed_size == ENTRIES
     intruder = await database.connect(database_url)
     try:
@@ -111,6 +111,6 @@ async def test_what_an_intruder_with_every_right_changes_is_found_and_named(
         await intruder.execute(statement)
     finally:
         await intruder.close()
-    report = await verify_database(database_url, SIGNER.verifier_key, [])
+    report = await verify_known(database_url, Known(SIGNER.verifier_key))
     assert report.first is not None
     assert (report.first.first, report.signed_size) == (17, 0)

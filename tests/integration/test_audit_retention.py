@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from memoryguard.audit import log, proving
 from memoryguard.audit.filing import Filing
 from memoryguard.audit.service import RECIPE
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.cli.prune import prune
 from memoryguard.common.contracts.event import NOBODY, new_event
 from memoryguard.common.contracts.events import AccessRead
@@ -79,7 +79,7 @@ async def test_what_is_older_than_the_policy_goes_and_everything_still_verifies(
     assert [(each.first, each.last) for each in dropped] == [(0, 255), (256, 511), (512, 767)]
     assert await parts(pool) == [3]
     assert [await proving.prove(pool, at) for at in (0, 300, 700, 900)] == before
-    report = await verify_database(database_url, SIGNER.verifier_key, [])
+    report = await verify_known(database_url, Known(SIGNER.verifier_key))
     assert report.intact, report
     said = await pool.fetch("select body from outbox order by position")
     assert len(said) == 3 and all(b"memoryguard.log.pruned.v1" in row["body"] for row in said)

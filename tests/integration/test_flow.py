@@ -20,7 +20,7 @@ from series import small_series
 
 from memoryguard.atrophy.service import RECIPE as ATROPHY
 from memoryguard.audit.service import RECIPE as AUDIT
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
@@ -148,7 +148,7 @@ async def _provable(bench: Bench, scan_id: str) -> None:
         return True
 
     await _until(proved)
-    report = await verify_database(bench.running.database_url, key, [])
+    report = await verify_known(bench.running.database_url, Known(key))
     assert report.intact and report.complete
 
 

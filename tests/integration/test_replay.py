@@ -29,7 +29,7 @@ from memoryguard.api.service import RECIPE as API
 from memoryguard.atrophy.service import RECIPE as ATROPHY
 from memoryguard.audit.service import RECIPE as AUDIT
 from memoryguard.cli import replay
-from memoryguard.cli.audit import key_of, sent_checkpoints, verify_database
+from memoryguard.cli.audit import Known, key_of, sent_checkpoints, verify_known
 from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.replay import Deed, Outcome, Place, projection_of
@@ -260,7 +260,9 @@ class Site:
 
     async def verify(self) -> Report:
         """What `memoryguard audit verify` says."""
-        return await verify_database(self.url, key_of(self.home), await sent_checkpoints(self.home))
+        return await verify_known(
+            self.url, Known(key_of(self.home), await sent_checkpoints(self.home))
+        )
 
 
 def _document(record: Received) -> dict[str, Any]:

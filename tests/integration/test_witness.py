@@ -27,7 +27,7 @@ from memoryguard.audit.filing import Filed, Filing, moment
 from memoryguard.audit.proving import prove_growth
 from memoryguard.audit.service import RECIPE
 from memoryguard.audit.witnessing import REFUSES, SINCE_COSIGNED, Witnessing
-from memoryguard.cli.audit import verify_database
+from memoryguard.cli.audit import Known, verify_known
 from memoryguard.common.contracts.event import NOBODY, new_event
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import EX_CONFIG
@@ -298,7 +298,7 @@ async def test_a_rewritten_log_is_refused_and_named_also_when_its_own_key_signs_
         await rewrite(database_url, 20)
         if size > 20:
             await grow(pool, 20, size, "/another/history")
-        report = await verify_database(database_url, key, [])
+        report = await verify_known(database_url, Known(key))
         assert report.intact and report.signed_size == size  # nothing in the box can tell
 
         ours = witnessing(pool, elsewhere)
@@ -308,7 +308,7 @@ async def test_a_rewritten_log_is_refused_and_named_also_when_its_own_key_signs_
         assert await pool.fetchval("select count(*) from log.cosignature") == 0
         assert codes(await cosigned_note(pool), elsewhere) == ["not_witnessed"]
         assert await elsewhere.shown(session) == witnessed
-        report = await verify_database(database_url, key, [witnessed or ""])
+        report = await verify_known(database_url, Known(key, [witnessed or ""]))
         assert report.first is not None
         found = {each.code for each in report.findings}
         assert (

@@ -14,13 +14,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
 from memoryguard.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
 from memoryguard.tlog.note import Signer
-from memoryguard.tlog.report import Finding, Report, Stored
-from memoryguard.tlog.verify import MAX_FINDINGS_PER_CODE, verify_log
+from memoryguard.tlog.report import Finding, Number, Report, Run
+from memoryguard.tlog.verify import MAX_FINDINGS_PER_CODE, verify_runs
 
 ORIGIN = "memoryguard.example/log"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 IMPOSTOR = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
 KEY = SIGNER.verifier_key
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry as a store has it: its bytes, its stored hash, its producer's number."""
+
+    sequence: int
+    leaf: bytes
+    hash: bytes | None
+    number: Number | None
+
+    def run(self) -> Run:
+        return Run(self.sequence, [leaf_hash(self.leaf)], [self.hash], [self.number])
 
 
 @dataclass
@@ -34,7 +47,8 @@ class Log:
 
     def verify(self, *, nodes: bool = True, witnessed: tuple[str, ...] = ()) -> Report:
         get = (lambda level, index: self.nodes.get((level, index))) if nodes else None
-        return verify_log(self.entries, self.checkpoints, KEY, witnessed=witnessed, nodes=get)
+        runs = [each.run() for each in self.entries]
+        return verify_runs(runs, self.checkpoints, KEY, witnessed=witnessed, nodes=get)
 
     def rewrite(self, at: int, body: bytes, levels: int = -1) -> None:
         """Replace an entry; `levels` >= 0 rewrites its hash and its nodes below that level."""

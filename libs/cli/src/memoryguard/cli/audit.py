@@ -27,7 +27,7 @@ from memoryguard.tlog.report import Finding, Report
 from memoryguard.tlog.tiles import TILE_LEVELS
 from memoryguard.tlog.verify import verify_runs
 from memoryguard.tlog.window import StoredNodes
-from memoryguard.tlog.witnessed import check_witnesses
+from memoryguard.tlog.witnessed import check_waiting, check_witnesses
 
 ORIGIN = "memoryguard/audit"
 
@@ -77,10 +77,7 @@ class Watch:
             return check_witnesses(
                 note, self.keys, self.quorum, now_s, self.max_age_s, unsigned_since_s=since_s
             )
-        if since_s is None or self.max_age_s is None or now_s - since_s <= self.max_age_s:
-            return []
-        message = "entries have waited for a checkpoint longer than the greatest age"
-        return [Finding("stalled", message)]
+        return check_waiting(since_s, now_s, self.max_age_s)
 
 
 _WAITING = """
@@ -96,28 +93,6 @@ async def verify_home(home: Home) -> Report:
     known = Known(key_of(home), elsewhere=Elsewhere(str(home.folder / "objects")))
     async with database_of(home) as url:
         return await verify_known(url, known)
-
-
-async def verify_database(url: str, key: VerifierKey, off_the_box: list[str]) -> Report:
-    """Verify the log in a database.
-
-    Parameters
-    ----------
-    url
-        Of a login that may read the schema ``log``.
-    key
-        The log's public key.
-    off_the_box
-        Checkpoints that were stored elsewhere: they are what a database's owner cannot rewrite.
-    """
-    return await verify_known(url, Known(key, off_the_box))
-
-
-async def verify_connection(
-    connection: Connection, key: VerifierKey, off_the_box: list[str]
-) -> Report:
-    """Verify the log as a connection sees it, inside one snapshot."""
-    return await verify_as_seen(connection, Known(key, off_the_box))
 
 
 async def verify_known(

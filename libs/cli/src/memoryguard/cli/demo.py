@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from memoryguard.cli.audit import key_of, sent_checkpoints, verify_connection, verify_home
+from memoryguard.cli.audit import Known, key_of, sent_checkpoints, verify_as_seen, verify_home
 from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.operate import show_report
@@ -226,7 +226,7 @@ async def _tamper(home: Home, out: Console) -> None:
         await change.start()
         victim: int = await database.fetchval("select max(sequence) / 2 from log.entry") or 0
         await _flip_byte(database, victim)
-        report = await verify_connection(database, key_of(home), sent)
+        report = await verify_as_seen(database, Known(key_of(home), sent))
         await change.rollback()
     finally:
         await database.close()

@@ -28,8 +28,10 @@ from memoryguard.tlog.files import (
     Refused,
     Verdict,
     finding_document,
+    read_key,
     told,
     verify_file,
+    worst,
 )
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.report import Report
@@ -108,7 +110,7 @@ def verify(
         verdicts = [told(report)]
     for verdict in verdicts:
         _show(verdict, as_json=json)
-    raise SystemExit(max((EXIT_STATUS[each.state] for each in verdicts), key=_badness))
+    raise SystemExit(worst(EXIT_STATUS[each.state] for each in verdicts))
 
 
 def dump(
@@ -196,16 +198,22 @@ def _seconds(age: str | None) -> float | None:
 def _key(kind: type[_Key], said: str) -> _Key:
     """Read a key, given as text or as the file that it is in."""
     try:
-        return kind.parse(said if "+" in said else _read(Path(said)).strip())
+        return read_key(kind, said)
     except Unverified as error:
         raise Rejected(error.code, error.message, "name+id+base64") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable() from error
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Rejected("unreadable_file", "a key or checkpoint cannot be read") from error
+        raise _unreadable() from error
+
+
+def _unreadable() -> Rejected:
+    return Rejected("unreadable_file", "a key or checkpoint cannot be read")
 
 
 def _remembered(place: Path | None) -> list[Path]:
@@ -229,7 +237,3 @@ def _show(verdict: Verdict, *, as_json: bool) -> None:
     for number, line in enumerate(verdict.lines):
         bad = verdict.state == "not_intact"
         out.print(line, style=style if bad or not number else None, markup=False, highlight=False)
-
-
-def _badness(status: int) -> int:
-    return (0, 5, 4).index(status)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.files import EXIT_REFUSED, EXIT_STATUS, Refused, verify_file
+from memoryguard.tlog.files import EXIT_REFUSED, EXIT_STATUS, Refused, read_key, verify_file, worst
 from memoryguard.tlog.note import VerifierKey
 
 
@@ -22,13 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Verify the files; the worst of their exit statuses."""
     given = _parser().parse_args(arguments)
     try:
-        key = read_key(given.key)
+        key = read_key(VerifierKey, given.key)
         kept = [path.read_text(encoding="utf-8") for path in given.kept]
     except (Unverified, OSError, UnicodeDecodeError):
         print("the key, or a checkpoint that was kept, cannot be read", file=sys.stderr)
         return EXIT_REFUSED
-    statuses = [_verify(path, key, kept, given.entry, as_json=given.json) for path in given.files]
-    return max(statuses, key=_badness)
+    return worst(
+        [_verify(path, key, kept, given.entry, as_json=given.json) for path in given.files]
+    )
 
 
 def _verify(
@@ -41,25 +42,6 @@ def _verify(
         return EXIT_REFUSED
     print(json.dumps(verdict.document) if as_json else "\n".join(verdict.lines))
     return EXIT_STATUS[verdict.state]
-
-
-def _badness(status: int) -> int:
-    return (0, 5, EXIT_REFUSED, 4).index(status)
-
-
-def read_key(said: str) -> VerifierKey:
-    """Read a public key as text, or from the file of that name.
-
-    Raises
-    ------
-    Unverified
-        ``malformed_key``.
-    OSError
-        If the file cannot be read.
-    """
-    return VerifierKey.parse(
-        said if "+" in said else Path(said).read_text(encoding="utf-8").strip()
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from memoryguard.tlog.note import (
     Signer,
     VerifierKey,
     decode_base64,
+    encode_base64,
     open_note,
     parse_note,
     sign_note,
@@ -54,7 +54,7 @@ class Checkpoint:
     @property
     def text(self) -> str:
         """The text that is signed, its final newline included."""
-        root = base64.b64encode(self.root).decode("ascii")
+        root = encode_base64(self.root)
         return f"{self.origin}\n{self.size}\n{root}\n"
 
 

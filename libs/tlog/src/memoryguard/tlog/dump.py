@@ -8,7 +8,6 @@ pruned ``{"sequence": n, "pruned": base64 of 256 hashes}``.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -16,7 +15,7 @@ from typing import Any, cast
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import HASH_BYTES, leaf_hash
-from memoryguard.tlog.note import VerifierKey, decode_base64
+from memoryguard.tlog.note import VerifierKey, decode_base64, encode_base64
 from memoryguard.tlog.report import Number, Report, Run
 from memoryguard.tlog.verify import verify_runs
 
@@ -30,12 +29,12 @@ def dump_header(checkpoints: Sequence[str]) -> str:
 
 def dump_entry(sequence: int, leaf: bytes) -> str:
     """Write the line of an entry."""
-    return _line({"sequence": sequence, "entry": _base64(leaf)})
+    return _line({"sequence": sequence, "entry": encode_base64(leaf)})
 
 
 def dump_pruned(sequence: int, hashes: bytes) -> str:
     """Write the line of entries that are gone, of which the hashes are left."""
-    return _line({"sequence": sequence, "pruned": _base64(hashes)})
+    return _line({"sequence": sequence, "pruned": encode_base64(hashes)})
 
 
 def verify_dump(lines: Iterable[str], key: VerifierKey, kept: Sequence[str] = ()) -> Report:
@@ -77,12 +76,9 @@ def _run_of(row: Mapping[str, Any]) -> Run:
 
 def _number_of(leaf: bytes) -> Number | None:
     try:
-        entry = Entry.parse(leaf)
+        return Entry.parse(leaf).number
     except Unverified:  # then the root is another than the one that was signed
         return None
-    if entry.epoch is None or entry.counter is None:
-        return None
-    return entry.source, entry.epoch, entry.counter
 
 
 def _read(line: str) -> Mapping[str, Any]:
@@ -97,10 +93,6 @@ def _read(line: str) -> Mapping[str, Any]:
 
 def _line(document: Mapping[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
 
 
 def _malformed() -> Unverified:

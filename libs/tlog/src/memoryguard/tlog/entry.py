@@ -86,6 +86,13 @@ class Entry:
     type: str
     payload: bytes
 
+    @property
+    def number(self) -> tuple[str, str, int] | None:
+        """The producer's number of the event: source, epoch, counter; None where it has none."""
+        if self.epoch is None or self.counter is None:
+            return None
+        return self.source, self.epoch, self.counter
+
     def leaf(self) -> bytes:
         """Return the bytes that the tree covers."""
         # Field by field: every event passes here, and a general encoder takes twice as long.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -22,7 +21,7 @@ from memoryguard.tlog import fhir
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.exported import Exported, guarded, shown
+from memoryguard.tlog.exported import Exported, guarded, shown, texts
 from memoryguard.tlog.merkle import leaf_hash, verify_inclusion
 from memoryguard.tlog.note import VerifierKey, decode_base64
 from memoryguard.tlog.proof import EntryProof
@@ -183,7 +182,7 @@ def _fhir_rows(lines: Iterable[str], note: str) -> Iterator[Mapping[str, Any]]:
             "sequence": proof.index,
             "entry": _extension(resource, fhir.ENTRY),
             "opening": _extension(resource, fhir.OPENING),
-            "proof": [b64encode(each).decode() for each in proof.hashes],
+            "proof": texts(proof.hashes),
             "resource": resource,
         }
 
@@ -240,13 +239,13 @@ def _compared(
             raise Unverified("changed_value", f"{name} is not what the log says")
     opening = row["opening"]
     key = None if opening is None else decode_base64(str(opening), "malformed_export")
-    event = entry.event(key)
+    exported = Exported(sequence, entry, key, proof, entry.event(key))
     said = row.get("event")
-    if said is not None and (event is None or _parsed(event) != said):
+    if said is not None and exported.parsed() != said:
         raise Unverified("changed_value", "the event that is shown is not the one in the log")
     if "resource" in row:
-        _same(row["resource"], fhir.audit_event(Exported(sequence, entry, key, proof, event), note))
-    return event is not None
+        _same(row["resource"], fhir.audit_event(exported, note))
+    return exported.event is not None
 
 
 def _same(resource: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -260,13 +259,6 @@ def _same(resource: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
 
 def _written(value: object) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _parsed(event: bytes) -> object:
-    try:
-        return json.loads(event)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _malformed(message: str) -> Unverified:

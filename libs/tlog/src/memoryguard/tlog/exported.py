@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from typing import Any
 
 from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.note import encode_base64
 
 STARTS_A_FORMULA = tuple("=+-@\t\r")
 """What a field of a CSV may not begin with: an apostrophe stands before it."""
@@ -60,21 +60,16 @@ def line(exported: Exported) -> dict[str, Any]:
     """Write an entry as a line of an export in JSON."""
     return {
         **shown(exported.sequence, exported.entry),
-        "entry": text(exported.entry.leaf()),
-        "opening": None if exported.opening is None else text(exported.opening),
+        "entry": encode_base64(exported.entry.leaf()),
+        "opening": None if exported.opening is None else encode_base64(exported.opening),
         "proof": texts(exported.proof),
         "event": exported.parsed(),
     }
 
 
-def text(content: bytes) -> str:
-    """Write bytes as base64."""
-    return base64.b64encode(content).decode("ascii")
-
-
 def texts(contents: Sequence[bytes]) -> list[str]:
     """Write several byte strings as base64."""
-    return [text(each) for each in contents]
+    return [encode_base64(each) for each in contents]
 
 
 def shown(sequence: int, entry: Entry) -> Mapping[str, Any]:

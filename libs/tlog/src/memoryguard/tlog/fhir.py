@@ -8,14 +8,14 @@ the key that opens it, and a proof file (C2SP tlog-proof).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any, cast
 
 from memoryguard.tlog import fhir_codes as codes
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.exported import Exported, text, time_text
+from memoryguard.tlog.exported import Exported, time_text
 from memoryguard.tlog.fhir_codes import Code, Kind
+from memoryguard.tlog.note import encode_base64
 from memoryguard.tlog.proof import EntryProof
 
 ACCOUNT, SUBJECT, SCAN, SERVICE = (
@@ -73,10 +73,10 @@ def audit_event(exported: Exported, note: str) -> Json:
 
 def _extensions(exported: Exported, note: str) -> list[Json]:
     proof = str(EntryProof(exported.sequence, exported.proof, note))
-    opening = exported.opening
+    opening = [] if exported.opening is None else [exported.opening]
     return [
-        {"url": ENTRY, "valueBase64Binary": text(exported.entry.leaf())},
-        *([] if opening is None else [{"url": OPENING, "valueBase64Binary": text(opening)}]),
+        {"url": ENTRY, "valueBase64Binary": encode_base64(exported.entry.leaf())},
+        *({"url": OPENING, "valueBase64Binary": encode_base64(each)} for each in opening),
         {"url": PROOF, "valueString": proof},
         {"url": FORM, "valueString": VERSION},
     ]
@@ -118,7 +118,7 @@ def _entities(entry: Entry, event: Mapping[str, Any]) -> list[Json]:
         found.append(_entity(SCAN, entry.scan_id, ("2", "System Object"), ("4", "Domain Resource")))
     filters = _data(event).get("filters")
     if isinstance(filters, list) and filters:
-        query = base64.b64encode("&".join(map(str, filters)).encode()).decode()
+        query = encode_base64("&".join(map(str, filters)).encode())
         found.append(_typed(("2", "System Object"), ("24", "Query")) | {"query": query})
     return found
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from memoryguard.tlog.dump import verify_dump
 from memoryguard.tlog.errors import Unverified
@@ -32,6 +32,8 @@ MALFORMED = {
 """Codes of files that prove nothing, since they are something else."""
 
 MAX_DOCUMENT_BYTES = 256 << 20
+
+Key = TypeVar("Key", bound=VerifierKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,24 @@ class Verdict:
 
 class Refused(Unverified):
     """The file cannot be verified at all: it is none of ours, or something is missing."""
+
+
+def read_key(kind: type[Key], said: str) -> Key:
+    """Read a public key that is given as text, or as the file that it is in.
+
+    Raises
+    ------
+    Unverified
+        ``malformed_key``.
+    OSError, UnicodeDecodeError
+        If the file cannot be read.
+    """
+    return kind.parse(said if "+" in said else Path(said).read_text(encoding="utf-8").strip())
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """Give the exit status of several files."""
+    return max(statuses, key=(0, 5, EXIT_REFUSED, 4).index)
 
 
 def verify_file(

@@ -57,7 +57,7 @@ class VerifierKey:
         return hashlib.sha256(message).digest()[:KEY_ID_BYTES]
 
     def __str__(self) -> str:
-        encoded = _base64(bytes([self.type_byte]) + self.public_key)
+        encoded = encode_base64(bytes([self.type_byte]) + self.public_key)
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
     @classmethod
@@ -101,7 +101,7 @@ class Signature:
     signature: bytes
 
     def __str__(self) -> str:
-        return f"{_EM_DASH}{self.name} {_base64(self.key_id + self.signature)}\n"
+        return f"{_EM_DASH}{self.name} {encode_base64(self.key_id + self.signature)}\n"
 
 
 def sign_note(text: str, *signers: Signer) -> str:
@@ -183,13 +183,19 @@ def is_key_name(name: str) -> bool:
     return bool(name) and not forbidden and _is_unicode(name)
 
 
+def encode_base64(data: bytes) -> str:
+    """Write bytes as standard base64."""
+    return base64.b64encode(data).decode("ascii")
+
+
 def decode_base64(text: str, code: str) -> bytes:
     """Decode canonical standard base64, or raise `Unverified` with `code`."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Unverified(code, "base64 was expected") from None
-    if _base64(decoded) != text:  # stray bits after the end would make two spellings of one value
+    # Stray bits after the end would make two spellings of one value.
+    if encode_base64(decoded) != text:
         raise Unverified(code, "base64 is not in its canonical form")
     return decoded
 
@@ -222,7 +228,3 @@ def _is_unicode(text: str) -> bool:
 
 def _has_control(text: str) -> bool:
     return any(c < " " and c != "\n" for c in text)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

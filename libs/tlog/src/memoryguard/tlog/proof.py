@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint, parse_decimal
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import HASH_BYTES, leaf_hash, verify_inclusion
-from memoryguard.tlog.note import VerifierKey, decode_base64
+from memoryguard.tlog.note import VerifierKey, decode_base64, encode_base64
 
 MAGIC = "c2sp.org/tlog-proof@v1"
 
@@ -37,7 +36,7 @@ class EntryProof:
 
     def __str__(self) -> str:
         lines = [MAGIC, f"index {self.index}"]
-        lines += [base64.b64encode(each).decode("ascii") for each in self.hashes]
+        lines += [encode_base64(each) for each in self.hashes]
         return "\n".join(lines) + "\n\n" + self.checkpoint
 
     @classmethod

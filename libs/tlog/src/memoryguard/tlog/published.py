@@ -16,6 +16,7 @@ import re
 from memoryguard.tlog.tiles import TILE_WIDTH, tile_path
 
 CHECKPOINT = "log/checkpoint"
+CHECKPOINTS = "checkpoints/"
 
 _SCAN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
@@ -47,4 +48,4 @@ def sequence(path: str) -> int:
 
 def checkpoint(size: int) -> str:
     """Path of the signed checkpoint of that size."""
-    return f"checkpoints/{size:020d}"
+    return f"{CHECKPOINTS}{size:020d}"

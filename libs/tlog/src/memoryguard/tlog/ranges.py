@@ -39,7 +39,7 @@ def verify_range(
     bounds
         First and last sequence number of the range.
     checkpoints, key, witnessed
-        As `verify_log` takes them.
+        As `verify_runs` takes them.
     sources
         Stored nodes, that of the log first. They stand for all other entries, and must give the
         signed root.

@@ -8,29 +8,6 @@ from dataclasses import dataclass, replace
 
 from memoryguard.tlog.producers import Gap, Repeat
 
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One stored entry of the log.
-
-    Parameters
-    ----------
-    sequence
-        Its number, dense from 0.
-    leaf
-        The bytes that the tree covers, as they follow from what is stored.
-    hash
-        The stored leaf hash.
-    number
-        The producer's number that it carries: ``(source, epoch, counter)``.
-    """
-
-    sequence: int
-    leaf: bytes
-    hash: bytes | None
-    number: Number | None = None
-
-
 Number = tuple[str, str, int]
 """A producer's number of an event: ``(source, epoch, counter)``."""
 

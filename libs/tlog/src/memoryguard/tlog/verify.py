@@ -16,53 +16,14 @@ from dataclasses import dataclass, field
 
 from memoryguard.tlog.checkpoint import Checkpoint, open_checkpoint
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.merkle import Frontier, leaf_hash
+from memoryguard.tlog.merkle import Frontier
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.producers import ProducerCounters
-from memoryguard.tlog.report import Finding, Report, Run, Stored, place_of
+from memoryguard.tlog.report import Finding, Report, Run, place_of
 from memoryguard.tlog.window import StoredNodes, Window, proved_frontier
 
 MAX_FINDINGS_PER_CODE = 20
 """One tampering may spoil every entry behind it; this many of each kind are listed."""
-
-
-def verify_log(
-    entries: Iterable[Stored],
-    checkpoints: Sequence[str],
-    key: VerifierKey,
-    *,
-    witnessed: Sequence[str] = (),
-    nodes: StoredNodes | None = None,
-) -> Report:
-    """Verify a log against its signed checkpoints.
-
-    Parameters
-    ----------
-    entries
-        All stored entries in the order of their sequence numbers; read once, as a stream. Memory
-        is needed for the leaf hashes between two checkpoints only.
-    checkpoints
-        Signed notes of the log, in the order in which they were issued.
-    key
-        The log's public key, obtained elsewhere than from the log.
-    witnessed
-        Checkpoints of the log that were kept out of its reach (by a witness, or at the last
-        verification), in any order. Without one, a log that was cut back together with its
-        checkpoints looks whole.
-    nodes
-        The stored nodes: ``get(level, index)``, None for one that is not there. They are checked
-        too, and narrow a fault down to an entry whose stored hash was rewritten to match.
-
-    Returns
-    -------
-    Report
-        ``report.intact`` and ``report.complete`` say whether all is well.
-    """
-    return verify_runs(map(_run_of, entries), checkpoints, key, witnessed=witnessed, nodes=nodes)
-
-
-def _run_of(entry: Stored) -> Run:
-    return Run(entry.sequence, [leaf_hash(entry.leaf)], [entry.hash], [entry.number])
 
 
 def verify_runs(
@@ -75,19 +36,34 @@ def verify_runs(
     published: StoredNodes | None = None,
     step: int = 1,
 ) -> Report:
-    """Verify a log whose entries are read and hashed already, run by run.
+    """Verify a log against its signed checkpoints; its entries are hashed already, run by run.
 
     Parameters
     ----------
     runs
-        All entries, in the order of their sequence numbers; read once, as a stream.
-    checkpoints, key, witnessed, nodes
-        As `verify_log` takes them.
+        All entries, in the order of their sequence numbers; read once, as a stream. Memory is
+        needed for the leaf hashes between two checkpoints only.
+    checkpoints
+        Signed notes of the log, in the order in which they were issued.
+    key
+        The log's public key, obtained elsewhere than from the log.
+    witnessed
+        Checkpoints of the log that were kept out of its reach (by a witness, or at the last
+        verification), in any order. Without one, a log that was cut back together with its
+        checkpoints looks whole.
+    nodes
+        The stored nodes: ``get(level, index)``, None for one that is not there. They are checked
+        too, and narrow a fault down to an entry whose stored hash was rewritten to match.
     published
         The nodes of a copy that was published elsewhere. They help to name an entry where the
         log's own were rewritten, and like these are believed only once they are proved.
     step
         The store keeps nodes of every so-manieth level only: tiles, of every eighth.
+
+    Returns
+    -------
+    Report
+        ``report.intact`` and ``report.complete`` say whether all is well.
     """
     state = Verification(nodes, published, step)
     state.open(checkpoints, witnessed, key)

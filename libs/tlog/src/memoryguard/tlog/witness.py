@@ -8,7 +8,6 @@ size, nor less than it has signed before, whatever it is asked and in which orde
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from memoryguard.tlog.note import (
     VerifierKey,
     check_signatures,
     decode_base64,
+    encode_base64,
     parse_note,
 )
 
@@ -91,7 +91,7 @@ class Request:
     note: str
 
     def __str__(self) -> str:
-        lines = [f"old {self.old}", *(base64.b64encode(h).decode() for h in self.proof)]
+        lines = [f"old {self.old}", *(encode_base64(h) for h in self.proof)]
         return "\n".join(lines) + "\n\n" + self.note
 
     @classmethod

@@ -59,11 +59,17 @@ def check_witnesses(
     except Unverified as error:
         return [Finding(error.code, f"the newest checkpoint: {error.message}")]
     findings = _counted(checkpoint, newest, quorum, now_s, max_age_s)
-    late = unsigned_since_s is not None and max_age_s is not None
-    if late and now_s - (unsigned_since_s or 0) > (max_age_s or 0):
-        message = "entries have waited for a checkpoint longer than the greatest age"
-        findings.append(_finding("stalled", message, checkpoint))
-    return findings
+    return findings + check_waiting(unsigned_since_s, now_s, max_age_s, checkpoint.size)
+
+
+def check_waiting(
+    unsigned_since_s: float | None, now_s: float, max_age_s: float | None, size: int | None = None
+) -> list[Finding]:
+    """Check that no entry has waited too long for a checkpoint, the newest being of that size."""
+    if unsigned_since_s is None or max_age_s is None or now_s - unsigned_since_s <= max_age_s:
+        return []
+    message = "entries have waited for a checkpoint longer than the greatest age"
+    return [Finding("stalled", message, checkpoint_size=size)]
 
 
 def _newest(note: str, keys: Iterable[WitnessKey], now_s: float) -> list[int]:

@@ -6,7 +6,6 @@ The line is that of Go's note package: ``PRIVATE+KEY+name+hex key id+base64(0x04
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 from pathlib import Path
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from memoryguard.common.errors import Misconfigured
 from memoryguard.tlog.cosignature import COSIGNATURE, Cosigner
 from memoryguard.tlog.errors import Unverified
-from memoryguard.tlog.note import decode_base64, is_key_name
+from memoryguard.tlog.note import decode_base64, encode_base64, is_key_name
 
 KEY_MODE = 0o600
 
@@ -68,5 +67,5 @@ def read_key(path: Path) -> Cosigner:
 
 def _line(cosigner: Cosigner) -> str:
     raw = bytes([COSIGNATURE]) + cosigner.private_key.private_bytes_raw()
-    encoded = base64.b64encode(raw).decode("ascii")
+    encoded = encode_base64(raw)
     return f"PRIVATE+KEY+{cosigner.name}+{cosigner.key.key_id.hex()}+{encoded}\n"

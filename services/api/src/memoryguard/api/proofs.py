@@ -8,7 +8,6 @@ Nothing is verified here: that is for whoever is given the result (`memoryguard.
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from memoryguard.tlog import published
 from memoryguard.tlog.checkpoint import parse_checkpoint_text
 from memoryguard.tlog.entry import Entry, entry_key
 from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.exported import texts
 from memoryguard.tlog.merkle import (
     HASH_BYTES,
     Coordinate,
@@ -32,7 +32,7 @@ from memoryguard.tlog.merkle import (
     inclusion_nodes,
     inclusion_proof,
 )
-from memoryguard.tlog.note import parse_note
+from memoryguard.tlog.note import encode_base64, parse_note
 from memoryguard.tlog.tiles import nodes_of, tile_width, tiles_of
 
 if TYPE_CHECKING:
@@ -235,11 +235,7 @@ def _event(logged: Logged, proof: Sequence[bytes], key: bytes | None) -> Documen
     return {
         "type": entry.type,
         "sequence": logged.sequence,
-        "entry": _base64(logged.leaf),
-        "opening": None if opening is None else _base64(opening),
-        "proof": [_base64(each) for each in proof],
+        "entry": encode_base64(logged.leaf),
+        "opening": None if opening is None else encode_base64(opening),
+        "proof": texts(proof),
     }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

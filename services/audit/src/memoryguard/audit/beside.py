@@ -7,12 +7,12 @@ take an event twice or never, sign something else, or lose what proves its past.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 
 from memoryguard.audit.elsewhere import Sent
 from memoryguard.audit.reading import Head
 from memoryguard.common.runtime.database import Connection
+from memoryguard.tlog import published
 from memoryguard.tlog.checkpoint import claimed_size
 from memoryguard.tlog.report import Finding
 from memoryguard.tlog.tiles import TILE_WIDTH, Edge
@@ -37,8 +37,6 @@ select first, last,
        or newest_at > (select logged_at from log.entry order by sequence limit 1) as early
 from log.pruned order by first
 """
-
-_SIZE = re.compile(r"[0-9]{20}")
 
 
 async def check_beside(connection: Connection, head: Head) -> list[Finding]:
@@ -172,8 +170,8 @@ def check_kept(head: Head, elsewhere: Collection[str]) -> list[Finding]:
 def check_names(files: Collection[tuple[str, str]]) -> list[Finding]:
     """Find checkpoints that lie under the name of another: ``(name, note)`` as they were read."""
     return [
-        Finding("altered_checkpoint", f"{name} holds a checkpoint of {claimed_size(note)} entries")
+        Finding("altered_checkpoint", f"{name} holds a checkpoint of {size} entries")
         for name, note in files
-        if claimed_size(note) is not None
-        and not (_SIZE.fullmatch(name) and int(name) == claimed_size(note))
+        if (size := claimed_size(note)) is not None
+        and published.checkpoint(size) != published.CHECKPOINTS + name
     ]

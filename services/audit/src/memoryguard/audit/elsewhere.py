@@ -16,6 +16,7 @@ from obstore.exceptions import BaseError
 
 from memoryguard.common.errors import Misconfigured, Unavailable
 from memoryguard.common.runtime.blobs import open_store
+from memoryguard.tlog import published
 from memoryguard.tlog.merkle import HASH_BYTES
 from memoryguard.tlog.report import Finding
 from memoryguard.tlog.tiles import (
@@ -23,13 +24,10 @@ from memoryguard.tlog.tiles import (
     TILE_WIDTH,
     node_in,
     tile_of,
-    tile_path,
     tile_width,
     tiles_between,
 )
 
-FOLDER = "checkpoints/"
-PUBLISHED = "log/checkpoint"
 _SIZE = re.compile(r"[0-9]{20}")
 
 OwnTiles = Callable[[int, int], bytes | None]
@@ -84,11 +82,12 @@ class Elsewhere:
 
     def read(self) -> Sent:
         """Read the checkpoints: before the log, if that is still being written."""
-        published = self._note(PUBLISHED)
-        paths = sorted(self._paths(FOLDER))
+        newest = self._note(published.CHECKPOINT)
+        folder = published.CHECKPOINTS
+        paths = sorted(self._paths(folder))
         bare = [] if paths else sorted(p for p in self._paths("") if _SIZE.fullmatch(p))
-        files = [(p.removeprefix(FOLDER), self._note(p) or "") for p in paths or bare]
-        return Sent(files, published, whole=not bare)
+        files = [(p.removeprefix(folder), self._note(p) or "") for p in paths or bare]
+        return Sent(files, newest, whole=not bare)
 
     def node_of(self, size: int) -> Callable[[int, int], bytes | None]:
         """Give what reads nodes from the tiles that were published for a log of that size."""
@@ -102,9 +101,9 @@ class Elsewhere:
     def tile(self, level: int, index: int, size: int) -> bytes | None:
         """Give a published tile; a partial one is taken from the full one that replaced it."""
         width = tile_width(level, index, size)
-        found = self._read(f"log/{tile_path(level, index, width)}") if width else None
+        found = self._read(published.tile(level, index, width)) if width else None
         if found is None and 0 < width < TILE_WIDTH:
-            found = self._read(f"log/{tile_path(level, index)}")
+            found = self._read(published.tile(level, index))
             found = None if found is None else found[: width * HASH_BYTES]
         return found
 

@@ -18,7 +18,7 @@ import asyncpg
 from memoryguard.audit.log import COLUMNS, entry_of
 from memoryguard.common.runtime.database import Connection
 from memoryguard.tlog.entry import Entry
-from memoryguard.tlog.merkle import Coordinate, leaf_hash
+from memoryguard.tlog.merkle import HASH_BYTES, Coordinate, leaf_hash
 from memoryguard.tlog.report import Number, Run
 from memoryguard.tlog.tiles import TILE_LEVELS, TILE_WIDTH, node_in, tile_of
 
@@ -169,7 +169,7 @@ class Reader:
         for position in range(self._head.pruned_to // TILE_WIDTH):
             first = position * TILE_WIDTH
             hashes = self._stored(range(first, first + TILE_WIDTH))
-            if all(len(each) == 32 for each in hashes):
+            if all(len(each) == HASH_BYTES for each in hashes):
                 yield Run(first, hashes, hashes, pruned=True)
 
     def _runs_of(self, rows: Sequence[asyncpg.Record]) -> Iterator[Run]:
@@ -186,7 +186,7 @@ class Reader:
         for row in rows:
             entry = _entry_in(row)
             hashes.append(leaf_hash(b"" if entry is None else _leaf_of(entry)))
-            numbers.append(None if entry is None else _number_of(entry))
+            numbers.append(None if entry is None else entry.number)
         return Run(first, hashes, self._stored(range(first, first + len(rows))), numbers)
 
     def _stored(self, sequences: range) -> list[bytes]:
@@ -196,7 +196,7 @@ class Reader:
             tile = self.tile(0, at // TILE_WIDTH) or b""
             begin = at % TILE_WIDTH
             end = min(TILE_WIDTH, begin + sequences.stop - at)
-            found += [tile[32 * n : 32 * n + 32] for n in range(begin, end)]
+            found += [tile[HASH_BYTES * n : HASH_BYTES * (n + 1)] for n in range(begin, end)]
             at += end - begin
         return found
 
@@ -217,8 +217,3 @@ def _leaf_of(entry: Entry) -> bytes:
         return entry.leaf()
     except (TypeError, ValueError):
         return b""
-
-
-def _number_of(entry: Entry) -> Number | None:
-    numbered = entry.epoch is not None and entry.counter is not None
-    return (entry.source, entry.epoch or "", entry.counter or 0) if numbered else None

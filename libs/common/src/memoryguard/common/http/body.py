@@ -38,9 +38,8 @@ async def read_model(request: web.Request, model: type[Model], code: str = "bad_
     Rejected
         ``bad_json``; the given code, with the names of the fields that are wrong.
     """
-    await read_object(request)
     try:
-        return model.model_validate_json(await request.read())
+        return model.model_validate(await read_object(request))
     except ValidationError as error:
         wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
         known = ", ".join(sorted(wrong & model.model_fields.keys()))

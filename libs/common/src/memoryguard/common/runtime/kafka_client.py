@@ -215,13 +215,17 @@ async def ended(ending: Coroutine[Any, Any, object], within_s: float | None = AN
     finally:
         task.cancel()
     await asyncio.wait([task], timeout=ANSWER_S)
-    return task.done() and not task.cancelled() and task.exception() is None
+    if not task.done() or task.cancelled():
+        logger.info("a client was cut off")
+        return False
+    if error := task.exception():
+        logger.info("a client did not end well: %s", type(error).__name__)
+    return error is None
 
 
 async def leave(client: AIOKafkaConsumer) -> None:
     """Leave the group; where that fails or is not answered, at least leave nothing running here."""
     if not await ended(client.stop()):
-        logger.info("the group was not left")
         await _abandon(client)
 
 

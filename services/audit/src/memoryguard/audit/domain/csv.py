@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memoryguard.tlog.exported import FIELDS, Exported, guarded, shown, text, texts
+from memoryguard.tlog.exported import FIELDS, Exported, guarded, shown, texts
+from memoryguard.tlog.note import encode_base64
 
 COLUMNS = (*FIELDS, "entry", "opening", "proof")
 
@@ -22,10 +23,10 @@ def row(exported: Exported) -> str:
     nobody chooses, and stay as a verifier reads them.
     """
     found = shown(exported.sequence, exported.entry)
-    opening = "" if exported.opening is None else text(exported.opening)
+    opening = "" if exported.opening is None else encode_base64(exported.opening)
     proof = " ".join(texts(exported.proof))
     shielded = [guarded(found[name]) for name in FIELDS]
-    return _record([*shielded, text(exported.entry.leaf()), opening, proof])
+    return _record([*shielded, encode_base64(exported.entry.leaf()), opening, proof])
 
 
 def _record(fields: Sequence[str]) -> str:
