@@ -25,7 +25,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=10)
 END = BEGIN + ENTRIES * STEP
 P95_S = 0.2
-PROOF_S = 0.005
+PROOF_SHARE = 0.04
 
 _FILL = """
 insert into log.entry
@@ -117,7 +117,7 @@ async def test_all_at_once_is_picked_out_in_the_index(pool: Pool) -> None:
     assert all("action =" in found and "outcome =" in found for found in by_actor), plan
 
 
-async def test_proofs_of_a_hundred_thousand_entries_take_milliseconds(
+async def test_proofs_of_a_hundred_thousand_entries_are_not_worked_out_anew(
     database_url: str, pool: Pool
 ) -> None:
     leaves = [leaf_hash(n.to_bytes(4)) for n in range(ENTRIES)]
@@ -130,13 +130,18 @@ async def test_proofs_of_a_hundred_thousand_entries_take_milliseconds(
         )
     finally:
         await owner.close()
-    took, root = list[float](), edge.frontier.root
+    took, anew, root = list[float](), list[float](), edge.frontier.root
     for index in range(7, ENTRIES, ENTRIES // 40):
         began = time.perf_counter()
         (proof,) = await proving.prove_in(pool, [index], ENTRIES)
         between = time.perf_counter()
         growth = await proving.prove_growth(pool, index, ENTRIES)
-        took += [between - began, time.perf_counter() - between]
+        ended = time.perf_counter()
+        smaller = root_of(leaves[:index])
+        anew.append(time.perf_counter() - ended)
+        took += [between - began, ended - between]
         verify_inclusion(index, ENTRIES, leaves[index], proof, root)
-        verify_consistency(index, ENTRIES, growth, root_of(leaves[:index]), root)
-    assert statistics.median(took) < PROOF_S, took
+        verify_consistency(index, ENTRIES, growth, smaller, root)
+    # Beside hashing done in the same moments, since a busy machine slows down both. (The time
+    # itself is in docs/BENCHMARKS.md.)
+    assert statistics.median(took) < PROOF_SHARE * statistics.median(anew), (took, anew)
