@@ -25,7 +25,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(seconds=10)
 END = BEGIN + ENTRIES * STEP
 P95_S = 0.2
-PROOF_SHARE = 0.04
+PROOF_SHARE = 0.035
 
 _FILL = """
 insert into log.entry
