@@ -12,9 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
+from memoryguard.tlog.entry import Number
 from memoryguard.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
 from memoryguard.tlog.note import Signer
-from memoryguard.tlog.report import Finding, Number, Report, Run
+from memoryguard.tlog.report import Finding, Report, Run
 from memoryguard.tlog.verify import MAX_FINDINGS_PER_CODE, verify_runs
 
 ORIGIN = "memoryguard.example/log"

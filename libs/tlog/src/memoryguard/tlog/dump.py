@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.entry import Entry, Number
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.merkle import HASH_BYTES, leaf_hash
 from memoryguard.tlog.note import VerifierKey, decode_base64, encode_base64
-from memoryguard.tlog.report import Number, Report, Run
+from memoryguard.tlog.report import Report, Run
 from memoryguard.tlog.verify import verify_runs
 
 VERSION = 1

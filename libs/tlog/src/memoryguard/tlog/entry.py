@@ -35,6 +35,8 @@ COMMITMENT_BYTES = 32
 
 Form: TypeAlias = Literal["plain", "sealed", "absent"]
 Outcome: TypeAlias = Literal["success", "denied", "failure"]
+Number: TypeAlias = tuple[str, str, int]
+"""A producer's number of an event: ``(source, epoch, counter)``."""
 
 _NONCE = bytes(12)  # every key seals one payload
 _quoted = json.encoder.encode_basestring
@@ -87,8 +89,8 @@ class Entry:
     payload: bytes
 
     @property
-    def number(self) -> tuple[str, str, int] | None:
-        """The producer's number of the event: source, epoch, counter; None where it has none."""
+    def number(self) -> Number | None:
+        """The producer's number of the event; None where it has none."""
         if self.epoch is None or self.counter is None:
             return None
         return self.source, self.epoch, self.counter

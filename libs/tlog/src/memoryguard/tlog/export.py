@@ -250,7 +250,7 @@ def _compared(
 
 def _same(resource: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Check that a resource is the one that its entry gives, element by element."""
-    for name in (*expected, *resource):
+    for name in dict.fromkeys((*expected, *resource)):
         there = name in resource and name in expected
         # As text: 1 and true are equal to Python.
         if not there or _written(resource[name]) != _written(expected[name]):

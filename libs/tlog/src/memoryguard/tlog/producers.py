@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from memoryguard.tlog.entry import Number
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -73,7 +75,7 @@ class ProducerCounters:
         self.forgotten = False
         self._producers: dict[tuple[str, str], _Producer] = {}
 
-    def take(self, sequence: int, number: tuple[str, str, int] | None) -> None:
+    def take(self, sequence: int, number: Number | None) -> None:
         """Note an entry's producer and number, if it has them."""
         if number is None:
             self.unnumbered += 1

@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from memoryguard.tlog.entry import Number
 from memoryguard.tlog.producers import Gap, Repeat
-
-Number = tuple[str, str, int]
-"""A producer's number of an event: ``(source, epoch, counter)``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ import asyncpg
 
 from memoryguard.audit.log import COLUMNS, entry_of
 from memoryguard.common.runtime.database import Connection
-from memoryguard.tlog.entry import Entry
+from memoryguard.tlog.entry import Entry, Number
 from memoryguard.tlog.merkle import HASH_BYTES, Coordinate, leaf_hash
-from memoryguard.tlog.report import Number, Run
+from memoryguard.tlog.report import Run
 from memoryguard.tlog.tiles import TILE_LEVELS, TILE_WIDTH, node_in, tile_of
 
 ROWS = 2048

@@ -66,7 +66,7 @@ async def run_engine(platform: Platform, service: Service, stopping: asyncio.Eve
                 feeder.run(),
                 relay.run(),
                 _gauge(platform),
-                *(_run(task) for task in service.background),
+                *(task() for task in service.background),
             )
         ]
         working = group.create_task(endless(worker.run()))
@@ -78,10 +78,6 @@ async def run_engine(platform: Platform, service: Service, stopping: asyncio.Eve
         await asyncio.wait([*loops, working])
     with contextlib.suppress(*AWAY):  # what is left is published at the next start
         await relay.drain()
-
-
-async def _run(task: Callable[[], Awaitable[None]]) -> None:
-    await task()
 
 
 async def _gauge(platform: Platform) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 
 
 async def wait_until_set(event: asyncio.Event, seconds: float) -> None:
@@ -32,7 +31,7 @@ async def pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def endless(loop: Coroutine[Any, Any, None]) -> None:
+async def endless(loop: Awaitable[None]) -> None:
     """Run a loop that nobody ends but who cancels this task.
 
     A library may hand on that a task of its own was cancelled. That would end the loop as well, and
