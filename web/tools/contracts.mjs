@@ -9,9 +9,12 @@ const folder = join(web, "../libs/common/schemas");
 const schemas = {};
 for (const name of readdirSync(folder).sort()) {
   const text = readFileSync(join(folder, name), "utf8");
-  const { $defs = {}, $id, $schema, ...event } = JSON.parse(
-    text.replaceAll("#/$defs/", "#/components/schemas/"),
-  );
+  const {
+    $defs = {},
+    $id,
+    $schema,
+    ...event
+  } = JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/"));
   Object.assign(schemas, $defs, { [event.title]: event });
 }
 const document = {
@@ -21,7 +24,11 @@ const document = {
   components: { schemas },
 };
 const types = astToString(
-  await openapiTS(document, { defaultNonNullable: true, rootTypes: true, rootTypesNoSchemaPrefix: true }),
+  await openapiTS(document, {
+    defaultNonNullable: true,
+    rootTypes: true,
+    rootTypesNoSchemaPrefix: true,
+  }),
 );
 const banner = "// Written by tools/contracts.mjs from libs/common/schemas.\n";
 mkdirSync(join(web, "src/contracts"), { recursive: true });
