@@ -53,7 +53,11 @@ def routes(platform: Platform, access: Access) -> list[Route]:
     async def listed(request: web.Request) -> web.Response:
         return await _list(platform, access, request)
 
+    async def everything(request: web.Request) -> web.Response:
+        return await _everything(access, request)
+
     return [
+        Route("GET", PATH, everything, Policy("imaging.search", PEOPLE)),
         Route("GET", PATH + "/user/{user_id}", listed, Policy("imaging.list", PEOPLE)),
         Route("GET", PATH + "/{imaging_id}/status", status, Policy("imaging.status", PEOPLE)),
         Route("GET", PATH + "/{imaging_id}/analysis", analysis, Policy("imaging.analysis", PEOPLE)),
@@ -71,15 +75,35 @@ async def _list(platform: Platform, access: Access, request: web.Request) -> web
     if basis is None:
         raise hidden()
     measured = await access.basis(principal, user_id, "results")
-    cursor = request.query.get("cursor")
     found, following = await scans.page_of_user(
-        platform.pool, user_id, _limit(request), Cursor.from_text(cursor) if cursor else None
+        platform.pool, user_id, _limit(request), _cursor(request)
     )
     document = {
         "items": [summary_document(s) if measured else status_document(s) for s in found],
         "next_cursor": following.to_text() if following else None,
     }
     return answer_json(request, document)
+
+
+async def _everything(access: Access, request: web.Request) -> web.Response:
+    """List what the caller may see the results of, of one account or of all."""
+    user_id = request.query.get("user_id")
+    if user_id is not None and not is_id(user_id):
+        raise Rejected("bad_account", "user_id is not an account's name")
+    principal = principal_of(request)
+    found, following = await access.shown_to(principal, user_id, _limit(request), _cursor(request))
+    people = ((scan.subject_id, scan.user_id) for scan in found)
+    await access.record_shown(request, "imaging.search", people)
+    document = {
+        "items": [summary_document(scan) for scan in found],
+        "next_cursor": following.to_text() if following else None,
+    }
+    return answer_json(request, document)
+
+
+def _cursor(request: web.Request) -> Cursor | None:
+    text = request.query.get("cursor")
+    return Cursor.from_text(text) if text else None
 
 
 def _limit(request: web.Request) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import ETag, web
 
-PRIVATE: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def tag_of(sha256: str) -> ETag:
