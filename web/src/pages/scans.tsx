@@ -15,7 +15,7 @@ export function ScansPage() {
   return (
     <>
       <Title>{words.title}</Title>
-      <label className="filter">
+      <label className="field">
         {words.filter}
         <input type="search" value={text} onChange={(event) => setText(event.target.value)} />
       </label>
