@@ -50,3 +50,10 @@ export function moment(iso: string): string {
 export function plain(code: string): string {
   return code.replaceAll("_", " ");
 }
+
+/** A model's input: whole numbers as such, others with three digits. */
+export function number(value: number): string {
+  return Number.isInteger(value) || Math.abs(value) >= 1000
+    ? fixed(value, 0)
+    : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a page shows while it asks, and when it is refused.
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { get, Problem, type Query } from "./http";
 import { messages } from "./messages/en";
 
@@ -23,7 +23,8 @@ export function useDocument<T>(path: string | null, query: Query = {}): Loaded<T
       });
     return () => abort.abort();
   }, [path, asked, times]);
-  return { ...answer, again: () => setTimes((n) => n + 1) };
+  const again = useCallback(() => setTimes((n) => n + 1), []);
+  return { ...answer, again };
 }
 
 /** A document once it is there; until then that it is awaited, or why it does not come. */

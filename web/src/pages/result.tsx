@@ -1,54 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-// One scan: what was measured, how it compares, and where it comes from.
-import { lazy, Suspense, useEffect, useState } from "react";
-import type { Surface } from "../brain/scene";
-import type { Analysis } from "../documents";
+// One scan: where it stands, and once it is done what was measured and how it compares.
+import { lazy, Suspense, useCallback } from "react";
+import type { Analysis, ScanStatus } from "../documents";
 import { Title } from "../frame";
-import { ask } from "../http";
 import { Awaited, useDocument } from "../loading";
 import { messages } from "../messages/en";
-import { RegionTable } from "../parts/region-table";
+import { Changes } from "../result/change";
+import { Lead, QualityVerdict } from "../result/lead";
+import { isFinal, Progress } from "../result/progress";
+import { Health, Provenance } from "../result/provenance";
+import { Similarity } from "../result/risk";
+import { Derived, Volumes } from "../result/volumes";
+
+const Brain = lazy(() => import("../brain/brain"));
 
 export function ResultPage({ id }: { id: string }) {
-  const analysis = useDocument<Analysis>(`/api/v1/imaging/${encodeURIComponent(id)}/analysis`);
-  return <Awaited of={analysis}>{(document) => <Result document={document} />}</Awaited>;
-}
-
-function Result({ document }: { document: Analysis }) {
-  const failed = document.status === "failed";
+  const path = `/api/v1/imaging/${encodeURIComponent(id)}`;
+  const status = useDocument<ScanStatus>(`${path}/status`);
+  const finished = useCallback(() => status.again(), [status.again]);
   return (
-    <>
-      <Title>{failed ? messages.result.failed : messages.result.title}</Title>
-      <Suspense>
-        <Brain document={document} />
-      </Suspense>
-      <RegionTable document={document} />
-    </>
+    <Awaited of={status}>
+      {(known) =>
+        isFinal(known) ? (
+          <Result path={path} />
+        ) : (
+          <>
+            <Title>{messages.result.waiting}</Title>
+            <Progress id={id} first={known} finished={finished} />
+          </>
+        )
+      }
+    </Awaited>
   );
 }
 
-const BrainScene = lazy(() => import("../brain/scene"));
-const Slices = lazy(() => import("../brain/slices"));
+function Result({ path }: { path: string }) {
+  const analysis = useDocument<Analysis>(`${path}/analysis`);
+  return (
+    <Awaited of={analysis}>
+      {(document) => (
+        <>
+          <Title>
+            {document.status === "failed" ? messages.result.failed : messages.result.title}
+          </Title>
+          <Lead document={document} />
+          <QualityVerdict document={document} />
+          {document.status === "completed" && <Measured document={document} />}
+          <Health document={document} />
+          <Provenance document={document} />
+        </>
+      )}
+    </Awaited>
+  );
+}
 
-function Brain({ document }: { document: Analysis }) {
-  const [surfaces, setSurfaces] = useState<Surface[]>();
-  const [volumes, setVolumes] = useState<ArrayBuffer[]>();
-  useEffect(() => {
-    const path = document.artifacts["structures.glb"]?.path;
-    if (!path) return;
-    void Promise.all([ask(path).then((r) => r.arrayBuffer()), import("../brain/scene")]).then(
-      async ([glb, { surfacesOf }]) => setSurfaces(await surfacesOf(glb)),
-    );
-    void Promise.all(
-      ["brain.nii.gz", "labels.nii.gz"].map((name) =>
-        ask(`/api/v1/imaging/${document.imaging_id}/${name}`).then((r) => r.arrayBuffer()),
-      ),
-    ).then(setVolumes);
-  }, [document]);
+function Measured({ document }: { document: Analysis }) {
   return (
     <>
-      {surfaces && <BrainScene surfaces={surfaces} />}
-      {volumes && <Slices brain={volumes[0] as ArrayBuffer} labels={volumes[1] as ArrayBuffer} />}
+      <Suspense fallback={<div className="stage" />}>
+        <Brain document={document} />
+      </Suspense>
+      <Volumes document={document} />
+      <Derived document={document} />
+      <Changes document={document} />
+      <Similarity document={document} />
     </>
   );
 }
