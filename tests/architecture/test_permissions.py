@@ -20,6 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from built import Built, build_all
 from cryptography.fernet import Fernet
 
+from memoryguard.api.analysis import ARTIFACTS
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import decode, new_event
 from memoryguard.common.contracts.flow import FACTS
@@ -118,12 +119,19 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging/{imaging_id}/events":       Rule(PEOPLE, "scan", "status"),
         "GET /api/v1/imaging/{imaging_id}/analysis":     Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/picture":      Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/structures.glb": Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/brain.nii.gz":   Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/labels.nii.gz":  Rule(PEOPLE, "scan", "results"),
         "GET /dicom-web/results/studies":               Rule(PEOPLE),
         "GET /dicom-web/results/series":                Rule(PEOPLE),
         "GET /dicom-web/results/instances":             Rule(PEOPLE),
         **{f"GET {path}": Rule(PEOPLE, "scan", "results") for path in DICOM},
-        "GET /imaging/{imaging_id}":                     Rule(PEOPLE, "scan", "results"),
-        "GET /":                                         Rule(PEOPLE),
+        "GET /api/v1/imaging":                           Rule(PEOPLE),
+        "GET /api/v1/sessions":                          Rule(ALL),
+        "GET /":                                         Rule(),
+        "GET /imaging":                                  Rule(),
+        "GET /imaging/{imaging_id}":                     Rule(),
+        "GET /assets/{name}":                            Rule(),
         "GET /static/{name}":                            Rule(),
         "GET /s/{code}":                                 Rule(),
         "GET /sign-out":                                 Rule(ALL),
@@ -212,7 +220,8 @@ async def shown(built: Built, scan_id: str, user_id: str | None) -> None:
     for kind in (e.ScanReceived, e.VolumesExtracted, e.AtrophyScored, e.RiskPredicted):
         fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
         changes: dict[str, Any] = {"scan_id": scan_id, "user_id": user_id}
-        changes |= {"picture": picture} if kind is e.VolumesExtracted else {}
+        if kind is e.VolumesExtracted:  # any object will do: who may have it is what is asked
+            changes |= dict.fromkeys(ARTIFACTS.values(), picture)
         record = service.handlers[kind].record_all
         assert record
         async with platform.pool.acquire() as connection, connection.transaction():

@@ -106,7 +106,7 @@ def rejected() -> e.ScanRejected:
     )
 
 
-def extracted(picture: e.ObjectRef | None = None) -> e.VolumesExtracted:
+def extracted(**artifacts: e.ObjectRef) -> e.VolumesExtracted:
     return e.VolumesExtracted(
         subject_id=SUBJECT,
         scan_id=SCAN,
@@ -115,10 +115,10 @@ def extracted(picture: e.ObjectRef | None = None) -> e.VolumesExtracted:
         quality=ACCEPTED,
         volumes_mm3=VOLUMES,
         thickness_mm=THICKNESS,
-        picture=picture,
         person=PERSON,
         acquisition=MADE,
         seconds={"read": 1.0, "segment": 5.5},
+        **artifacts,
     )
 
 

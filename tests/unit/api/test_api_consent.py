@@ -42,7 +42,7 @@ async def hear_all(api: Api) -> None:
     picture = await api.platform.objects.put("derived/x/picture.png", say.SUBJECT, say.PNG)
     await api.hear(
         say.at(say.received(), 0),
-        say.at(say.extracted(picture), 10),
+        say.at(say.extracted(picture=picture), 10),
         say.at(say.scored(), 11),
         say.at(say.predicted(), 12),
     )

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import api_facts as say
 import pytest
 
+from memoryguard.api.analysis import ARTIFACTS
+from memoryguard.api.artifacts import SERVED
 from memoryguard.common.contracts import events as e
 from memoryguard.common.vocabulary import VOLUMES
 
@@ -23,15 +26,16 @@ SCAN_PATHS = [
 ]
 
 
-async def hear_all(api: Api, *, picture: bool = True) -> None:
-    reference = (
-        await api.platform.objects.put("derived/x/picture.png", say.SUBJECT, say.PNG)
-        if picture
-        else None
-    )
+async def hear_all(api: Api, *artifacts: str) -> None:
+    """Say all there is to say, with these files, whose content is their name and a PNG's."""
+    put = api.platform.objects.put
+    references = {
+        ARTIFACTS[name]: await put(f"derived/x/{name}", say.SUBJECT, say.PNG + name.encode())
+        for name in artifacts
+    }
     await api.hear(
         say.at(say.received(), 0),
-        say.at(say.extracted(reference), 10),
+        say.at(say.extracted(**references), 10),
         say.at(say.scored(say.change()), 11),
         say.at(say.predicted(), 12),
         say.at(say.health({"moca": 28.0}), 1),
@@ -63,7 +67,7 @@ async def test_somebody_else_finds_nothing_and_is_recorded(
 
 
 async def test_not_there_and_not_yours_read_the_same(api: Api, client: Client) -> None:
-    await hear_all(api)
+    await hear_all(api, "picture")
     answers: list[tuple[int, object]] = []
     for scan in (say.SCAN, "no-such-scan", "a%00b"):
         response = await client.get(f"/api/v1/imaging/{scan}/status", headers=api.bearer("berta"))
@@ -77,7 +81,7 @@ async def test_not_there_and_not_yours_read_the_same(api: Api, client: Client) -
 async def test_the_person_and_a_clinician_see_it_and_are_recorded(
     api: Api, client: Client, path: str, reader: tuple[str, str]
 ) -> None:
-    await hear_all(api)
+    await hear_all(api, "picture")
     response = await client.get(path, headers=api.bearer(*reader))
     assert response.status == 200
     await response.read()
@@ -124,7 +128,7 @@ async def test_an_analysis_is_not_ready_before_the_end(api: Api, client: Client)
 
 
 async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client) -> None:
-    await hear_all(api)
+    await hear_all(api, "picture")
     response = await client.get(SCAN_PATHS[1], headers=api.bearer(say.ANNA))
     told = await response.json()
     # the original description's fields
@@ -175,7 +179,8 @@ async def test_an_analysis_says_everything_and_why_not(api: Api, client: Client)
         "predict": 0.2,
         "total": 12.0,
     }
-    assert told["picture"] == f"/api/v1/imaging/{say.SCAN}/picture"
+    assert told["picture"] == told["artifacts"]["picture"]["path"] == SCAN_PATHS[3]
+    assert set(told["artifacts"]) == {"picture"}
     assert "acquired_on" not in await response.text()  # a shifted date is not a date
 
 
@@ -265,13 +270,40 @@ async def test_a_user_without_scans_has_an_empty_list(api: Api, client: Client) 
     assert await response.json() == {"items": [], "next_cursor": None}
 
 
-async def test_the_picture_comes_out_of_the_object_store(api: Api, client: Client) -> None:
-    await hear_all(api)
-    response = await client.get(SCAN_PATHS[3], headers=api.bearer(say.ANNA))
-    assert response.content_type == "image/png"
-    assert await response.read() == say.PNG
+@pytest.mark.parametrize("name", ARTIFACTS)
+async def test_a_file_comes_out_of_the_object_store(api: Api, client: Client, name: str) -> None:
+    await hear_all(api, *ARTIFACTS)
+    analysis = await client.get(SCAN_PATHS[1], headers=api.bearer(say.ANNA))
+    told = (await analysis.json())["artifacts"][name]
+    response = await client.get(told["path"], headers=api.bearer(say.ANNA))
+    content = await response.read()
+    assert content == say.PNG + name.encode()
+    assert (told["sha256"], told["bytes"]) == (sha256(content).hexdigest(), len(content))
+    assert response.content_type == SERVED[name].content_type
+    assert response.headers["Cache-Control"] == "no-store"
+    read = (await api.said())[-1]
+    assert isinstance(read, e.AccessRead)
+    assert (read.action, read.scan_id) == (SERVED[name].action, say.SCAN)
 
 
-async def test_a_scan_without_a_picture_has_none(api: Api, client: Client) -> None:
-    await hear_all(api, picture=False)
-    assert (await client.get(SCAN_PATHS[3], headers=api.bearer(say.ANNA))).status == 404
+@pytest.mark.parametrize("name", ARTIFACTS)
+async def test_a_scan_without_a_file_has_none(api: Api, client: Client, name: str) -> None:
+    await hear_all(api, *(set(ARTIFACTS) - {name}))
+    path = f"/api/v1/imaging/{say.SCAN}/{name}"
+    assert (await client.get(path, headers=api.bearer(say.ANNA))).status == 404
+
+
+@pytest.mark.parametrize("path", [*SCAN_PATHS[:2], *SCAN_PATHS[3:]])
+async def test_what_a_client_has_is_not_sent_again(api: Api, client: Client, path: str) -> None:
+    await hear_all(api, "picture")
+    bearer = api.bearer(say.ANNA)
+    tag = (await client.get(path, headers=bearer)).headers["ETag"]
+    for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        again = await client.get(path, headers=bearer | {"If-None-Match": known})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", tag)
+    changed = await client.get(path, headers=bearer | {"If-None-Match": '"other"'})
+    assert changed.status == 200
+    nobody = await client.get(path, headers={"If-None-Match": tag})
+    assert nobody.status == 401
+    reads = [fact for fact in await api.said() if isinstance(fact, e.AccessRead)]
+    assert len(reads) == 6, "asking again is a look, too"

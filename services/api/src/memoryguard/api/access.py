@@ -13,7 +13,7 @@ from aiohttp import web
 
 from memoryguard.api import consent, documents, override, scans
 from memoryguard.api.documents import Document
-from memoryguard.api.scans import Scan
+from memoryguard.api.scans import Cursor, Scan
 from memoryguard.api.settings import ApiSettings
 from memoryguard.common.contracts.events import AccessRead, Basis, Scope
 from memoryguard.common.errors import Denied
@@ -159,6 +159,10 @@ class Access:
             everybody=self._everybody, limit=limit, offset=offset,
         )  # fmt: skip
 
-    async def shown_to(self, principal: Principal, limit: int) -> list[Scan]:
-        """Give the newest scans whose results a caller may see."""
-        return await scans.visible_to(self._pool, principal, limit, everybody=self._everybody)
+    async def shown_to(
+        self, principal: Principal, user_id: str | None, limit: int, after: Cursor | None
+    ) -> tuple[list[Scan], Cursor | None]:
+        """Give the scans whose results a caller may see; see `scans.visible_to`."""
+        return await scans.visible_to(
+            self._pool, principal, user_id, limit, after, everybody=self._everybody
+        )

@@ -12,12 +12,20 @@ from typing import Any, TypeAlias
 
 from memoryguard.api.scans import Scan
 from memoryguard.api.status import Problem, latest
+from memoryguard.common.contracts.parts import ObjectRef
 from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 
 Document: TypeAlias = dict[str, Any]
 
 DISCLAIMER = "Research software, not a medical device."
 GROUPS: Mapping[str, tuple[str, ...]] = {"volumes_mm3": VOLUMES, "thickness_mm": THICKNESS}
+ARTIFACTS: Mapping[str, str] = {
+    "picture": "picture",
+    "structures.glb": "meshes",
+    "brain.nii.gz": "stripped",
+    "labels.nii.gz": "labels",
+}
+"""Files made of a scan, and the field of its event that refers to each."""
 DERIVED = ("asymmetry_percent", "ratios")
 MODALITIES = {"MR": "MRI"}
 RISK = (
@@ -78,7 +86,7 @@ def analysis_document(scan: Scan, health: Mapping[str, Any]) -> Document:
     health
         The latest health metrics of its account.
     """
-    measured, scored = _measured(scan), _scored(scan)
+    measured, scored, artifacts = _measured(scan), _scored(scan), _artifacts(scan)
     document = {"id": scan.scan_id} | summary_document(scan)
     document |= {
         "atrophy_detected": _detected(scored),
@@ -94,15 +102,17 @@ def analysis_document(scan: Scan, health: Mapping[str, Any]) -> Document:
         "risk_withheld": _risk_withheld(scan),
         "health": dict(health),
         "seconds": _seconds(scan),
-        "picture": _picture(scan),
+        "picture": artifacts.get("picture", {}).get("path"),
+        "artifacts": artifacts,
         "disclaimer": DISCLAIMER,
     }
     return document | {"reasons": _reasons(scan, document)}
 
 
-def picture_of(scan: Scan) -> Mapping[str, Any] | None:
-    """Give the reference to the picture of a scan, None when there is none."""
-    return None if _refused(scan) else _said(scan, "extracted").get("picture")
+def artifact_of(scan: Scan, name: str) -> ObjectRef | None:
+    """Give the reference to a file of `ARTIFACTS`, None when there is none."""
+    said = None if _refused(scan) else _said(scan, "extracted").get(ARTIFACTS[name])
+    return ObjectRef.model_validate(said) if said else None
 
 
 def _said(scan: Scan, kind: str | None) -> Mapping[str, Any]:
@@ -227,8 +237,17 @@ def _seconds(scan: Scan) -> Document:
     return steps | {name: value for name, value in scan.standing.seconds.items() if name == "total"}
 
 
-def _picture(scan: Scan) -> str | None:
-    return f"/api/v1/imaging/{scan.scan_id}/picture" if picture_of(scan) else None
+def _artifacts(scan: Scan) -> Document:
+    """Say where each file is, and what it should be."""
+    return {
+        name: {
+            "path": f"/api/v1/imaging/{scan.scan_id}/{name}",
+            "sha256": reference.sha256,
+            "bytes": reference.bytes,
+        }
+        for name in ARTIFACTS
+        if (reference := artifact_of(scan, name))
+    }
 
 
 def _reasons(scan: Scan, document: Document) -> Document:

@@ -18,6 +18,7 @@ from memoryguard.api.access import Access
 from memoryguard.api.documents import Document, Level
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
+from memoryguard.common.http.conditional import PRIVATE
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy
@@ -26,7 +27,6 @@ BASE = "/dicom-web/results"
 JSON = "application/dicom+json"
 DICOM = "application/dicom"
 EXPLICIT = "1.2.840.10008.1.2.1"
-PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _STUDY = f"{BASE}/studies/{{study_uid}}"
 _SERIES = f"{_STUDY}/series/{{series_uid}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance_uid}}"

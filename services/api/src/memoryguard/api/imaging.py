@@ -9,15 +9,14 @@ from memoryguard.api import scans
 from memoryguard.api.access import Access, hidden, is_id
 from memoryguard.api.analysis import (
     analysis_document,
-    picture_of,
     status_document,
     summary_document,
 )
 from memoryguard.api.proofs import proof_of
 from memoryguard.api.scans import Cursor
-from memoryguard.common.contracts.events import ObjectRef
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.conditional import answer_json
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy
@@ -25,7 +24,6 @@ from memoryguard.common.security.policy import PEOPLE, Policy
 PATH = "/api/v1/imaging"
 PAGE_SCANS = 20
 MAX_PAGE_SCANS = 100
-PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class NotReady(Rejected):
@@ -39,7 +37,7 @@ def routes(platform: Platform, access: Access) -> list[Route]:
 
     async def status(request: web.Request) -> web.Response:
         scan = await access.scan(request, "status")
-        return web.json_response(status_document(scan), headers=PRIVATE)
+        return answer_json(request, status_document(scan))
 
     async def analysis(request: web.Request) -> web.Response:
         scan = await access.scan(request, "results")
@@ -50,19 +48,19 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         if request.query.get("proof") == "1":
             proof = await proof_of(platform.store, platform.objects.keys, scan)
             document |= {"proof": proof}
-        return web.json_response(document, headers=PRIVATE)
+        return answer_json(request, document)
 
     async def listed(request: web.Request) -> web.Response:
         return await _list(platform, access, request)
 
-    async def picture(request: web.Request) -> web.Response:
-        return await _picture(platform, access, request)
+    async def everything(request: web.Request) -> web.Response:
+        return await _everything(access, request)
 
     return [
+        Route("GET", PATH, everything, Policy("imaging.search", PEOPLE)),
         Route("GET", PATH + "/user/{user_id}", listed, Policy("imaging.list", PEOPLE)),
         Route("GET", PATH + "/{imaging_id}/status", status, Policy("imaging.status", PEOPLE)),
         Route("GET", PATH + "/{imaging_id}/analysis", analysis, Policy("imaging.analysis", PEOPLE)),
-        Route("GET", PATH + "/{imaging_id}/picture", picture, Policy("imaging.picture", PEOPLE)),
     ]
 
 
@@ -77,15 +75,35 @@ async def _list(platform: Platform, access: Access, request: web.Request) -> web
     if basis is None:
         raise hidden()
     measured = await access.basis(principal, user_id, "results")
-    cursor = request.query.get("cursor")
     found, following = await scans.page_of_user(
-        platform.pool, user_id, _limit(request), Cursor.from_text(cursor) if cursor else None
+        platform.pool, user_id, _limit(request), _cursor(request)
     )
     document = {
         "items": [summary_document(s) if measured else status_document(s) for s in found],
         "next_cursor": following.to_text() if following else None,
     }
-    return web.json_response(document, headers=PRIVATE)
+    return answer_json(request, document)
+
+
+async def _everything(access: Access, request: web.Request) -> web.Response:
+    """List what the caller may see the results of, of one account or of all."""
+    user_id = request.query.get("user_id")
+    if user_id is not None and not is_id(user_id):
+        raise Rejected("bad_account", "user_id is not an account's name")
+    principal = principal_of(request)
+    found, following = await access.shown_to(principal, user_id, _limit(request), _cursor(request))
+    people = ((scan.subject_id, scan.user_id) for scan in found)
+    await access.record_shown(request, "imaging.search", people)
+    document = {
+        "items": [summary_document(scan) for scan in found],
+        "next_cursor": following.to_text() if following else None,
+    }
+    return answer_json(request, document)
+
+
+def _cursor(request: web.Request) -> Cursor | None:
+    text = request.query.get("cursor")
+    return Cursor.from_text(text) if text else None
 
 
 def _limit(request: web.Request) -> int:
@@ -93,12 +111,3 @@ def _limit(request: web.Request) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE_SCANS):
         raise Rejected("bad_limit", f"limit is a number from 1 to {MAX_PAGE_SCANS}")
     return int(text)
-
-
-async def _picture(platform: Platform, access: Access, request: web.Request) -> web.Response:
-    scan = await access.scan(request, "results")
-    reference = picture_of(scan)
-    if reference is None:
-        raise hidden()
-    png = await platform.objects.get(ObjectRef.model_validate(reference), scan.subject_id)
-    return web.Response(body=png, content_type="image/png", headers=PRIVATE)

@@ -11,7 +11,7 @@ from memoryguard.common.errors import Denied
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self';"
+        "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self';"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",

@@ -42,7 +42,11 @@ SEEN = (
     " and expires_at > now())"
 )
 """Whether the results of scan ``s`` are for a caller (as ``Access.basis``); see `seen_by`."""
-_VISIBLE = _SELECT + "where " + SEEN + _ORDER + "$6"
+_VISIBLE = (
+    f"{_SELECT}where ({SEEN}) and ($6::text is null or s.user_id = $6)"
+    " and ($7::timestamptz is null or (s.created_at, s.scan_id) < ($7, $8::text))"
+    f"{_ORDER}$9"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +108,28 @@ async def page_of_user(
     pool: Pool, user_id: str, limit: int, after: Cursor | None
 ) -> tuple[list[Scan], Cursor | None]:
     """A user's scans, newest first, and the cursor of the next page when there is one."""
-    at, scan_id = (after.created_at, after.scan_id) if after else (None, None)
-    rows = await pool.fetch(_OF_USER, user_id, at, scan_id, limit + 1)
-    scans = _scans(rows[:limit])
-    if len(rows) <= limit:
-        return scans, None
-    return scans, Cursor(scans[-1].created_at, scans[-1].scan_id)
+    return _page(await pool.fetch(_OF_USER, user_id, *_place(after), limit + 1), limit)
 
 
 async def visible_to(
-    pool: Pool, principal: Principal, limit: int, *, everybody: bool
-) -> list[Scan]:
-    """Give the newest scans whose results a caller may see (as ``Access.basis``)."""
-    return _scans(await pool.fetch(_VISIBLE, *seen_by(principal, everybody=everybody), limit))
+    pool: Pool,
+    principal: Principal,
+    user_id: str | None,
+    limit: int,
+    after: Cursor | None,
+    *,
+    everybody: bool,
+) -> tuple[list[Scan], Cursor | None]:
+    """Give the scans whose results a caller may see (as ``Access.basis``), as `page_of_user`.
+
+    Parameters
+    ----------
+    user_id
+        Only those of this account; None for all.
+    """
+    seen = seen_by(principal, everybody=everybody)
+    rows = await pool.fetch(_VISIBLE, *seen, user_id, *_place(after), limit + 1)
+    return _page(rows, limit)
 
 
 def seen_by(principal: Principal, *, everybody: bool) -> tuple[str, bool, bool, bool, bool]:
@@ -134,8 +147,16 @@ async def latest_health(pool: Pool, user_id: str | None) -> dict[str, dict[str, 
     return {r["metric"]: {"value": r["value"], "provenance": r["provenance"]} for r in rows}
 
 
-def _scans(rows: Sequence[asyncpg.Record]) -> list[Scan]:
-    return [_scan(row) for row in rows]
+def _place(after: Cursor | None) -> tuple[datetime | None, str | None]:
+    return (after.created_at, after.scan_id) if after else (None, None)
+
+
+def _page(rows: Sequence[asyncpg.Record], limit: int) -> tuple[list[Scan], Cursor | None]:
+    """Make a page of rows; one more than its limit says that there is another page."""
+    scans = [_scan(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return scans, None
+    return scans, Cursor(scans[-1].created_at, scans[-1].scan_id)
 
 
 def _scan(row: asyncpg.Record) -> Scan:

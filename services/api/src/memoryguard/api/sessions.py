@@ -64,6 +64,11 @@ class Sessions:
         self._pool = pool
         self._idle = idle
 
+    @property
+    def idle_minutes(self) -> int:
+        """How long a session lives that nobody uses."""
+        return int(self._idle.total_seconds() // 60)
+
     async def begin(self, token: str, user_id: str) -> str:
         """Store a session; the value of its cookie."""
         code = secrets.token_urlsafe(CODE_BYTES)

@@ -12,8 +12,9 @@ from memoryguard.api.page import error_page, page, refused_page
 from memoryguard.api.sessions import Sessions, create_link, redeem
 from memoryguard.common.contracts.events import AccessRead
 from memoryguard.common.errors import Denied, Rejected
-from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of
+from memoryguard.common.http.app import SESSION_COOKIE, concerns, principal_of, token_of
 from memoryguard.common.http.body import read_object
+from memoryguard.common.http.conditional import PRIVATE
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import ROLES, Policy
@@ -40,6 +41,7 @@ class SignIn:
         """Every route, with its policy."""
         path, secret = "/api/v1/sessions", Policy("session.follow", public="the code is a secret")
         return [
+            Route("GET", path, self.show, Policy("session.show", ROLES)),
             Route("POST", path, self.create, Policy("session.create", ROLES)),
             Route("DELETE", path, self.end_all, Policy("session.end", ROLES)),
             Route("GET", LINK_PATH, self.follow, secret, _refused_link),
@@ -47,6 +49,22 @@ class SignIn:
                 "GET", "/sign-out", self.sign_out, Policy("session.sign-out", ROLES), refused_page
             ),
         ]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Say who is signed in, and give the page its token, since a cookie can only read.
+
+        Another site's page may send this request, but never reads its answer: there is no CORS
+        here, and the answer may not even be loaded there.
+        """
+        user_id = self._own(request)
+        document = {
+            "user_id": user_id,
+            "roles": sorted(principal_of(request).roles),
+            "token": token_of(request),
+            "idle_minutes": self._sessions.idle_minutes,
+        }
+        headers = PRIVATE | {"Cross-Origin-Resource-Policy": "same-origin"}
+        return web.json_response(document, headers=headers)
 
     async def create(self, request: web.Request) -> web.Response:
         """Make a link to a page."""
@@ -56,7 +74,7 @@ class SignIn:
             raise Rejected(
                 "bad_path", "path is not a page of this server", 'for instance "/imaging/<id>"'
             )
-        token = request.headers["Authorization"].removeprefix("Bearer ")  # a cookie cannot POST
+        token = token_of(request)
         code, expires_at = await create_link(self._platform.pool, token, user_id, path)
         document = {"url_path": f"/s/{code}", "expires_at": expires_at.isoformat()}
         return web.json_response(document, status=201, headers={"Cache-Control": "no-store"})

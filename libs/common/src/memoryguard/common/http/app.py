@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 SESSION_COOKIE = "memoryguard_session"
 HSTS = "max-age=31536000"
 PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
+TOKEN = web.RequestKey("memoryguard.token", str)
 STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
 
 
@@ -70,6 +71,11 @@ Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def principal_of(request: web.Request) -> Principal:
     """Who asks."""
     return request[PRINCIPAL]
+
+
+def token_of(request: web.Request) -> str:
+    """With which bearer token: the caller's own, or that of the session whose cookie it sent."""
+    return request[TOKEN]
 
 
 def stopping_of(request: web.Request) -> asyncio.Event:
@@ -200,7 +206,8 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
             gate.limits.count_address(request)
         return
     try:
-        principal = await gate.platform.tokens.verify(await _token(gate, request))
+        request[TOKEN] = await _token(gate, request)
+        principal = await gate.platform.tokens.verify(request[TOKEN])
     except Denied:
         gate.limits.count_address(request)
         raise

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every page and its address. What is heavy is loaded by the page that needs it.
+import { Route, Switch } from "wouter";
+import { Frame } from "./frame";
+import { NotFoundPage } from "./pages/not-found";
+import { ResultPage } from "./pages/result";
+import { ScansPage } from "./pages/scans";
+import { SignInPage } from "./pages/sign-in";
+import { Signed } from "./session";
+
+export function App() {
+  return (
+    <Signed signIn={(idle) => <SignInPage idle={idle} />}>
+      <Frame>
+        <Switch>
+          <Route path="/" component={ScansPage} />
+          <Route path="/imaging/:id">{({ id }) => <ResultPage key={id} id={id} />}</Route>
+          <Route component={NotFoundPage} />
+        </Switch>
+      </Frame>
+    </Signed>
+  );
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers as people read them: a unit, an error, and no more decimals than are worth reading.
+const MM3_PER_ML = 1000;
+const NO_BREAK = "\u00a0";
+
+function fixed(value: number, decimals: number): string {
+  return value.toLocaleString("en-US", {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  });
+}
+
+/** A volume in mL with one standard deviation of its error. */
+export function volume(mm3: number, errorSdMm3?: number | null): string {
+  const ml = mm3 / MM3_PER_ML;
+  const decimals = Math.abs(ml) < 20 ? 2 : Math.abs(ml) < 100 ? 1 : 0;
+  const spread = errorSdMm3 == null ? "" : ` ± ${fixed(errorSdMm3 / MM3_PER_ML, decimals)}`;
+  return `${fixed(ml, decimals)}${spread} mL`.replaceAll(" ", NO_BREAK);
+}
+
+/** A thickness in mm with one standard deviation of its error. */
+export function thickness(mm: number, errorSdMm?: number | null): string {
+  const spread = errorSdMm == null ? "" : ` ± ${errorSdMm.toFixed(2)}`;
+  return `${mm.toFixed(2)}${spread} mm`.replaceAll(" ", NO_BREAK);
+}
+
+/** A number with its sign, a true minus, and its unit. */
+export function signed(value: number, unit = "", decimals = 1): string {
+  const text = value.toFixed(decimals);
+  return (value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−")) + unit;
+}
+
+/** A centile with its 80 % band; the ends are not told apart finer than 1 %. */
+export function centile(percent: number, band?: readonly [number, number] | null): string {
+  if (!band) return edge(percent);
+  return `${edge(percent)} (${edge(band[0])} to ${edge(band[1])})`;
+}
+
+function edge(percent: number): string {
+  if (percent < 1) return "below 1";
+  return percent > 99 ? "above 99" : percent.toFixed(0);
+}
+
+/** A moment, in the reader's own zone. */
+export function moment(iso: string): string {
+  return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** A code as words. */
+export function plain(code: string): string {
+  return code.replaceAll("_", " ");
+}
+
+/** A model's input: whole numbers as such, others with three digits. */
+export function number(value: number): string {
+  return Number.isInteger(value) || Math.abs(value) >= 1000
+    ? fixed(value, 0)
+    : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+}
