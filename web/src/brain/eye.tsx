@@ -81,8 +81,8 @@ export function Pin({ element, at }: { element: RefObject<HTMLElement | null>; a
     const box = element.current;
     if (!box) return;
     seen.set(...at).project(camera);
-    const x = ((seen.x + 1) / 2) * size.width + 14;
-    const y = ((1 - seen.y) / 2) * size.height - box.offsetHeight - 14;
+    const x = ((seen.x + 1) / 2) * size.width + 32;
+    const y = ((1 - seen.y) / 2) * size.height - box.offsetHeight - 20;
     const left = Math.min(Math.max(x, 8), size.width - box.offsetWidth - 8);
     const top = Math.min(Math.max(y, 8), size.height - box.offsetHeight - 8);
     box.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;

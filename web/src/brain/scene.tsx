@@ -145,5 +145,5 @@ function around(geometries: BufferGeometry[]): Sphere {
   }
   const ball = box.getBoundingSphere(new Sphere());
   // The corners of the box are empty: a brain is round.
-  return new Sphere(ball.center, ball.radius * 0.86);
+  return new Sphere(ball.center, ball.radius * 0.74);
 }

@@ -56,12 +56,13 @@ export default function ShadedSlices({ brain, labels, ink, at, move }: SlicesPro
 
 function viewerOf(told: (to: Point) => void): Niivue {
   const viewer = new Niivue({
-    backColor: [0.047, 0.067, 0.086, 1],
+    backColor: [0, 0, 0, 1],
     crosshairColor: [1, 0.84, 0.3, 0.8],
     crosshairWidth: 1,
     crosshairGap: 6,
     dragAndDropEnabled: false,
     isRuler: true,
+    rulerColor: [0.67, 0.72, 0.77, 1],
     rulerWidth: 2,
     logLevel: "silent",
     loadingText: "",

@@ -41,18 +41,43 @@ export function Structure({ name, geometry, look, moving, cut }: Props) {
   const planes = useMemo(() => (cut ? [cut] : []), [cut]);
   useEffect(() => () => geometry.dispose(), [geometry]);
   if (!look) return null;
+  const skin = { look, planes };
+  return isShell(name) ? (
+    <Glass name={name} geometry={geometry} {...skin} />
+  ) : (
+    <Solid name={name} geometry={geometry} pulsing={look.alert && moving} {...skin} />
+  );
+}
+
+interface Skin {
+  name: string;
+  geometry: BufferGeometry;
+  look: Look;
+  planes: Plane[];
+}
+
+function Solid({ name, geometry, look, planes, pulsing }: Skin & { pulsing: boolean }) {
+  const material = useRef<MeshStandardMaterial>(null);
+  useFrame(({ clock }) => {
+    if (!material.current) return;
+    const glow = pulsing ? 0.5 - 0.5 * Math.cos(clock.elapsedTime * PULSE) : 0;
+    material.current.emissiveIntensity = 0.75 * glow;
+  });
   const rim = look.chosen ? CHOSEN : look.alert ? ALERT : null;
   return (
     <>
-      <mesh name={name} geometry={geometry} renderOrder={isShell(name) ? 1 : 0}>
-        {isShell(name) ? (
-          <Glass look={look} planes={planes} />
-        ) : (
-          <Solid look={look} planes={planes} pulsing={look.alert && moving} />
-        )}
+      <mesh name={name} geometry={geometry}>
+        <meshStandardMaterial
+          ref={material}
+          color={look.colour}
+          emissive={ALERT}
+          emissiveIntensity={0}
+          roughness={0.65}
+          clippingPlanes={planes}
+        />
       </mesh>
-      {rim && !isShell(name) && (
-        <mesh geometry={geometry} raycast={() => null}>
+      {rim && (
+        <mesh geometry={geometry} raycast={unfelt}>
           <meshBasicMaterial
             color={rim}
             side={BackSide}
@@ -65,44 +90,38 @@ export function Structure({ name, geometry, look, moving, cut }: Props) {
   );
 }
 
-interface Skin {
-  look: Look;
-  planes: Plane[];
-}
-
-function Solid({ look, planes, pulsing }: Skin & { pulsing: boolean }) {
-  const material = useRef<MeshStandardMaterial>(null);
-  useFrame(({ clock }) => {
-    if (!material.current) return;
-    const glow = pulsing ? 0.5 - 0.5 * Math.cos(clock.elapsedTime * PULSE) : 0;
-    material.current.emissiveIntensity = 0.75 * glow;
-  });
+/**
+ * Clear where it is looked through straight, and milky along its edge. Its depth is drawn first,
+ * so that of all its folds only the nearest is seen. White matter lies inside the cortex: it is
+ * shown when it is asked for.
+ */
+function Glass({ name, geometry, look, planes }: Skin) {
+  const inside = name.startsWith("white") || name === "cerebellar_white";
+  if (inside && !look.chosen) return null;
   return (
-    <meshStandardMaterial
-      ref={material}
-      color={look.colour}
-      emissive={look.alert ? ALERT : look.colour}
-      emissiveIntensity={0}
-      roughness={0.65}
-      clippingPlanes={planes}
-    />
+    <>
+      {!inside && (
+        <mesh geometry={geometry} renderOrder={1} raycast={unfelt}>
+          <meshBasicMaterial colorWrite={false} clippingPlanes={planes} />
+        </mesh>
+      )}
+      <mesh name={name} geometry={geometry} renderOrder={inside ? 0 : 2}>
+        <meshStandardMaterial
+          color={look.colour}
+          transparent={!inside}
+          opacity={look.chosen ? 0.8 : 0.55}
+          depthWrite={inside}
+          roughness={0.9}
+          clippingPlanes={planes}
+          onBeforeCompile={milky}
+        />
+      </mesh>
+    </>
   );
 }
 
-/** Clear where it is looked through straight, and milky along its edge. */
-function Glass({ look, planes }: Skin) {
-  return (
-    <meshStandardMaterial
-      color={look.colour}
-      transparent
-      opacity={look.chosen ? 0.62 : 0.3}
-      depthWrite={false}
-      roughness={0.9}
-      clippingPlanes={planes}
-      onBeforeCompile={milky}
-    />
-  );
-}
+/** Of a mesh that the pointer goes through. */
+const unfelt = () => null;
 
 type Shader = Parameters<Material["onBeforeCompile"]>[0];
 
@@ -110,7 +129,7 @@ function milky(shader: Shader): void {
   shader.fragmentShader = shader.fragmentShader.replace(
     "#include <opaque_fragment>",
     `float edge = 1.0 - abs(dot(normalize(normal), normalize(vViewPosition)));
-     diffuseColor.a *= 0.12 + 1.6 * pow(edge, 2.5);
+     diffuseColor.a *= 0.3 + 1.3 * pow(edge, 2.0);
      #include <opaque_fragment>`,
   );
 }
