@@ -2,12 +2,28 @@
 // What this browser can do, and what the reader asked of it.
 import { type RefObject, useEffect, useState } from "react";
 
-/** Whether WebGL 2 is there: surfaces and shaded slices need it. */
-export function hasWebGl(): boolean {
+export type Graphics = "none" | "software" | "hardware";
+
+/** Names of renderers that draw without a graphics processor. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+let known: Graphics | undefined;
+
+/** What draws in 3D (WebGL 2): a graphics processor, the ordinary one slowly, or nothing. */
+export function graphics(): Graphics {
+  known ??= found();
+  return known;
+}
+
+function found(): Graphics {
   try {
-    return document.createElement("canvas").getContext("webgl2") !== null;
+    const gl = document.createElement("canvas").getContext("webgl2");
+    if (!gl) return "none";
+    const name = gl.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL;
+    const renderer = String(gl.getParameter(name ?? gl.RENDERER));
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return SOFTWARE.test(renderer) ? "software" : "hardware";
   } catch {
-    return false;
+    return "none";
   }
 }
 

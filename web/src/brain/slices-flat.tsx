@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slices for browsers without WebGL: pixels by hand, a millimetre each.
+// Slices that every browser can draw: pixels by hand, a millimetre each.
 import {
   type PointerEvent,
   type RefObject,
@@ -34,6 +34,11 @@ function FlatPlane({ brain, labels, ink, at, move, plane, bounds }: PlaneProps) 
   const canvas = useRef<HTMLCanvasElement>(null);
   const [low, high] = bounds;
   const { fixed, right, up } = plane;
+  const frame = useWheel((steps) => {
+    const to: Point = [...at];
+    to[fixed] = Math.min(Math.max(at[fixed] + steps, low[fixed]), high[fixed]);
+    move(to);
+  });
   useSlice(canvas, { brain, labels, ink, at, plane, bounds });
   const width = Math.round(high[right] - low[right]) + 1;
   const height = Math.round(high[up] - low[up]) + 1;
@@ -45,15 +50,9 @@ function FlatPlane({ brain, labels, ink, at, move, plane, bounds }: PlaneProps) 
     to[up] = high[up] - ((event.clientY - box.top) / box.height) * (height - 1);
     move(to);
   };
-  const wheeled = (event: WheelEvent) => {
-    const to: Point = [...at];
-    const step = at[fixed] + Math.sign(event.deltaY);
-    to[fixed] = Math.min(Math.max(step, low[fixed]), high[fixed]);
-    move(to);
-  };
   const [x, y] = [at[right] - low[right], high[up] - at[up]];
   return (
-    <figure className="plane" onPointerDown={pointed} onPointerMove={pointed} onWheel={wheeled}>
+    <figure ref={frame} className="plane" onPointerDown={pointed} onPointerMove={pointed}>
       <canvas ref={canvas} role="img" aria-label={words.plane[plane.name]} />
       <svg aria-hidden="true" viewBox={`0 0 ${width} ${height}`}>
         <path className="cross" d={`M${x} 0V${height}M0 ${y}H${width}`} />
@@ -68,6 +67,25 @@ function FlatPlane({ brain, labels, ink, at, move, plane, bounds }: PlaneProps) 
       </svg>
     </figure>
   );
+}
+
+/** Tells the turns of a wheel over an element; the page stays where it is. */
+function useWheel(turned: (steps: number) => void): RefObject<HTMLElement | null> {
+  const frame = useRef<HTMLElement>(null);
+  const tell = useRef(turned);
+  tell.current = turned;
+  useEffect(() => {
+    const element = frame.current;
+    const wheeled = (event: WheelEvent) => {
+      if (event.ctrlKey) return;
+      event.preventDefault();
+      tell.current(Math.sign(event.deltaY));
+    };
+    // React's own listener could not keep the page from moving.
+    element?.addEventListener("wheel", wheeled, { passive: false });
+    return () => element?.removeEventListener("wheel", wheeled);
+  }, []);
+  return frame;
 }
 
 /** Paint a slice whenever what it shows is another. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Axial, coronal and sagittal slices of the brain alone, with its structures laid over. They meet
-// at one place, which the pointer moves, and the three rulers below as well.
+// at one place, which the pointer moves, and the three rulers below as well. NiiVue draws them
+// where there is a graphics processor (without one it takes seconds for every change); our own
+// pixels do it everywhere else, and where the reader prefers them.
 import { lazy, Suspense, useId, useMemo, useState } from "react";
 import { messages } from "../messages/en";
-import { hasWebGl } from "./browser";
+import { graphics } from "./browser";
 import { type Facts, verdict } from "./facts";
 import type { Point } from "./glb";
 import { inksOf } from "./looks";
@@ -36,7 +38,7 @@ interface Props extends Omit<SlicesProps, "ink"> {
 
 export function Slices({ facts, chosen, ...shown }: Props) {
   const words = messages.brain.slices;
-  const [able] = useState(hasWebGl);
+  const [shaded, setShaded] = useState(graphics() === "hardware");
   const [opacity, setOpacity] = useState(0.6);
   const colours = useMemo(() => inksOf(facts, chosen), [facts, chosen]);
   const props = { ...shown, ink: { colours, opacity } };
@@ -44,16 +46,23 @@ export function Slices({ facts, chosen, ...shown }: Props) {
   const here = facts.find(({ key }) => key === chosen);
   return (
     <div className="brain-slices">
-      <p className="here">
-        {here ? (
-          <>
-            <b>{here.title}</b> {verdict(here)}
-          </>
-        ) : (
-          words.nowhere
+      <div className="head">
+        <p>
+          {here ? (
+            <>
+              <b>{here.title}</b> {verdict(here)}
+            </>
+          ) : (
+            words.nowhere
+          )}
+        </p>
+        {graphics() !== "none" && (
+          <button type="button" aria-pressed={shaded} onClick={() => setShaded(!shaded)}>
+            {words.shaded}
+          </button>
         )}
-      </p>
-      {able ? (
+      </div>
+      {shaded ? (
         <Otherwise instead={flat}>
           <Suspense fallback={<div className="planes" />}>
             <ShadedSlices {...props} />

@@ -4,7 +4,7 @@ import { lazy, type ReactNode, Suspense, useCallback, useMemo, useRef, useState 
 import { sentence } from "../loading";
 import { messages } from "../messages/en";
 import type { Coming } from "./artifact";
-import { hasWebGl, useSeen, useStillness } from "./browser";
+import { graphics, useSeen, useStillness } from "./browser";
 import type { Pose } from "./eye";
 import { type Facts, isAlert, spoken } from "./facts";
 import { centreOf, type Point, type Surface } from "./glb";
@@ -34,9 +34,14 @@ interface Props {
 export function Stage({ facts, surfaces, chosen, choose, before, share, children }: Props) {
   const words = messages.brain;
   const still = useStillness();
-  const [able] = useState(hasWebGl);
+  const able = graphics() !== "none";
   const [hovered, hover] = useState<string | null>(null);
-  const [pose, setPose] = useState<Pose>({ view: "oblique", times: 0, zoom: 1, turning: !still });
+  const [pose, setPose] = useState<Pose>({
+    view: "oblique",
+    times: 0,
+    zoom: 1,
+    turning: graphics() === "hardware",
+  });
   const frame = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const draw = useRef<() => HTMLCanvasElement>(undefined);
@@ -57,7 +62,7 @@ export function Stage({ facts, surfaces, chosen, choose, before, share, children
   const turning = pose.turning && !still;
 
   return (
-    <div className="brain-stage">
+    <div className={able ? "brain-stage" : "brain-stage unable"}>
       <div ref={frame} className="picture" onPointerEnter={stop} onPointerDown={stop}>
         <div className={hovered ? "view over" : "view"} role="img" aria-label={words.picture}>
           {able && surfaces.value && (

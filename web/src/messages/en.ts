@@ -146,6 +146,7 @@ export const messages = {
     },
     slices: {
       title: "Slices",
+      shaded: "Smooth and zoomable",
       nowhere: "Click into a slice to learn what is there.",
       plane: { axial: "Axial slice", coronal: "Coronal slice", sagittal: "Sagittal slice" },
       axes: [
@@ -172,7 +173,7 @@ export const messages = {
       "The platform has not compared these two scans: the later one does not name the other as an earlier scan of the same person.",
     same: "This is one scan, not two.",
     dates: (earlier: string, later: string) => `Uploaded ${earlier} and ${later}.`,
-    years: (years: string) => `${years} years lie between them.`,
+    years: (years: string) => `${years} years lie between the two scans.`,
     picture: "Before and after",
     slider: "Slide from the earlier brain to the later one",
     said: (percent: number) => `${percent} % of the width shows the earlier brain`,
