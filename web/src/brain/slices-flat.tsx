@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slices that every browser can draw: pixels by hand, a millimetre each.
-import {
-  type PointerEvent,
-  type RefObject,
-  useEffect,
-  useMemo,
-  useRef,
-  type WheelEvent,
-} from "react";
+import { type PointerEvent, type RefObject, useEffect, useMemo, useRef } from "react";
 import { messages } from "../messages/en";
 import type { Point } from "./glb";
 import { boundsOf } from "./nifti";
