@@ -71,8 +71,13 @@ export function Eye({ ball, pose, children }: Props) {
   return <group ref={lights}>{children}</group>;
 }
 
+interface PinProps {
+  element: RefObject<HTMLElement | null>;
+  at: Point;
+}
+
 /** Keep an element beside a place, as the eye sees it. */
-export function Pin({ element, at }: { element: RefObject<HTMLElement | null>; at: Point }) {
+export function Pin({ element, at }: PinProps) {
   const invalidate = useThree((state) => state.invalidate);
   const seen = useMemo(() => new Vector3(), []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another place is another picture
@@ -86,6 +91,23 @@ export function Pin({ element, at }: { element: RefObject<HTMLElement | null>; a
     const left = Math.min(Math.max(x, 8), size.width - box.offsetWidth - 8);
     const top = Math.min(Math.max(y, 8), size.height - box.offsetHeight - 8);
     box.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
+  });
+  return null;
+}
+
+/** Keep the name of a side at that side, while it does not lie before or behind the brain. */
+export function Side({ element, ball, x }: Omit<PinProps, "at"> & { ball: Sphere; x: -1 | 1 }) {
+  const [seen, ahead] = useMemo(() => [new Vector3(), new Vector3()], []);
+  useFrame(({ camera, size }) => {
+    const mark = element.current;
+    if (!mark) return;
+    seen.copy(ball.center).setX(ball.center.x + x * ball.radius * 0.9);
+    seen.project(camera);
+    const aside = 1 - Math.abs(camera.getWorldDirection(ahead).x);
+    const left = ((seen.x + 1) / 2) * size.width - mark.offsetWidth / 2;
+    const top = ((1 - seen.y) / 2) * size.height - mark.offsetHeight / 2;
+    mark.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
+    mark.style.opacity = aside > 0.15 ? "1" : "0";
   });
   return null;
 }

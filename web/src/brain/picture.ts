@@ -32,7 +32,7 @@ function drawScale(pen: CanvasRenderingContext2D, em: number, top: number): void
   pen.fillStyle = ramp;
   pen.fillRect(em, top, width, em);
   pen.fillStyle = INK;
-  pen.fillText(messages.brain.legend.scale(SPAN_Z), 2 * em + width, top + 0.9 * em);
+  pen.fillText(messages.brain.legend.short(SPAN_Z), 2 * em + width, top + 0.9 * em);
 }
 
 /** Hand a picture to the browser's downloads. */

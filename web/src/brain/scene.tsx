@@ -4,7 +4,7 @@ import { Canvas, type ThreeEvent, useThree } from "@react-three/fiber";
 import { type RefObject, useMemo } from "react";
 import { Box3, type BufferAttribute, type BufferGeometry, Plane, Sphere } from "three";
 import { Curtain } from "./curtain";
-import { Eye, Pin, type Pose } from "./eye";
+import { Eye, Pin, type Pose, Side } from "./eye";
 import type { Point, Surface } from "./glb";
 import type { Look } from "./looks";
 import type { Rigid } from "./rigid";
@@ -33,6 +33,8 @@ export interface SceneProps {
   choose: (structure: string | null) => void;
   /** An element that stays beside a place. */
   pin: { element: RefObject<HTMLElement | null>; at: Point | null };
+  /** Elements that name the sides of the person. */
+  sides: { left: RefObject<HTMLElement | null>; right: RefObject<HTMLElement | null> };
   /** Hands over what draws the picture now. */
   ready: (draw: () => HTMLCanvasElement) => void;
 }
@@ -72,6 +74,8 @@ export default function BrainScene(props: SceneProps) {
       </Pointing>
       {before && <Earlier before={before} cut={curtain.left} />}
       {pin.at && <Pin element={pin.element} at={pin.at} />}
+      <Side element={props.sides.left} ball={ball} x={-1} />
+      <Side element={props.sides.right} ball={ball} x={1} />
       <Drawing ready={props.ready} />
     </Canvas>
   );

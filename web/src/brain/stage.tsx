@@ -44,6 +44,7 @@ export function Stage({ facts, surfaces, chosen, choose, before, share, children
   });
   const frame = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
+  const sides = { left: useRef<HTMLElement>(null), right: useRef<HTMLElement>(null) };
   const draw = useRef<() => HTMLCanvasElement>(undefined);
   const seen = useSeen(frame);
   const ready = useCallback((now: () => HTMLCanvasElement) => {
@@ -78,6 +79,7 @@ export function Stage({ facts, surfaces, chosen, choose, before, share, children
                   hover={(structure) => hover(structure && regionOf(structure))}
                   choose={(structure) => pick(structure && regionOf(structure))}
                   pin={{ element: tip, at }}
+                  sides={sides}
                   ready={ready}
                 />
               </Suspense>
@@ -86,6 +88,16 @@ export function Stage({ facts, surfaces, chosen, choose, before, share, children
         </div>
         {!able && <p className="note">{words.noWebGl}</p>}
         {able && !surfaces.value && <Waiting {...surfaces} />}
+        {able && surfaces.value && (
+          <>
+            <span ref={sides.left} className="brain-side" aria-hidden="true">
+              {words.left}
+            </span>
+            <span ref={sides.right} className="brain-side" aria-hidden="true">
+              {words.right}
+            </span>
+          </>
+        )}
         {told && at && <Tip ref={tip} facts={told} colour={colours[told.key]} />}
         {children}
       </div>

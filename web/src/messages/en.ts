@@ -126,7 +126,10 @@ export const messages = {
       scale: (span: number) =>
         `z: distance from what is expected for age, sex and head size, in standard deviations (colours end at ±${span}). For fluid, more is the unusual direction.`,
       grey: "not compared",
+      short: (span: number) => `less to more than expected, z −${span} to +${span}`,
     },
+    left: "L",
+    right: "R",
     tools: {
       title: "The picture",
       views: "Look from",
