@@ -29,10 +29,10 @@ export default function ShadedSlices({ brain, labels, ink, at, move }: SlicesPro
         imageOf(labels.file, "labels.nii.gz"),
       ]);
       if (gone) return;
+      tint(overlay, now.current.ink);
       made.addVolume(grey);
       made.addVolume(overlay);
       viewer.current = made;
-      paint(made, now.current.ink);
       place(made, now.current.at);
     })();
     return () => {
@@ -42,7 +42,9 @@ export default function ShadedSlices({ brain, labels, ink, at, move }: SlicesPro
     };
   }, [brain, labels]);
   useEffect(() => {
-    if (viewer.current) paint(viewer.current, { colours: ink.colours, opacity: ink.opacity });
+    const overlay = viewer.current?.volumes[1];
+    if (overlay) tint(overlay, { colours: ink.colours, opacity: ink.opacity });
+    if (overlay) viewer.current?.updateGLVolume();
   }, [ink.colours, ink.opacity]);
   useEffect(() => {
     if (viewer.current) place(viewer.current, at);
@@ -85,9 +87,7 @@ function imageOf(buffer: ArrayBuffer, name: string): Promise<NVImage> {
   return NVImage.loadFromUrl({ buffer, url: name, name });
 }
 
-function paint(viewer: Niivue, { colours, opacity }: Ink): void {
-  const overlay = viewer.volumes[1];
-  if (!overlay) return;
+function tint(overlay: NVImage, { colours, opacity }: Ink): void {
   const numbers = Array.from({ length: MOST_LABELS }, (_, label) => label);
   const parts = numbers.map((label) => rgb(colours.get(label) ?? "#000000"));
   overlay.setColormapLabel({
@@ -98,7 +98,7 @@ function paint(viewer: Niivue, { colours, opacity }: Ink): void {
     A: numbers.map((label) => (colours.has(label) ? 255 : 0)),
     labels: numbers.map(String),
   });
-  viewer.setOpacity(1, opacity);
+  overlay.opacity = opacity;
 }
 
 function place(viewer: Niivue, at: Point): void {

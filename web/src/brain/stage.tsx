@@ -96,10 +96,10 @@ export function Stage({ facts, surfaces, chosen, choose, before, share, children
             <span ref={sides.right} className="brain-side" aria-hidden="true">
               {words.right}
             </span>
+            {children}
           </>
         )}
         {told && at && <Tip ref={tip} facts={told} colour={colours[told.key]} />}
-        {children}
       </div>
       {able && (
         <Toolbar
