@@ -103,11 +103,13 @@ export function Side({ element, ball, x }: Omit<PinProps, "at"> & { ball: Sphere
     if (!mark) return;
     seen.copy(ball.center).setX(ball.center.x + x * ball.radius * 0.9);
     seen.project(camera);
-    const aside = 1 - Math.abs(camera.getWorldDirection(ahead).x);
+    camera.getWorldDirection(ahead);
+    const aside = 1 - Math.abs(ahead.x);
+    const near = ahead.x * x < 0;
     const left = ((seen.x + 1) / 2) * size.width - mark.offsetWidth / 2;
     const top = ((1 - seen.y) / 2) * size.height - mark.offsetHeight / 2;
     mark.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
-    mark.style.opacity = aside > 0.15 ? "1" : "0";
+    mark.style.opacity = aside > (near ? 0.15 : 0.45) ? "1" : "0";
   });
   return null;
 }
