@@ -129,6 +129,7 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /":                                         Rule(),
         "GET /imaging":                                  Rule(),
         "GET /imaging/{imaging_id}":                     Rule(),
+        "GET /imaging/{imaging_id}/compare/{other}":     Rule(),
         "GET /assets/{name}":                            Rule(),
         "GET /static/{name}":                            Rule(),
         "GET /s/{code}":                                 Rule(),

@@ -81,7 +81,118 @@ export const messages = {
     region: "A region",
     atLeast: "A region beside it is uncertain and may lie further out.",
   },
-  brain: { title: "This brain" },
+  brain: {
+    title: "This brain",
+    picture: "The surfaces of this brain. The list and the tables say the same in words.",
+    list: "Structures",
+    table: "What the picture shows, as a table",
+    noZ: "–",
+    coming: "The picture is coming",
+    none: "No surfaces were made of this scan.",
+    noSurfaces: "The surfaces cannot be shown.",
+    noSlices: "The slices cannot be shown.",
+    noWebGl:
+      "This browser does not draw in 3D (WebGL is off or missing). The slices, the list and the tables say the same.",
+    compare: (which: number | null) =>
+      which === null
+        ? "Compare with the earlier scan"
+        : `Compare with the earlier scan, number ${which}`,
+    /** Structures that are seen but are not measured alone. */
+    structures: {
+      ventral_left: "Ventral diencephalon, left",
+      ventral_right: "Ventral diencephalon, right",
+    } as Record<string, string>,
+    facts: {
+      structure: "Structure",
+      volume: "Volume",
+      expected: "Expected",
+      z: "z",
+      centile: "Centile",
+      verdict: "In words",
+      notMeasured: "not measured",
+      notCompared: (why: string | null) => (why ? `not compared: ${why}` : "not compared"),
+    },
+    alerts: {
+      some: "Outside the usual range for age, sex and head size:",
+      none: (compared: number, all: number) =>
+        compared === 0
+          ? "None of these structures could be compared with healthy people."
+          : `${compared} of these ${all} structures could be compared with healthy people; none of them is said to lie outside the usual range.`,
+    },
+    legend: {
+      title: "What the colours mean",
+      less: "less than expected",
+      more: "more than expected",
+      scale: (span: number) =>
+        `z: distance from what is expected for age, sex and head size, in standard deviations (colours end at ±${span}). For fluid, more is the unusual direction.`,
+      grey: "not compared",
+      short: (span: number) => `less to more than expected, z −${span} to +${span}`,
+    },
+    left: "L",
+    right: "R",
+    tools: {
+      title: "The picture",
+      views: "Look from",
+      view: {
+        oblique: "Reset",
+        left: "Left",
+        right: "Right",
+        front: "Front",
+        back: "Back",
+        top: "Top",
+        below: "Below",
+      },
+      nearer: "Nearer",
+      farther: "Farther",
+      turn: "Turn",
+      save: "Save picture",
+    },
+    slices: {
+      title: "Slices",
+      shaded: "Smooth and zoomable",
+      nowhere: "Click into a slice to learn what is there.",
+      plane: { axial: "Axial slice", coronal: "Coronal slice", sagittal: "Sagittal slice" },
+      axes: [
+        { name: "Left to right", ends: ["left", "right"] },
+        { name: "Back to front", ends: ["back", "front"] },
+        { name: "Down to up", ends: ["down", "up"] },
+      ] as const,
+      /** Marks at the edges of a slice. */
+      ends: [
+        ["L", "R"],
+        ["P", "A"],
+        ["I", "S"],
+      ] as const,
+      side: (mm: number, ends: readonly [string, string]) =>
+        mm === 0 ? "0 mm" : `${Math.abs(mm)} mm ${ends[mm < 0 ? 0 : 1]}`,
+      overlay: "Overlay",
+      percent: (value: number) => `${value} %`,
+    },
+  },
+  compare: {
+    title: "Two scans of one person",
+    back: "To the result of the later scan",
+    unrelated:
+      "The platform has not compared these two scans: the later one does not name the other as an earlier scan of the same person.",
+    same: "This is one scan, not two.",
+    dates: (earlier: string, later: string) => `Uploaded ${earlier} and ${later}.`,
+    years: (years: string) => `${years} years lie between the two scans.`,
+    picture: "Before and after",
+    slider: "Slide from the earlier brain to the later one",
+    said: (percent: number) => `${percent} % of the width shows the earlier brain`,
+    aligned:
+      "The earlier brain is turned and shifted onto the later one by the centres of its structures; it is not stretched. What differs by less than the error of the measurement is no change.",
+    earlier: "Earlier",
+    later: "Later",
+    volumes: "Volumes",
+    caption:
+      "± is one standard deviation of the measurement. The difference is given where the platform gives a change; the change a year has its 95 % interval.",
+    heads: ["Structure", "Earlier", "Later", "Difference", "Change a year", "95 % interval"],
+    noise: "within measurement noise",
+    over: (scans: number) => `over ${scans} scans`,
+    interval: (low: string, high: string) => `${low} to ${high}`,
+    absent: "–",
+  },
   volumes: {
     title: "Volumes",
     caption:
