@@ -119,6 +119,8 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging/{imaging_id}/events":       Rule(PEOPLE, "scan", "status"),
         "GET /api/v1/imaging/{imaging_id}/analysis":     Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/fhir":         Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/measurements.csv": Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/measurements.csv":                  Rule(PEOPLE),
         "GET /api/v1/imaging/{imaging_id}/picture":      Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/structures.glb": Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/brain.nii.gz":   Rule(PEOPLE, "scan", "results"),

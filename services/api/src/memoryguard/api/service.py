@@ -6,7 +6,17 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from memoryguard.api import artifacts, bundles, dicomweb, imaging, live, pages, projection, webapp
+from memoryguard.api import (
+    artifacts,
+    bundles,
+    dicomweb,
+    imaging,
+    live,
+    measurements,
+    pages,
+    projection,
+    webapp,
+)
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
@@ -35,6 +45,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *artifacts.routes(platform, access),
             *bundles.routes(platform, access),
             *dicomweb.routes(platform, access),
+            *measurements.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
             *SignIn(platform, sessions).routes(),

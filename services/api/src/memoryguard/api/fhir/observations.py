@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from memoryguard.api import words
-from memoryguard.api.analysis import Document
 from memoryguard.api.fhir import codes
 from memoryguard.api.fhir.codes import OWN, Coded
 from memoryguard.api.fhir.elements import (
@@ -23,26 +22,18 @@ from memoryguard.api.fhir.elements import (
     reference,
     resource,
 )
-from memoryguard.api.scans import Scan
+from memoryguard.api.known import Known
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What resources are made from: a scan, and the document that is served of it."""
+class Result(Known):
+    """What resources are made from, and how they refer to each other."""
 
-    scan: Scan
-    document: Document
+    __slots__ = ()
 
     @property
-    def atrophy(self) -> Document:
-        """What was said when it was set beside healthy people."""
-        return self.document["atrophy"]
-
-    @property
-    def measured(self) -> bool:
-        """Whether it was measured at all."""
-        quality = self.document["quality"]
-        return quality is not None and quality["verdict"] != "refused"
+    def patient(self) -> Json:
+        """Refer to the person: the same in every Bundle of theirs."""
+        return reference("Patient", self.scan.subject_id)
 
     def key(self, name: str = "") -> str:
         """Identity of something of this scan."""
@@ -51,22 +42,6 @@ class Result:
     def to(self, kind: str, name: str = "") -> Json:
         """Refer to something of this scan."""
         return reference(kind, self.key(name))
-
-    def error_sd(self, group: str, name: str) -> float | None:
-        """One standard deviation of a ratio or an asymmetry; the document does not have it."""
-        return self.scan.facts["scored"].data[group][name]["error_sd"]
-
-    @property
-    def patient(self) -> Json:
-        """Refer to the person: the same in every Bundle of theirs."""
-        return reference("Patient", self.scan.subject_id)
-
-    def why_not(self, *path: str) -> str | None:
-        """Why something in the document is null."""
-        found: Any = self.document["reasons"]
-        for name in path:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found if isinstance(found, str) else None
 
 
 @dataclass(frozen=True, slots=True)

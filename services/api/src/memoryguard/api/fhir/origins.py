@@ -104,8 +104,7 @@ def _class(uid: str) -> Json:
 
 def devices(result: Result) -> list[Json]:
     """Give the programs that answered: what measured, and the model."""
-    answer = result.document["risk"] or result.document["risk_withheld"]
-    engine = result.document["engine"]
+    answer, engine = result.answer, result.document["engine"]
     found = [_device(engine, "Measures brain structures")] if engine else []
     return found + ([_device(answer["model"], "Compares with groups")] if answer else [])
 
@@ -136,7 +135,7 @@ def provenance(result: Result, targets: Sequence[Json], proof: Mapping[str, Any]
     proof
         The proof of the result (`proofs.proof_of`), where it was asked for.
     """
-    answer = result.document["risk"] or result.document["risk_withheld"]
+    answer = result.answer
     programs = [each for each in (result.document["engine"], answer and answer["model"]) if each]
     service: Json = {"identifier": named(SERVICE, "/memoryguard/api")}
     return resource(
