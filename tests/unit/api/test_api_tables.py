@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from test_api_fhir import CASES, START, scan
 
-from memoryguard.api.analysis import GROUPS, analysis_document
+from memoryguard.api.analysis import GROUPS
 from memoryguard.api.known import Known
 from memoryguard.api.measurements import PAGE
 from memoryguard.api.tables import columns, measures
 from memoryguard.api.tables.csv import TABLES
+from memoryguard.atrophy.domain.asymmetry import RATIOS, SIDES
 from memoryguard.cli.score.columns import VOLUMES as SCORED_VOLUMES
 from memoryguard.cli.score.columns import every_column
 from memoryguard.cli.score.command import score_table
@@ -39,7 +40,7 @@ Row = dict[str, str]
 
 def known(case: str) -> Known:
     found = scan(*CASES[case])
-    return Known(found, analysis_document(found, {}))
+    return Known.of(found)
 
 
 def rows(text: str) -> list[Row]:
@@ -99,6 +100,13 @@ def test_the_wide_table_has_one_row_for_each_scan() -> None:
     assert second["hippocampus_total_mm3_reason"] == "not_a_head"
 
 
+def test_ratios_and_asymmetries_are_those_that_atrophy_makes() -> None:
+    made = [f"{name}_ratio" for name in RATIOS] + [f"{name}_asymmetry_percent" for name in SIDES]
+    headings = columns.headings()
+    ends = ("_ratio", "_asymmetry_percent")
+    assert sorted(name for name in headings if name.endswith(ends)) == sorted(made)
+
+
 def test_the_long_table_has_one_row_for_each_measure() -> None:
     found = table("long", "change")
     volume = of(found, "volume", "hippocampus_total")
@@ -131,9 +139,7 @@ def test_both_tables_say_what_the_analysis_says(case: str) -> None:
 @pytest.mark.parametrize("case", [*CASES, "early"])
 def test_an_empty_number_has_its_reason(case: str) -> None:
     found = scan(*START) if case == "early" else scan(*CASES[case])
-    text = TABLES["wide"].head() + TABLES["wide"].lines(
-        [Known(found, analysis_document(found, {}))]
-    )
+    text = TABLES["wide"].head() + TABLES["wide"].lines([Known.of(found)])
     (row,) = rows(text)
     for name in VOLUMES:
         assert bool(row[f"{name}_mm3"]) != bool(row[f"{name}_mm3_reason"]), name
@@ -154,7 +160,7 @@ def test_what_the_model_was_given_stands_in_it() -> None:
     for answer in (say.predicted(), say.withheld()):
         told = answer.model_copy(update={"features": features})
         found = scan(*START, say.scored(), told)
-        values = columns.row(Known(found, analysis_document(found, {})))
+        values = columns.row(Known.of(found))
         row = dict(zip(columns.headings(), values, strict=True))
         assert (row["moca"], row["apoe4_alleles"], row["mmse"]) == (28.0, None, None)
 
@@ -203,14 +209,13 @@ def test_a_stranger_s_text_is_no_formula_and_breaks_no_row(evil: str) -> None:
     changes: dict[str, Any] = {"acquisition": acquisition}
     facts = [f.model_copy(update=changes) for f in (say.received(), say.extracted(), say.scored())]
     found = scan(*facts, say.predicted())
-    told = Known(found, analysis_document(found, {}))
+    told = Known.of(found)
     (row,) = rows(TABLES["wide"].head() + TABLES["wide"].lines([told]))
     assert row["manufacturer"] == (f"'{evil}" if evil.startswith(STARTS_A_FORMULA) else evil)
     assert row["scanner_model"] == "x,\n=1"
     assert row["hippocampus_total_z"] == "-2.4", "a number of ours keeps its sign"
 
 
-@pytest.mark.control("164.514(b)", "identity")
 @pytest.mark.parametrize("shape", TABLES)
 def test_no_account_and_no_day_stands_in_it(shape: str) -> None:
     text = TABLES[shape].head() + TABLES[shape].lines(map(known, CASES))

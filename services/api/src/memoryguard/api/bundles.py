@@ -9,9 +9,8 @@ import json
 
 from aiohttp import web
 
-from memoryguard.api import documents, scans
+from memoryguard.api import documents
 from memoryguard.api.access import Access
-from memoryguard.api.analysis import analysis_document
 from memoryguard.api.fhir.bundle import bundle
 from memoryguard.api.imaging import require_final
 from memoryguard.api.proofs import proof_of
@@ -30,12 +29,10 @@ def routes(platform: Platform, access: Access) -> list[Route]:
     async def result(request: web.Request) -> web.Response:
         scan = await access.scan(request, "results")
         require_final(scan)
-        health = await scans.latest_health(platform.pool, scan.user_id)
         dicom = await documents.of_scan(platform.pool, scan.scan_id)
         asked = request.query.get("proof") == "1"
         proof = await proof_of(platform.store, platform.objects.keys, scan) if asked else None
-        document = analysis_document(scan, health)
-        made = await asyncio.to_thread(bundle, scan, document, dicom, proof)
+        made = await asyncio.to_thread(bundle, scan, dicom, proof)
         body = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
         return answer(request, body, MEDIA_TYPE, tag_of(hashlib.sha256(body).hexdigest()))
 

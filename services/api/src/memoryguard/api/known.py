@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from memoryguard.api.analysis import Document
+from memoryguard.api.analysis import Document, analysis_document
 from memoryguard.api.scans import Scan
 
 
@@ -17,6 +17,11 @@ class Known:
 
     scan: Scan
     document: Document
+
+    @classmethod
+    def of(cls, scan: Scan) -> Self:
+        """Put together what is known; health metrics beside it are not needed."""
+        return cls(scan, analysis_document(scan, {}))
 
     @property
     def atrophy(self) -> Document:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from memoryguard.api.access import Access, is_id
-from memoryguard.api.analysis import analysis_document
 from memoryguard.api.imaging import require_final
 from memoryguard.api.known import Known
 from memoryguard.api.scans import Scan
@@ -40,7 +39,7 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         table = _table(request, "long")
         scan = await access.scan(request, "results")
         require_final(scan)
-        body = (table.head() + table.lines([_known(scan)])).encode()
+        body = (table.head() + table.lines([Known.of(scan)])).encode()
         digest = hashlib.sha256(body).hexdigest()
         response = answer(request, body, MEDIA_TYPE, tag_of(digest))
         response.headers.update(ATTACHED)
@@ -90,13 +89,9 @@ async def _record(access: Access, request: web.Request, found: Sequence[Scan]) -
 
 async def _hand(response: web.StreamResponse, table: Table, found: Sequence[Scan]) -> None:
     def written() -> bytes:
-        return table.lines(_known(scan) for scan in found).encode()
+        return table.lines(Known.of(scan) for scan in found).encode()
 
     await response.write(await asyncio.to_thread(written))
-
-
-def _known(scan: Scan) -> Known:
-    return Known(scan, analysis_document(scan, {}))
 
 
 def _table(request: web.Request, otherwise: str) -> Table:

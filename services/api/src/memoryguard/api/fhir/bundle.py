@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memoryguard.api.analysis import Document
 from memoryguard.api.documents import Document as DicomDocument
 from memoryguard.api.fhir import origins, report
 from memoryguard.api.fhir.elements import Json, full_url, instant, resource
@@ -16,7 +15,6 @@ from memoryguard.api.scans import Scan
 
 def bundle(
     scan: Scan,
-    document: Document,
     dicom: Sequence[DicomDocument] = (),
     proof: Mapping[str, Any] | None = None,
 ) -> Json:
@@ -26,8 +24,6 @@ def bundle(
     ----------
     scan
         The scan; nothing more is expected to be said about it.
-    document
-        Its analysis (`analysis_document`).
     dicom
         The DICOM objects that were made of it.
     proof
@@ -38,7 +34,7 @@ def bundle(
     dict
         A Bundle of type ``collection``: byte for byte the same while the same is known.
     """
-    result = Result(scan, document)
+    result = Result.of(scan)
     observed = observations(result)
     told = report.report(result, observed)
     assessed = report.risk(result)

@@ -7,13 +7,11 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from memoryguard.api.known import Known
 from memoryguard.api.tables import columns, measures
 from memoryguard.tlog.exported import guarded
-
-Shape: TypeAlias = Literal["wide", "long"]
 
 
 @dataclass(frozen=True, slots=True)
