@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
@@ -27,8 +28,11 @@ from memoryguard.common.contracts.flow import TOPIC_OF
 from memoryguard.common.runtime import database
 from memoryguard.common.runtime.bus import Received
 from memoryguard.common.runtime.database import Pool
+from memoryguard.tlog.entry import Entry
 from memoryguard.tlog.errors import Unverified
+from memoryguard.tlog.fhir import ENTRY, OPENING, PROOF
 from memoryguard.tlog.note import Signer
+from memoryguard.tlog.proof import EntryProof
 from memoryguard.tlog.result import verify_result
 
 if TYPE_CHECKING:
@@ -322,3 +326,26 @@ async def test_damage_to_the_published_log_is_told_and_proves_nothing(
                 await store.put_async(path, b"damaged")
     result = await audited.result()
     assert result["proof"]["status"] == "pending" and not verify_result(result, KEY).complete
+
+
+async def test_a_bundle_carries_the_same_proof(audited: Audited) -> None:
+    events = told()
+    await audited.say(*events)
+    path, headers = f"/api/v1/imaging/{say.SCAN}/fhir", audited.api.bearer(say.ANNA)
+    proved = await (await audited.client.get(f"{path}?proof=1", headers=headers)).json()
+    sources = [each["what"] for each in _provenance(proved)["entity"]]
+    found = [each for each in sources if "extension" in each]
+    assert [each["identifier"]["value"] for each in found] == [each.id for each in events]
+    for each in found:
+        said = {extension["url"]: extension for extension in each["extension"]}
+        leaf = base64.b64decode(said[ENTRY]["valueBase64Binary"])
+        EntryProof.parse(said[PROOF]["valueString"]).verify(leaf, KEY)
+        key = base64.b64decode(said[OPENING]["valueBase64Binary"])
+        assert Entry.parse(leaf).event(key)
+    plain = await (await audited.client.get(path, headers=headers)).json()
+    assert not any("extension" in each["what"] for each in _provenance(plain)["entity"])
+
+
+def _provenance(bundle: Document) -> Document:
+    resources = (entry["resource"] for entry in bundle["entry"])
+    return next(each for each in resources if each["resourceType"] == "Provenance")

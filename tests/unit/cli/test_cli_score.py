@@ -301,6 +301,15 @@ def test_a_column_can_be_left_out_by_name(scored: Callable[..., Scored]) -> None
     assert scored(f"{HEAD},eTIV", f"{GOOD},7", wanted=wanted).rows == scored(HEAD, GOOD).rows
 
 
+@pytest.mark.parametrize("cell", ["", "1500"])
+def test_a_cell_of_a_region_without_a_norm_may_be_empty(
+    scored: Callable[..., Scored], cell: str
+) -> None:
+    (row,) = scored(f"{HEAD},thalamus_left_mm3", f"{GOOD},{cell}").rows
+    assert row["hippocampus_left_z"]
+    assert row["other"] == ""
+
+
 def test_messages_name_rows_and_never_values(scored: Callable[..., Scored]) -> None:
     secret = "Lovelace"
     lines = [f"{secret}{n},{secret},{secret},{secret},3500,1400000" for n in range(30)]

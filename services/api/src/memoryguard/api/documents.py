@@ -27,6 +27,7 @@ _AT = (
     + "where d.study_uid = $1 and ($2::text is null or d.series_uid = $2)"
     + " and ($3::text is null or d.instance_uid = $3)"
 )
+_OF_SCAN = _ROWS + "where d.scan_id = $1"
 MATCHED = ("study_uid", "series_uid", "instance_uid", "modality", "subject_id")
 """Columns that a search can name values for; these follow the parameters of `SEEN`."""
 _MATCHING = "".join(
@@ -55,6 +56,11 @@ async def lying_at(
 ) -> list[Document]:
     """Give the objects of a study, of one of its series, or one object; in an order that stays."""
     return _documents(await pool.fetchval(_AT, study_uid, series_uid, instance_uid))
+
+
+async def of_scan(pool: Pool, scan_id: str) -> list[Document]:
+    """Give the objects that were made of a scan, in an order that stays."""
+    return _documents(await pool.fetchval(_OF_SCAN, scan_id))
 
 
 async def search(

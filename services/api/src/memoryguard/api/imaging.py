@@ -13,7 +13,7 @@ from memoryguard.api.analysis import (
     summary_document,
 )
 from memoryguard.api.proofs import proof_of
-from memoryguard.api.scans import Cursor
+from memoryguard.api.scans import Cursor, Scan
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.conditional import answer_json, answer_page
@@ -33,6 +33,18 @@ class NotReady(Rejected):
     http_status = 409
 
 
+def require_final(scan: Scan) -> None:
+    """See that nothing more is expected to be said about a scan.
+
+    Raises
+    ------
+    NotReady
+        ``not_ready``.
+    """
+    if not scan.standing.final:
+        raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
+
+
 def routes(platform: Platform, access: Access) -> list[Route]:
     """Everything that reads a scan."""
 
@@ -42,8 +54,7 @@ def routes(platform: Platform, access: Access) -> list[Route]:
 
     async def analysis(request: web.Request) -> web.Response:
         scan = await access.scan(request, "results")
-        if not scan.standing.final:
-            raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
+        require_final(scan)
         health = await scans.latest_health(platform.pool, scan.user_id)
         document = analysis_document(scan, health)
         if request.query.get("proof") == "1":

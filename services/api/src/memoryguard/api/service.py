@@ -6,7 +6,18 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from memoryguard.api import artifacts, dicomweb, imaging, live, pages, projection, reference, webapp
+from memoryguard.api import (
+    artifacts,
+    bundles,
+    dicomweb,
+    imaging,
+    live,
+    measurements,
+    pages,
+    projection,
+    reference,
+    webapp,
+)
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
@@ -33,7 +44,9 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         routes=[
             *imaging.routes(platform, access),
             *artifacts.routes(platform, access),
+            *bundles.routes(platform, access),
             *dicomweb.routes(platform, access),
+            *measurements.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
             *SignIn(platform, sessions).routes(),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO, TypeAlias
@@ -117,10 +117,16 @@ def _writer(sink: TextIO, names: Sequence[str], *, as_json: bool) -> Write:
     known = frozenset(names)
 
     def row(result: Result, flat: Flat) -> None:
-        others = {n: flat.pop(n) for n in flat.keys() - known if flat[n] not in (None, "")}
+        others = _others(flat, known)
         table.writerow({**flat, OTHER: json.dumps(others) if others else ""})
 
     return row
+
+
+def _others(flat: Flat, known: Set[str]) -> Flat:
+    """Take out what has no column: an empty cell of a region that no norm scores has reasons."""
+    taken = {name: flat.pop(name) for name in flat.keys() - known}
+    return {n: v for n, v in taken.items() if v not in (None, "") and not n.endswith("_reason")}
 
 
 @contextmanager
