@@ -10,6 +10,7 @@ from memoryguard.api import artifacts, dicomweb, imaging, live, pages, projectio
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
+from memoryguard.api.reports import Reports
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn
@@ -23,7 +24,7 @@ PROJECTION = ("scan", "scan_fact", "document", "health")
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-    """Join the parts; nothing has to be closed."""
+    """Join the parts."""
     changes, settings = Changes(platform.pool), read(ApiSettings)
     access = Access(platform, settings)
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
@@ -33,6 +34,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
         routes=[
             *imaging.routes(platform, access),
             *artifacts.routes(platform, access),
+            *Reports(platform, access, stack).routes(),
             *dicomweb.routes(platform, access),
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
