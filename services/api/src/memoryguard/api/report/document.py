@@ -42,7 +42,7 @@ REGIONS: Mapping[str, str] = {
 }
 """Surfaces that are coloured, and the region by whose z; a norm's ventricle has its horn."""
 AZIMUTH, ELEVATION = 52.0, 14.0
-WIDTH: Mapping[Audience, int] = {"clinician": 480, "plain": 640}
+WIDTH: Mapping[Audience, int] = {"clinician": 460, "plain": 520}
 STANDARDS: tuple[Literal["a-2a"], Literal["ua-1"]] = ("a-2a", "ua-1")
 LONGEST = 300
 # What typst's own fonts hold of what names are written in; a glyph that lacks is no PDF/A.

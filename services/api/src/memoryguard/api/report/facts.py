@@ -109,15 +109,20 @@ def quality(document: Document) -> Facts:
     """Say whether the scan could be measured, and what speaks against it."""
     said = document["quality"]
     notes = [reason["message"] for reason in (said or {}).get("reasons", ())]
-    flags = [FLAGS.get(f, words.plain(f).capitalize() + ".") for f in document["atrophy"]["flags"]]
+    flags = [FLAGS.get(f, _sentence(words.plain(f))) for f in document["atrophy"]["flags"]]
     if hint := document.get("error", {}).get("hint"):
         notes.append(hint)
     verdict = said and said["verdict"]
     return {
         "verdict": words.VERDICTS.get(verdict, "Nothing was measured."),
         "good": verdict == "accepted",
-        "notes": [*notes, *flags][:MOST_NOTES],
+        "notes": [*map(_sentence, notes), *flags][:MOST_NOTES],
     }
+
+
+def _sentence(message: str) -> str:
+    end = "" if message.endswith(".") else "."
+    return f"{message[:1].upper()}{message[1:]}{end}"
 
 
 def change(document: Document) -> Facts:

@@ -62,11 +62,12 @@ def rasterise(
         Rows and columns.
     """
     rows, columns = shape
-    fronts = np.flatnonzero(_turned_here(points[triangles]))
+    corners = points.astype(np.float32)[triangles]
+    fronts = np.flatnonzero(_turned_here(corners))
     triangle = np.full(rows * columns, -1, np.int64)
     weights = np.zeros((rows * columns, 3), np.float32)
     depth = np.full(rows * columns, -np.inf, np.float32)
-    corners = points.astype(np.float32)[triangles[fronts]]
+    corners = corners[fronts]
     first = np.floor(corners[..., :2].min(axis=1)).astype(np.int64)
     span = np.floor(corners[..., :2].max(axis=1)).astype(np.int64) - first + 1
     size = span.max(axis=1, initial=1)
@@ -85,7 +86,7 @@ def rasterise(
     return Seen(triangle.reshape(shape), weights.reshape(*shape, 3), depth.reshape(shape))
 
 
-def _turned_here(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _turned_here(corners: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Tell which triangles face the viewer; rows count downwards, so left round is negative."""
     one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     return one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0] < 0

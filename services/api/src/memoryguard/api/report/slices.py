@@ -21,7 +21,7 @@ Colour = tuple[int, int, int]
 PIXEL_MM = 0.5
 AIR_MM = 4.0
 EVERY = 3
-"""Of the labels' voxels, one in so many along each axis says where the brain ends."""
+"""One voxel in so many along each axis says how bright the scan is."""
 FILLED = 0.45
 HIPPOCAMPI = (17, 53)
 CORTEX = (3, 42)
@@ -92,11 +92,12 @@ def draw(brain: Volume, labels: Volume) -> list[Slice]:
 
 def _box_mm(labels: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of the labelled box in the world, with a little air."""
-    index = np.argwhere(labels.voxels[::EVERY, ::EVERY, ::EVERY] > 0) * EVERY
-    if not len(index):
+    inside = labels.voxels > 0
+    along = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not along[0].size:
         return np.zeros(3), np.zeros(3)
-    points = _world(labels, index)
-    return points.min(axis=0) - AIR_MM, points.max(axis=0) + AIR_MM
+    ends = _world(labels, np.array([(each[0], each[-1]) for each in along]).T)
+    return ends.min(axis=0) - AIR_MM, ends.max(axis=0) + AIR_MM
 
 
 def _centre_mm(labels: Volume, number: int) -> NDArray[np.float64] | None:
