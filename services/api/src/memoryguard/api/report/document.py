@@ -70,7 +70,7 @@ def make(audience: Audience, document: Document, files: Mapping[str, bytes]) -> 
         The PDF.
     """
     facts = facts_of(document) if audience == "clinician" else plain_of(document)
-    facts |= _pictures(audience, document, files)
+    facts |= pictures(audience, document, files)
     return _set(audience, facts, datetime.fromisoformat(document["updated_at"]))
 
 
@@ -85,7 +85,8 @@ def version() -> str:
     return digest.hexdigest()
 
 
-def _pictures(audience: Audience, document: Document, files: Mapping[str, bytes]) -> Facts:
+def pictures(audience: Audience, document: Document, files: Mapping[str, bytes]) -> Facts:
+    """Draw slices and the brain in three dimensions, as far as there are files; see `make`."""
     facts: Facts = {"slices": [], "legend": [], "solid": None}
     if "brain.nii.gz" in files and "labels.nii.gz" in files:
         brain, labels = volume_of(files["brain.nii.gz"]), volume_of(files["labels.nii.gz"])
@@ -102,7 +103,7 @@ def _pictures(audience: Audience, document: Document, files: Mapping[str, bytes]
         ]
     if "structures.glb" in files:
         parts = solid.coloured(
-            surfaces_of(files["structures.glb"]), dict(_colours(document)), SHELL
+            surfaces_of(files["structures.glb"]), dict(colours_of(document)), SHELL
         )
         if any(parts):
             view = solid.view_from(AZIMUTH, ELEVATION)
@@ -110,7 +111,7 @@ def _pictures(audience: Audience, document: Document, files: Mapping[str, bytes]
     return facts
 
 
-def _colours(document: Document) -> Iterator[tuple[str, solid.Colour]]:
+def colours_of(document: Document) -> Iterator[tuple[str, solid.Colour]]:
     """Colours of the surfaces whose region could be compared."""
     for surface, region in REGIONS.items():
         z = (document["atrophy"]["regions"].get(region) or {}).get("z")

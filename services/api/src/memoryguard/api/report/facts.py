@@ -36,8 +36,8 @@ WHY = {
     "not_ready": "not there yet",
 }
 FLAGS = {
-    "scanner_unknown": "This scanner is not calibrated: the spread between scanners is part of"
-    " every uncertainty.",
+    "scanner_unknown": "The scan does not tell its kind of scanner apart: the spread between kinds"
+    " is part of every uncertainty.",
     "intracranial_unusual": "The inside of the skull has an unusual size; every comparison takes"
     " account of it.",
 }
@@ -149,7 +149,7 @@ def _changed(name: str, said: Document) -> Facts:
             noise, "cannot be told from noise"
         ),
         "published": [
-            f"{words.signed(mean, ' %')} {group}" for group, mean in sorted(published, key=_size)
+            f"{words.signed(mean, ' %', 2)} {group}" for group, mean in sorted(published, key=_size)
         ],
     }
 
@@ -277,7 +277,10 @@ def _norm_limits(document: Document) -> Iterator[str]:
         named = "; ".join(f"{name} (measured by {p['software']})" for name, p in packs.items())
         yield f"Norms: {named}. This engine's offset to that software is part of the uncertainty."
     if document["acquisition"] and document["atrophy"]["site"] is None and packs:
-        yield "No scanner of the norms' sites matches; values are compared over all sites."
+        yield (
+            "This scanner has no calibration of its own: values are compared over all the norms'"
+            " sites."
+        )
 
 
 def _sources(document: Document) -> Iterator[list[str]]:
