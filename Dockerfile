@@ -6,6 +6,14 @@
 # requirements.lock with its hash, and only those that the service needs are installed.
 ARG SERVICE=cli
 
+FROM node:20-bookworm-slim AS web
+WORKDIR /source/web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY libs/common/schemas /source/libs/common/schemas
+COPY web ./
+RUN npm run -s build
+
 FROM python:3.11-slim-bookworm AS build
 ARG SERVICE
 WORKDIR /source
@@ -18,6 +26,7 @@ RUN /opt/installer/bin/uv pip install --python /opt/memoryguard/bin/python --com
 COPY LICENSE NOTICE README.md ./
 COPY libs libs
 COPY services services
+COPY --from=web /source/services/api/src/memoryguard/api/app services/api/src/memoryguard/api/app
 RUN /opt/installer/bin/uv build --wheel --python /opt/memoryguard/bin/python \
     --require-hashes --build-constraint requirements.lock --out-dir /opt/installer/wheel
 RUN /opt/installer/bin/uv pip install --python /opt/memoryguard/bin/python --compile-bytecode \

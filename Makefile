@@ -10,11 +10,13 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
     && { command -v $$p; break; }; done)
 
-.PHONY: help demo stop kafka cluster test lint types docs compliance bench lock clean
+.PHONY: help demo stop web web-test kafka cluster test lint types docs compliance bench lock clean
 
 help:
 	@echo "make demo [KEEP=1]  the whole platform on a synthetic person (KEEP=1 leaves it running)"
 	@echo "make stop           stop a demo that was left running"
+	@echo "make web            the web application, with Node 20.19 or later; make demo builds it, too"
+	@echo "make web-test       lint and test the web application"
 	@echo "make kafka          a real Apache Kafka broker on 127.0.0.1:9092, without Docker"
 	@echo "make cluster        Kafka, PostgreSQL, two replicas of every service, nginx; no Docker"
 	@echo "make test           every test"
@@ -26,6 +28,7 @@ help:
 	@echo "make clean          remove the environment and the demo's data"
 
 demo: $(VENV)/runtime
+	@$(MAKE) --no-print-directory web || echo "going on without the web application: everything else works"
 	@$(BIN)/memoryguard demo --home $(HOME_OF_DEMO) $(if $(KEEP),--keep)
 
 stop: $(VENV)/runtime
@@ -78,6 +81,24 @@ $(VENV)/runtime: $(VENV)/bin/uv requirements.lock pyproject.toml
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	@echo "installing from requirements-dev.lock"
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# --- the web application, into the package of the service that serves it -----------------------
+
+APP := services/api/src/memoryguard/api/app/index.html
+WEB := $(shell find web libs/common/schemas -type f -not -path '*/node_modules/*' -not -path '*/contracts/*')
+
+web: $(APP)
+	@:
+
+web-test: $(APP)
+	@cd web && npm run -s lint && npm run -s test
+
+$(APP): $(WEB)
+	@node -e '[a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+	    2>/dev/null || { echo "missing: Node 20.19 or later" >&2; exit 1; }
+	@echo "building the web application with Node $$(node --version)"
+	@cd web && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run -s build -- --logLevel warn
 	@touch $@
 
 # --- jars from Maven Central: Apache Kafka, and veraPDF that checks reports --------------------

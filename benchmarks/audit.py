@@ -53,7 +53,13 @@ ABOUT_A_SCAN = ("scan.received", "volumes.extracted", "atrophy.scored", "risk.pr
                 "document.made")  # fmt: skip
 LOOKS = ("access.read",) * 22 + ("access.denied",) * 2 + ("access.overridden",)
 BATCH_EVENTS = 2000
-ACTIONS = ("imaging.analysis", "imaging.status", "imaging.list", "imaging.picture", "page.scan")
+ACTIONS = (
+    "imaging.analysis",
+    "imaging.status",
+    "imaging.list",
+    "imaging.picture",
+    "imaging.search",
+)
 SEED = 7
 SIGNER = Signer("memoryguard/bench", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 

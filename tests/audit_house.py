@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from described import hold_to_its_word
 
 from memoryguard.audit import log
 from memoryguard.audit.filing import Filing
@@ -103,6 +104,6 @@ async def audit_house(folder: Path, database_url: str) -> AsyncGenerator[House]:
             open_platform("audit", settings, RECIPE.migrations, processes)
         )
         service = await RECIPE.build(platform, stack)
-        app = build_app([(platform, service)], asyncio.Event())
+        app = hold_to_its_word(build_app([(platform, service)], asyncio.Event()), service)
         client = await stack.enter_async_context(TestClient(TestServer(app)))
         yield House(platform, service, client, issuer, AuditSettings().signer())

@@ -416,12 +416,13 @@ async def exports(witness: Witness) -> list[bytes]:
         await connection.close()
     assert len(scans) == 5
     for scan, user in scans:
-        for what in ("status", "analysis", "picture", "events"):
+        files = ("picture", "structures.glb", "brain.nii.gz", "labels.nii.gz")
+        for what in ("status", "analysis", "events", *files):
             path = f"/api/v1/imaging/{scan}/{what}"
             assert (await witness.ask("GET", path, "patient", user))[0] == 200
-        for path in ("/", f"/imaging/{scan}", f"/api/v1/imaging/user/{user}"):
+        for path in ("/api/v1/imaging", f"/api/v1/imaging/user/{user}"):
             assert (await witness.ask("GET", path, "patient", user))[0] == 200
-        assert (await witness.ask("GET", f"/imaging/{scan}", "clinician", "doctor"))[0] == 200
+        assert (await witness.ask("GET", "/api/v1/imaging", "clinician", "doctor"))[0] == 200
         assert (await witness.ask("GET", f"/api/v1/audit/scans/{scan}", "compliance"))[0] == 200
     await documents(witness, len(scans))
     for number in range(entries):

@@ -131,6 +131,7 @@ def errors_page() -> str:
 _ERROR_HEAD = ("Code", "Class", "HTTP", "Message", "What to do", "Where")
 _OTHER_STATUS = {
     "invalid_token": "401",
+    "body_too_large": "413",
     "no_such_route": "404, 405",
     "http_error": "as the request deserves",
 }

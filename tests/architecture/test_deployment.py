@@ -105,13 +105,13 @@ def test_there_is_an_image_for_every_service_and_for_jobs(read: Dockerfile) -> N
         assert "/health/ready" in read.last(name, "HEALTHCHECK")[-1]
     assert read.last("cli", "ENTRYPOINT") == ["memoryguard"]
     assert read.parents["final"] == "${SERVICE}"
-    known = {"global", "build", "runtime", "service", "final", "cli", *SERVICES}
+    known = {"global", "web", "build", "runtime", "service", "final", "cli", *SERVICES}
     assert set(read.stages) == known
 
 
 def test_images_are_pinned_and_run_as_nobody_in_particular(read: Dockerfile) -> None:
     bases = {p for p in read.parents.values() if p not in read.stages and p != "${SERVICE}"}
-    assert bases == {"python:3.11-slim-bookworm"}
+    assert bases == {"python:3.11-slim-bookworm", "node:20-bookworm-slim"}
     for stage in (*SERVICES, "cli"):
         users = [each.rest for each in read.chain(stage) if each.word == "USER"]
         assert users == ["10001:10001"]
@@ -120,6 +120,7 @@ def test_images_are_pinned_and_run_as_nobody_in_particular(read: Dockerfile) -> 
 
 def test_every_package_is_installed_by_its_hash(read: Dockerfile) -> None:
     runs = [each.rest for each in read.stages["build"] if each.word == "RUN"]
+    assert any(each.rest.startswith("npm ci ") for each in read.stages["web"])
     for line in (line for line in runs if " venv " not in line):
         assert "--require-hashes" in line or "--no-deps /opt/installer/wheel/" in line
 
@@ -130,12 +131,17 @@ def test_the_build_is_sent_what_it_copies_and_no_secret(read: Dockerfile) -> Non
     allowed = {line[1:] for line in lines if line.startswith("!")}
     copied = {
         name
-        for each in read.stages["build"]
-        if each.word == "COPY"
+        for stage in ("web", "build")
+        for each in read.stages[stage]
+        if each.word == "COPY" and not each.rest.startswith("--from=")
         for name in each.rest.split()[:-1]
     }
-    assert allowed == copied
+    assert allowed == {name for name in copied if not any(_below(name, a) for a in allowed)}
     assert all((ROOT / name).exists() for name in copied)
+
+
+def _below(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/")
 
 
 # --- docker-compose.yml --------------------------------------------------------------------

@@ -17,19 +17,17 @@ import pytest
 import pytest_asyncio
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
 from built import Built, build_all
 from cryptography.fernet import Fernet
+from described import hold_to_its_word
+from shown import shown
 
-from memoryguard.api.analysis import ARTIFACTS
-from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import decode, new_event
-from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Role
 from memoryguard.common.security.tokens import generate_key_pair
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "libs" / "common" / "examples"
 AT_ONCE = 40
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -135,6 +133,8 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /assets/{name}":                            Rule(),
         "GET /static/{name}":                            Rule(),
         "GET /s/{code}":                                 Rule(),
+        "GET /api":                                      Rule(),
+        "GET /api/v1/openapi.json":                      Rule(),
         "GET /sign-out":                                 Rule(ALL),
         "POST /api/v1/sessions":                         Rule(ALL, body={}),
         "DELETE /api/v1/sessions":                       Rule(ALL),
@@ -187,7 +187,7 @@ async def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 async def house(tmp_path: Path, database_url: str, mode: str) -> AsyncGenerator[House]:
     async with (
         build_all(tmp_path, database_url) as built,
-        TestClient(TestServer(build_app(built.running, asyncio.Event()))) as client,
+        TestClient(TestServer(held(built))) as client,
     ):
         scans = {whose: f"scan-{n}" for n, whose in enumerate(OWNERS)}
         house = House(client, built, scans)
@@ -198,35 +198,9 @@ async def house(tmp_path: Path, database_url: str, mode: str) -> AsyncGenerator[
         yield house
 
 
-async def shown(built: Built, scan_id: str, user_id: str | None) -> None:
-    """Have the api hear of a finished scan, picture and all."""
-    platform, service = next(each for each in built.running if each[0].name == "api")
-    picture = await platform.objects.put(
-        f"derived/{scan_id}/p.png", "5e" * 16, b"\x89PNG\r\n\x1a\n"
-    )
-    header = await platform.objects.put(f"derived/{scan_id}/d.json", "5e" * 16, b"{}")
-    dicom = e.DicomObject(
-        content=picture, header=header, sop_class_uid="1", study_uid=f"{scan_id}-study",
-        series_uid="series", instance_uid=scan_id, modality="SEG", series_number=1,
-        series_description="",
-    )  # fmt: skip
-    made = e.DocumentMade(
-        subject_id="5e" * 16, scan_id=scan_id, user_id=user_id, dicom=dicom,
-        engine=e.Engine(name="", version="", weights_sha256=""),
-    )  # fmt: skip
-    async with platform.pool.acquire() as connection:
-        document = service.handlers[e.DocumentMade].record
-        assert document
-        await document(new_event(made, source="/test"), connection)
-    for kind in (e.ScanReceived, e.VolumesExtracted, e.AtrophyScored, e.RiskPredicted):
-        fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
-        changes: dict[str, Any] = {"scan_id": scan_id, "user_id": user_id}
-        if kind is e.VolumesExtracted:  # any object will do: who may have it is what is asked
-            changes |= dict.fromkeys(ARTIFACTS.values(), picture)
-        record = service.handlers[kind].record_all
-        assert record
-        async with platform.pool.acquire() as connection, connection.transaction():
-            await record([new_event(fact.model_copy(update=changes), source="/test")], connection)
+def held(built: Built) -> Application:
+    app = build_app(built.running, asyncio.Event())
+    return hold_to_its_word(app, *(service for _, service in built.running))
 
 
 async def let(house: House, giver: str, scopes: list[str]) -> None:

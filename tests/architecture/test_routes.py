@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import AbstractRoute
 from built import Built
 
+from memoryguard.api.webapp import PAGES as APP
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy, Role
@@ -25,10 +26,11 @@ PUBLIC = {
     "/health/live", "/health/ready", "/metrics",  # tell nothing about anybody
     "/api/v1/audit/key",    # verifies, opens nothing
     "/s/{code}",            # the code in the link is the secret
-    "/static/{name}",       # what pages are drawn with
+    "/static/{name}", "/assets/{name}",  # what pages are drawn with
+    *APP,                   # the application, the same for everybody
 }  # fmt: skip
 """Routes without a token. A new one is written here only with a reason like these."""
-PAGES = {"/", "/imaging/{imaging_id}", "/sign-out"}  # answer a refusal with a page
+PAGES = {"/sign-out"}  # answer a refusal with a page
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import pytest
 from clinic import (
     ANALYSIS,
     ANNA,
-    SCAN,
     STATUS,
     Clinic,
     Open,
@@ -253,9 +252,9 @@ async def signed_in(clinic: Clinic) -> dict[str, dict[str, str]]:
 
 async def an_unused_session_ends(clinic: Clinic) -> None:
     browser = await signed_in(clinic)
-    assert await clinic.status(f"/imaging/{SCAN}", **browser) == 200
+    assert await clinic.status("/api/v1/sessions", **browser) == 200
     await clinic.platform.pool.execute("update session set used_at = now() - interval '31 min'")
-    assert await clinic.status(f"/imaging/{SCAN}", **browser) == 401
+    assert await clinic.status("/api/v1/sessions", **browser) == 401
 
 
 @pytest.mark.control("164.312(a)(2)(iii)", "idle")
@@ -278,7 +277,7 @@ async def signing_out_ends_the_session(clinic: Clinic) -> None:
     browser = await signed_in(clinic)
     assert await clinic.status("/sign-out", **browser) == 200
     clinic.client.session.cookie_jar.clear()
-    assert await clinic.status("/", **browser) == 401
+    assert await clinic.status("/api/v1/sessions", **browser) == 401
 
 
 @pytest.mark.control("164.312(a)(2)(iii)", "sign-out")
@@ -313,9 +312,9 @@ async def test_a_sign_out_without_effect_is_noticed(tmp_path: Path, database_url
 
 async def an_account_ends_all_its_sessions(clinic: Clinic) -> None:
     browsers = [await signed_in(clinic) for _ in range(2)]
-    assert [await clinic.status("/", **each) for each in browsers] == [200, 200]
+    assert [await clinic.status("/api/v1/sessions", **each) for each in browsers] == [200, 200]
     assert (await clinic.ask("DELETE", "/api/v1/sessions", (ANNA, "patient")))[0] == 200
-    assert [await clinic.status("/", **each) for each in browsers] == [401, 401]
+    assert [await clinic.status("/api/v1/sessions", **each) for each in browsers] == [401, 401]
 
 
 @pytest.mark.control("164.312(a)(2)(iii)", "all-sessions")

@@ -183,7 +183,7 @@ async def test_no_secret_is_there(evidence: Evidence, place: str) -> None:
         ("metrics", b"memoryguard_http_request_seconds_bucket"),
         ("exports", b"\x08\x00\x60\x00CS\x02\x00MR"),
         ("exports", b"T1 MPRAGE"),
-        ("exports", b"<table"),
+        ("exports", b"next_cursor"),
         ("exports", b"memoryguard.patient.linked.v1"),
         ("database", b'"uri":"kept:'),
     ],

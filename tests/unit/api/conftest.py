@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
+from described import hold_to_its_word
 
 from memoryguard.api.service import RECIPE
 from memoryguard.common.contracts.event import Event, Fact, decode
@@ -73,6 +74,6 @@ async def stopping() -> asyncio.Event:
 
 @pytest_asyncio.fixture
 async def client(api: Api, stopping: asyncio.Event) -> AsyncGenerator[Client]:
-    app = build_app([(api.platform, api.service)], stopping)
+    app = hold_to_its_word(build_app([(api.platform, api.service)], stopping), api.service)
     async with TestClient(TestServer(app)) as client:
         yield client

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GLASS = "/api/v1/access/break-glass"
 STATUS = f"/api/v1/imaging/{say.SCAN}/status"
-PAGE = f"/imaging/{say.SCAN}"
+RESULT = f"/api/v1/imaging/{say.SCAN}/analysis"
 EMERGENCY = {"user_id": say.ANNA, "reason": "emergency_treatment"}
 
 
@@ -45,7 +45,7 @@ async def strict(
 
 async def seen(api: Api, client: Client, user: str = "dora", role: str = "clinician") -> list[int]:
     return [
-        (await client.get(path, headers=api.bearer(user, role))).status for path in (STATUS, PAGE)
+        (await client.get(path, headers=api.bearer(user, role))).status for path in (STATUS, RESULT)
     ]
 
 
@@ -55,13 +55,13 @@ async def broken(api: Api, client: Client, who: tuple[str, str], **body: Any) ->
 
 
 async def hear(api: Api, user_id: str | None = say.ANNA) -> None:
-    await api.hear(say.at(say.received(user_id=user_id), 0), say.at(say.rejected(), 1))
+    await api.hear(say.at(say.received(user_id=user_id), 0), say.at(say.refused(), 1))
 
 
 async def test_a_clinician_sees_who_lets_them_and_nobody_else(api: Api, strict: Client) -> None:
     await hear(api)
     assert await seen(api, strict) == [404, 404]
-    home = await strict.get("/", headers=api.bearer("dora", "clinician"))
+    home = await strict.get("/api/v1/imaging", headers=api.bearer("dora", "clinician"))
     assert say.SCAN not in await home.text()
     offer = {"grantee_id": "dora", "scopes": ["status"]}
     await strict.post("/api/v1/access/invitations", json=offer, headers=api.bearer(say.ANNA))
@@ -75,7 +75,7 @@ async def test_a_clinician_sees_who_lets_them_and_nobody_else(api: Api, strict: 
 async def test_a_scan_of_nobody_is_still_for_clinicians(api: Api, strict: Client) -> None:
     await api.hear(say.at(say.received(user_id=None), 0))
     assert (await seen(api, strict))[0] == 200
-    home = await strict.get("/", headers=api.bearer("dora", "clinician"))
+    home = await strict.get("/api/v1/imaging", headers=api.bearer("dora", "clinician"))
     assert say.SCAN in await home.text()
 
 
@@ -92,7 +92,7 @@ async def test_broken_glass_opens_for_a_while_and_for_one_and_says_so(
     assert await seen(api, strict) == [200, 200]
     assert await seen(api, strict, "dirk") == [404, 404]
     assert await seen(api, strict, "dora", "caregiver") == [404, 404]
-    home = await strict.get("/", headers=api.bearer("dora", "clinician"))
+    home = await strict.get("/api/v1/imaging", headers=api.bearer("dora", "clinician"))
     assert say.SCAN in await home.text()
     (fact,) = [fact for fact in await api.said() if isinstance(fact, e.AccessOverridden)]
     assert (fact.actor_id, fact.user_id, fact.reason) == ("dora", say.ANNA, "emergency_treatment")

@@ -28,7 +28,6 @@ STATUS = {
 RESULTS = {
     f"/api/v1/imaging/{say.SCAN}/analysis",
     f"/api/v1/imaging/{say.SCAN}/picture",
-    f"/imaging/{say.SCAN}",
 }
 
 
@@ -167,7 +166,7 @@ async def test_a_list_for_status_alone_holds_no_number(api: Api, client: Client)
     assert hers["items"][0]["total_brain_volume"] == 1_050_000.0
     assert "total_brain_volume" not in his["items"][0]
     assert his["items"][0]["status"] == "completed"
-    home = await client.get("/", headers=api.bearer(*carl))
+    home = await client.get("/api/v1/imaging", headers=api.bearer(*carl))
     assert say.SCAN not in await home.text()
 
 
@@ -184,7 +183,7 @@ async def test_a_grant_ends_by_itself(api: Api, client: Client) -> None:
         "update access_grant set expires_at = now() - interval '1 second'"
     )
     assert await seen_by(api, client, "carl") == set()
-    home = await client.get("/", headers=api.bearer("carl", "caregiver"))
+    home = await client.get("/api/v1/imaging", headers=api.bearer("carl", "caregiver"))
     assert say.SCAN not in await home.text()
     _, listed = await ask(api, client, (say.ANNA, "patient"), "GET", GRANTS)
     assert listed["items"] == []

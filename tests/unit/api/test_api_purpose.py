@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from conftest import Api, Client
 
 STATUS = f"/api/v1/imaging/{say.SCAN}/status"
-PATHS = [STATUS, f"/api/v1/imaging/user/{say.ANNA}", f"/imaging/{say.SCAN}", "/"]
+PATHS = [STATUS, f"/api/v1/imaging/user/{say.ANNA}", "/api/v1/imaging"]
 Look = tuple[str | None, str | None]
 """Basis and purpose of a look."""
 

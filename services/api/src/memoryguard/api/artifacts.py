@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.api.access import Access, hidden
 from memoryguard.api.analysis import ARTIFACTS, artifact_of
 from memoryguard.common.http.conditional import answer, tag_of, unchanged
@@ -20,17 +21,18 @@ PATH = "/api/v1/imaging/{imaging_id}/"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How a file is served, and what a look at it is called in the log."""
+    """How a file is served, what a look at it is called in the log, and what it is."""
 
     content_type: str
     action: str
+    what: str
 
 
 SERVED: Mapping[str, Served] = {
-    "picture": Served("image/png", "imaging.picture"),
-    "structures.glb": Served("model/gltf-binary", "imaging.structures"),
-    "brain.nii.gz": Served("application/gzip", "imaging.brain"),
-    "labels.nii.gz": Served("application/gzip", "imaging.labels"),
+    "picture": Served("image/png", "imaging.picture", "picture of slices"),
+    "structures.glb": Served("model/gltf-binary", "imaging.structures", "surfaces"),
+    "brain.nii.gz": Served("application/gzip", "imaging.brain", "brain, without the head"),
+    "labels.nii.gz": Served("application/gzip", "imaging.labels", "label map"),
 }
 
 
@@ -53,4 +55,5 @@ def _route(platform: Platform, access: Access, name: str) -> Route:
         content = await platform.objects.get(reference, scan.subject_id)
         return answer(request, content, served.content_type, tag)
 
-    return Route("GET", PATH + name, artifact, Policy(served.action, PEOPLE))
+    doc = described.artifact(served.what, served.content_type)
+    return Route("GET", PATH + name, artifact, Policy(served.action, PEOPLE), doc=doc)

@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from aiohttp import hdrs, web
 
-from memoryguard.api import qido
+from memoryguard.api import described, qido
 from memoryguard.api.access import Access
 from memoryguard.api.documents import Document, Level
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
-from memoryguard.common.http.conditional import PRIVATE
+from memoryguard.common.http.conditional import PRIVATE, answer_bytes
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy
@@ -33,6 +33,11 @@ _INSTANCE = f"{_SERIES}/instances/{{instance_uid}}"
 PLURALS: Mapping[Level, str] = {"study": "studies", "series": "series", "instance": "instances"}
 _ACCEPTED_JSON = (JSON, "application/json", "application/*", "*/*")
 _ACCEPTED_DICOM = ("multipart/related", "multipart/*", "*/*")
+_DOCS = {
+    "search": described.QIDO,
+    "metadata": described.METADATA,
+    "retrieve": described.RETRIEVE,
+}
 MORE = '299 memoryguard "There are additional results that can be requested"'
 UNMATCHED = '299 memoryguard "Some attributes cannot be searched for: they match anything"'
 
@@ -76,7 +81,7 @@ def routes(platform: Platform, access: Access) -> list[Route]:
 
 
 def _route(path: str, handler: HttpHandler, action: str) -> Route:
-    return Route("GET", path, handler, Policy(f"dicomweb.{action}", PEOPLE))
+    return Route("GET", path, handler, Policy(f"dicomweb.{action}", PEOPLE), doc=_DOCS[action])
 
 
 # --- search --------------------------------------------------------------------------------
@@ -113,7 +118,7 @@ def _answered(
 ) -> web.Response:
     base = f"{_origin(request)}{BASE}"
     answers = [qido.answer(level, documents, base) for documents in found[: asked.limit]]
-    response = _json(json.dumps(answers).encode())
+    response = _json(request, json.dumps(answers).encode())
     if len(found) > asked.limit:
         response.headers.add("Warning", MORE)
     if asked.ignored:
@@ -135,7 +140,7 @@ async def _metadata(platform: Platform, access: Access, request: web.Request) ->
         await platform.objects.get(document.dicom.header, document.subject_id)
         for document in await access.documents(request)
     ]
-    return _json(b"[" + b",".join(headers) + b"]")
+    return _json(request, b"[" + b",".join(headers) + b"]")
 
 
 async def _retrieve(platform: Platform, access: Access, request: web.Request) -> web.Response:
@@ -163,9 +168,9 @@ def _part(boundary: str, content: bytes) -> bytes:
     return f"\r\n--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode() + content
 
 
-def _json(body: bytes) -> web.Response:
+def _json(request: web.Request, body: bytes) -> web.Response:
     # Without a charset, which this type has not: clients compare the whole header.
-    return web.Response(body=body, headers={**PRIVATE, hdrs.CONTENT_TYPE: JSON})
+    return answer_bytes(request, body, JSON)
 
 
 def _check_accepted(request: web.Request, forms: Sequence[str]) -> None:

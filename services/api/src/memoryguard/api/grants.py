@@ -6,19 +6,19 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 
 from aiohttp import web
 from prometheus_client import Counter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from memoryguard.api import consent, override
+from memoryguard.api import consent, described, override
 from memoryguard.api.access import GRANTEES, Access, hidden, is_id
+from memoryguard.api.bodies import Acceptance, Emergency, Offer
 from memoryguard.api.settings import ApiSettings
-from memoryguard.common.contracts.events import Basis, OverrideReason, Scope
+from memoryguard.common.contracts.events import Basis
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.body import read_model
+from memoryguard.common.http.conditional import answer_json
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy, Role
@@ -33,44 +33,6 @@ PATIENT: frozenset[Role] = frozenset({"patient"})
 CLINICIAN: frozenset[Role] = frozenset({"clinician"})
 
 
-def _id(text: str) -> str:
-    if not is_id(text):
-        raise ValueError
-    return text
-
-
-Id = Annotated[str, AfterValidator(_id)]
-
-
-class Offer(BaseModel):
-    """Body of ``POST /api/v1/access/invitations``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    grantee_id: Id | None = None
-    scopes: frozenset[Scope] = Field(default=frozenset({"status", "results"}), min_length=1)
-    expires_at: AwareDatetime | None = None
-
-
-class Acceptance(BaseModel):
-    """Body of ``POST /api/v1/access/grants``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    code: Id | None = None
-    user_id: Id | None = None
-
-
-class Emergency(BaseModel):
-    """Body of ``POST /api/v1/access/break-glass``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user_id: Id
-    reason: OverrideReason
-    minutes: int | None = Field(default=None, ge=1)
-
-
 class Consent:
     """The routes. A person invites; a caregiver, or a clinician, accepts; the person takes back."""
 
@@ -82,26 +44,23 @@ class Consent:
     def routes(self) -> list[Route]:
         """Every route, with its policy."""
         invitations, grants = f"{PATH}/invitations", f"{PATH}/grants"
+        invite = Policy("access.invite", PATIENT)
+        withdraw = Policy("access.withdraw", PATIENT)
+        accept = Policy("access.accept", GRANTEES)
+        revoke = Policy("access.revoke", PATIENT)
+        one_offer, one_grant = invitations + "/{invitation_id}", grants + "/{grantee_id}"
+        glass = Policy("access.override", CLINICIAN)
         return [
-            Route("POST", invitations, self.invite, Policy("access.invite", PATIENT)),
+            Route("POST", invitations, self.invite, invite, doc=described.INVITE, keyed=True),
+            Route("DELETE", one_offer, self.withdraw, withdraw, doc=described.WITHDRAW),
+            Route("POST", grants, self.accept, accept, doc=described.ACCEPT),
+            Route("GET", grants, self.listed, Policy("access.list", PEOPLE), doc=described.GRANTS),
+            Route("DELETE", one_grant, self.revoke, revoke, doc=described.REVOKE),
             Route(
-                "DELETE",
-                invitations + "/{invitation_id}",
-                self.withdraw,
-                Policy("access.withdraw", PATIENT),
+                "POST", f"{PATH}/break-glass", self.break_glass, glass,
+                doc=described.BREAK_GLASS, keyed=True,
             ),
-            Route("POST", grants, self.accept, Policy("access.accept", GRANTEES)),
-            Route("GET", grants, self.listed, Policy("access.list", PEOPLE)),
-            Route(
-                "DELETE", grants + "/{grantee_id}", self.revoke, Policy("access.revoke", PATIENT)
-            ),
-            Route(
-                "POST",
-                f"{PATH}/break-glass",
-                self.break_glass,
-                Policy("access.override", CLINICIAN),
-            ),
-        ]
+        ]  # fmt: skip
 
     async def invite(self, request: web.Request) -> web.Response:
         """Offer somebody to see one's own data; answer with a code unless an account is named."""
@@ -155,7 +114,7 @@ class Consent:
 
     async def listed(self, request: web.Request) -> web.Response:
         """List what one has granted and offered, and what one was."""
-        return web.json_response(await consent.listed(self._platform.pool, self._own(request)))
+        return answer_json(request, await consent.listed(self._platform.pool, self._own(request)))
 
     async def revoke(self, request: web.Request) -> web.Response:
         """Take back what an account may see. It holds when this is answered."""

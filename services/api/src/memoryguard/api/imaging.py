@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from memoryguard.api import scans
+from memoryguard.api import described, scans
 from memoryguard.api.access import Access, hidden, is_id
 from memoryguard.api.analysis import (
     analysis_document,
@@ -16,8 +16,9 @@ from memoryguard.api.proofs import proof_of
 from memoryguard.api.scans import Cursor
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
-from memoryguard.common.http.conditional import answer_json
-from memoryguard.common.http.route import Route
+from memoryguard.common.http.conditional import answer_json, answer_page
+from memoryguard.common.http.operation import Operation
+from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import PEOPLE, Policy
 
@@ -56,11 +57,14 @@ def routes(platform: Platform, access: Access) -> list[Route]:
     async def everything(request: web.Request) -> web.Response:
         return await _everything(access, request)
 
+    def reading(path: str, handler: HttpHandler, action: str, doc: Operation) -> Route:
+        return Route("GET", PATH + path, handler, Policy(action, PEOPLE), doc=doc)
+
     return [
-        Route("GET", PATH, everything, Policy("imaging.search", PEOPLE)),
-        Route("GET", PATH + "/user/{user_id}", listed, Policy("imaging.list", PEOPLE)),
-        Route("GET", PATH + "/{imaging_id}/status", status, Policy("imaging.status", PEOPLE)),
-        Route("GET", PATH + "/{imaging_id}/analysis", analysis, Policy("imaging.analysis", PEOPLE)),
+        reading("", everything, "imaging.search", described.SEARCH),
+        reading("/user/{user_id}", listed, "imaging.list", described.LIST),
+        reading("/{imaging_id}/status", status, "imaging.status", described.STATUS),
+        reading("/{imaging_id}/analysis", analysis, "imaging.analysis", described.ANALYSIS),
     ]
 
 
@@ -78,11 +82,8 @@ async def _list(platform: Platform, access: Access, request: web.Request) -> web
     found, following = await scans.page_of_user(
         platform.pool, user_id, _limit(request), _cursor(request)
     )
-    document = {
-        "items": [summary_document(s) if measured else status_document(s) for s in found],
-        "next_cursor": following.to_text() if following else None,
-    }
-    return answer_json(request, document)
+    items = [summary_document(s) if measured else status_document(s) for s in found]
+    return answer_page(request, {"items": items}, following.to_text() if following else None)
 
 
 async def _everything(access: Access, request: web.Request) -> web.Response:
@@ -94,11 +95,8 @@ async def _everything(access: Access, request: web.Request) -> web.Response:
     found, following = await access.shown_to(principal, user_id, _limit(request), _cursor(request))
     people = ((scan.subject_id, scan.user_id) for scan in found)
     await access.record_shown(request, "imaging.search", people)
-    document = {
-        "items": [summary_document(scan) for scan in found],
-        "next_cursor": following.to_text() if following else None,
-    }
-    return answer_json(request, document)
+    items = [summary_document(scan) for scan in found]
+    return answer_page(request, {"items": items}, following.to_text() if following else None)
 
 
 def _cursor(request: web.Request) -> Cursor | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.api.access import Access, Hidden
 from memoryguard.api.analysis import status_document
 from memoryguard.api.changes import Changes
@@ -48,7 +49,8 @@ def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
                 pass
         return response
 
-    return [Route("GET", "/api/v1/imaging/{imaging_id}/events", watch, policy)]
+    path = "/api/v1/imaging/{imaging_id}/events"
+    return [Route("GET", path, watch, policy, doc=described.EVENTS)]
 
 
 async def _awaited(access: Access, request: web.Request, changed: asyncio.Event) -> None:

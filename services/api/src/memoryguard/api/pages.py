@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.resources import files
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.common.errors import Rejected
+from memoryguard.common.http.conditional import answer, tag_of
 from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.security.policy import Policy
 
@@ -23,22 +26,20 @@ class NoSuchFile(Rejected):
 def routes() -> list[Route]:
     """Style sheet and icon."""
     policy = Policy("static", public="tells nothing about anybody", audited=False)
-    return [Route("GET", "/static/{name}", _static(), policy)]
+    return [Route("GET", "/static/{name}", _static(), policy, doc=described.ASSET)]
 
 
 def _static() -> HttpHandler:
     folder = files("memoryguard.api") / "static"
     bodies = {name: (folder / name).read_bytes() for name in STATIC}
+    tags = {name: tag_of(hashlib.sha256(body).hexdigest()) for name, body in bodies.items()}
 
     async def static(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in bodies:
             raise NoSuchFile("no_such_asset", "there is no such file")
-        return web.Response(
-            body=bodies[name],
-            content_type=STATIC[name],
-            charset="utf-8",
-            headers={"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"},
-        )
+        response = answer(request, bodies[name], STATIC[name], tags[name])
+        response.headers["Cache-Control"] = "max-age=300"
+        return response
 
     return static

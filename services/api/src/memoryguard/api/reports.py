@@ -15,7 +15,7 @@ from typing import get_args
 
 from aiohttp import web
 
-from memoryguard.api import scans
+from memoryguard.api import described, scans
 from memoryguard.api.access import Access
 from memoryguard.api.analysis import Document, analysis_document, artifact_of
 from memoryguard.api.imaging import NotReady
@@ -48,7 +48,8 @@ class Reports:
 
     def routes(self) -> list[Route]:
         """Give the one route."""
-        return [Route("GET", PATH, self._report, Policy("imaging.report", PEOPLE))]
+        policy = Policy("imaging.report", PEOPLE)
+        return [Route("GET", PATH, self._report, policy, doc=described.REPORT)]
 
     async def _report(self, request: web.Request) -> web.Response:
         scan = await self._access.scan(request, "results")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from memoryguard.api import artifacts, dicomweb, imaging, live, pages, projection, webapp
+from memoryguard.api import artifacts, dicomweb, imaging, live, pages, projection, reference, webapp
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
@@ -41,6 +41,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *SignIn(platform, sessions).routes(),
             *pages.routes(),
             *webapp.routes(),
+            *reference.routes(),
         ],
         background=[changes.listen],
         projection=PROJECTION,

@@ -7,6 +7,7 @@ import re
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.api.markup import el
 from memoryguard.api.page import error_page, page, refused_page
 from memoryguard.api.sessions import Sessions, create_link, redeem
@@ -40,14 +41,14 @@ class SignIn:
     def routes(self) -> list[Route]:
         """Every route, with its policy."""
         path, secret = "/api/v1/sessions", Policy("session.follow", public="the code is a secret")
+        show, create = Policy("session.show", ROLES), Policy("session.create", ROLES)
+        end, out = Policy("session.end", ROLES), Policy("session.sign-out", ROLES)
         return [
-            Route("GET", path, self.show, Policy("session.show", ROLES)),
-            Route("POST", path, self.create, Policy("session.create", ROLES)),
-            Route("DELETE", path, self.end_all, Policy("session.end", ROLES)),
-            Route("GET", LINK_PATH, self.follow, secret, _refused_link),
-            Route(
-                "GET", "/sign-out", self.sign_out, Policy("session.sign-out", ROLES), refused_page
-            ),
+            Route("GET", path, self.show, show, doc=described.SHOW_SESSION),
+            Route("POST", path, self.create, create, doc=described.MAKE_LINK),
+            Route("DELETE", path, self.end_all, end, doc=described.END_SESSIONS),
+            Route("GET", LINK_PATH, self.follow, secret, _refused_link, described.FOLLOW_LINK),
+            Route("GET", "/sign-out", self.sign_out, out, refused_page, described.SIGN_OUT),
         ]
 
     async def show(self, request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from importlib.resources.abc import Traversable
 
 from aiohttp import ETag, web
 
+from memoryguard.api import described
 from memoryguard.api.page import HEADERS, error_page
 from memoryguard.api.pages import NoSuchFile
 from memoryguard.common.http.conditional import tag_of, unchanged
@@ -57,9 +58,11 @@ def routes() -> list[Route]:
         return assets[name].answer(request)
 
     public = "tells nothing about anybody"
+    app = Policy("app", public=public, audited=False)
+    asset_policy = Policy("app.asset", public=public, audited=False)
     return [
-        *(Route("GET", path, page, Policy("app", public=public, audited=False)) for path in PAGES),
-        Route("GET", "/assets/{name}", asset, Policy("app.asset", public=public, audited=False)),
+        *(Route("GET", path, page, app, doc=described.APP) for path in PAGES),
+        Route("GET", "/assets/{name}", asset, asset_policy, doc=described.ASSET),
     ]
 
 

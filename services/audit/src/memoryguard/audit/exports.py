@@ -18,6 +18,7 @@ from typing import Any, Final
 import asyncpg
 from aiohttp import web
 
+from memoryguard.audit import described
 from memoryguard.audit.domain import csv
 from memoryguard.audit.filters import NAMES, Filter, Place, below, parameters, read_filter, shown
 from memoryguard.audit.finding import SIZES, bounded, page, place_of, whole
@@ -115,7 +116,7 @@ class Exports:
 
     def routes(self) -> Sequence[Route]:
         """Give the one route."""
-        return (Route("GET", "/api/v1/audit/export", self.export, POLICY),)
+        return (Route("GET", "/api/v1/audit/export", self.export, POLICY, doc=described.EXPORT),)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """Hand out every entry under the newest checkpoint that the filters let through."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from memoryguard.audit import described
+from memoryguard.audit.bodies import Holding
 from memoryguard.common.contracts.event import NOBODY
-from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced, HoldReason
+from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.body import read_model
+from memoryguard.common.http.conditional import answer_json
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.platform import Platform
@@ -47,23 +49,6 @@ class Lifted(Rejected):
     http_status = 409
 
 
-class Holding(BaseModel):
-    """Body of ``POST /api/v1/audit/holds``: of one person, by pseudonym or account, or of all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: HoldReason
-    subject: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    user: str | None = Field(default=None, min_length=1, max_length=100)
-    everything: bool = False
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if [self.subject is not None, self.user is not None, self.everything].count(True) != 1:
-            raise ValueError("one of subject, user and everything")
-        return self
-
-
 class Holds:
     """The routes of holds."""
 
@@ -73,16 +58,18 @@ class Holds:
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
         officers = frozenset[Role]({"compliance"})
+        listing, placing = Policy("audit.holds", officers), Policy("audit.hold", officers)
+        lifting = Policy("audit.hold-lift", officers)
         return (
-            Route("GET", PATH, self.listed, Policy("audit.holds", officers)),
-            Route("POST", PATH, self.place, Policy("audit.hold", officers)),
-            Route("DELETE", PATH + "/{hold_id}", self.lift, Policy("audit.hold-lift", officers)),
+            Route("GET", PATH, self.listed, listing, doc=described.HOLDS),
+            Route("POST", PATH, self.place, placing, doc=described.PLACE, keyed=True),
+            Route("DELETE", PATH + "/{hold_id}", self.lift, lifting, doc=described.LIFT),
         )
 
-    async def listed(self, _: web.Request) -> web.Response:
+    async def listed(self, request: web.Request) -> web.Response:
         """List holds, those placed last first."""
         rows = await self._platform.pool.fetch(_HOLDS)
-        return web.json_response({"holds": [_shown(row) for row in rows]})
+        return answer_json(request, {"holds": [_shown(row) for row in rows]})
 
     async def place(self, request: web.Request) -> web.Response:
         """Place a hold."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 from aiohttp import web
 
+from memoryguard.audit import described
 from memoryguard.audit.cosigned import cosigned_note
 from memoryguard.audit.filters import Filter, parameters
 from memoryguard.audit.log import entry_of
@@ -16,7 +17,9 @@ from memoryguard.audit.proving import prove, prove_growth
 from memoryguard.audit.queries import tell_whom
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
-from memoryguard.common.http.route import Route
+from memoryguard.common.http.conditional import answer_bytes, answer_json, answer_text
+from memoryguard.common.http.operation import Operation
+from memoryguard.common.http.route import HttpHandler, Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
 from memoryguard.tlog.exported import texts
@@ -49,26 +52,30 @@ class Queries:
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
         public = Policy("audit.key", public="public by nature: it verifies, it opens nothing")
+
+        def reading(path: str, handler: HttpHandler, doc: Operation) -> Route:
+            return Route("GET", f"/api/v1/audit/{path}", handler, OFFICERS, doc=doc)
+
         return (
-            Route("GET", "/api/v1/audit/key", self.key, public),
-            Route("GET", "/api/v1/audit/checkpoint", self.checkpoint, OFFICERS),
-            Route("GET", "/api/v1/audit/scans/{scan_id}", self.entries, OFFICERS),
-            Route("GET", "/api/v1/audit/entries/{sequence}", self.entry, OFFICERS),
-            Route("GET", "/api/v1/audit/entries/{sequence}/proof", self.proof, OFFICERS),
-            Route("GET", "/api/v1/audit/entries/{sequence}/event", self.event, OFFICERS),
-            Route("GET", "/api/v1/audit/consistency", self.consistency, OFFICERS),
+            Route("GET", "/api/v1/audit/key", self.key, public, doc=described.KEY),
+            reading("checkpoint", self.checkpoint, described.CHECKPOINT),
+            reading("scans/{scan_id}", self.entries, described.SCAN),
+            reading("entries/{sequence}", self.entry, described.ENTRY),
+            reading("entries/{sequence}/proof", self.proof, described.PROOF),
+            reading("entries/{sequence}/event", self.event, described.EVENT),
+            reading("consistency", self.consistency, described.CONSISTENCY),
         )
 
     async def key(self, request: web.Request) -> web.Response:
         """Answer with the verifier key (C2SP signed-note form)."""
-        return web.Response(text=f"{self._signer.verifier_key}\n")
+        return answer_text(request, f"{self._signer.verifier_key}\n")
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         """Answer with the newest checkpoint, and what witnesses have signed of it."""
         note = await cosigned_note(self._platform.pool)
         if note is None:
             raise NotFound("not_found", "nothing is signed yet")
-        return web.Response(text=note)
+        return answer_text(request, note)
 
     async def entries(self, request: web.Request) -> web.Response:
         """List what the log holds about a scan."""
@@ -81,14 +88,13 @@ class Queries:
         )
         about = Filter(scan_id=scan_id)
         tell_whom(request, about, [row["subject_id"] for row in rows])
-        return web.json_response(
-            {"entries": [dict(row) | {"logged_at": row["logged_at"].isoformat()} for row in rows]}
-        )
+        entries = [dict(row) | {"logged_at": row["logged_at"].isoformat()} for row in rows]
+        return answer_json(request, {"entries": entries})
 
     async def entry(self, request: web.Request) -> web.Response:
         """Answer with an entry's leaf: the bytes that the tree covers."""
         entry = entry_of(await self._row(request))
-        return web.Response(body=entry.leaf(), content_type="application/octet-stream")
+        return answer_bytes(request, entry.leaf(), "application/octet-stream")
 
     async def event(self, request: web.Request) -> web.Response:
         """Answer with an entry's event, byte for byte, opened where it is sealed."""
@@ -97,7 +103,7 @@ class Queries:
         event = entry.event(key)
         if event is None:
             raise Shredded("entry_shredded", "this person was erased: the entry opens no more")
-        return web.Response(body=event, content_type="application/json")
+        return answer_bytes(request, event, "application/json")
 
     async def proof(self, request: web.Request) -> web.Response:
         """Answer with a proof file (C2SP tlog-proof) that verifies offline."""
@@ -105,7 +111,7 @@ class Queries:
         size = await self._platform.pool.fetchval("select size from log.head")
         if sequence >= (size or 0):
             raise NotFound("not_found", "the log has no such entry")
-        return web.Response(text=str(await prove(self._platform.pool, sequence)))
+        return answer_text(request, str(await prove(self._platform.pool, sequence)))
 
     async def consistency(self, request: web.Request) -> web.Response:
         """Prove that the log of one size is the beginning of the log of another (RFC 9162)."""
@@ -119,15 +125,14 @@ class Queries:
             "select size, note from log.checkpoint where size = any($1::bigint[])", [older, newer]
         )
         notes = {row["size"]: row["note"] for row in rows}
-        return web.json_response(
-            {
-                "from": older,
-                "to": newer,
-                "hashes": texts(hashes),
-                "from_checkpoint": notes.get(older),
-                "to_checkpoint": notes.get(newer),
-            }
-        )
+        document = {
+            "from": older,
+            "to": newer,
+            "hashes": texts(hashes),
+            "from_checkpoint": notes.get(older),
+            "to_checkpoint": notes.get(newer),
+        }
+        return answer_json(request, document)
 
     async def _row(self, request: web.Request) -> asyncpg.Record:
         """Give an entry's row, and tell whom it is about, for the access event."""

@@ -13,12 +13,14 @@ from typing import Any, Final
 import asyncpg
 from aiohttp import web
 
+from memoryguard.audit import described
 from memoryguard.audit.filters import Filter, parameters
-from memoryguard.audit.finding import WHOLE, bounded, page, place_of
+from memoryguard.audit.finding import WHOLE, bounded, page
 from memoryguard.audit.opening import opened
-from memoryguard.audit.queries import read_page
+from memoryguard.audit.queries import following, read_page
 from memoryguard.common.contracts import events as e
 from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.conditional import answer_page
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import Connection
 from memoryguard.common.runtime.outbox import source_of
@@ -52,7 +54,7 @@ class Ledger:
     def routes(self) -> Sequence[Route]:
         """Give the one route. A caregiver's leave is of results, not of who else looks at them."""
         policy = Policy("audit.ledger", roles=frozenset({"patient"}))
-        return (Route("GET", "/api/v1/audit/ledger", self.ledger, policy),)
+        return (Route("GET", "/api/v1/audit/ledger", self.ledger, policy, doc=described.LEDGER),)
 
     async def ledger(self, request: web.Request) -> web.Response:
         """List who did what with the caller's data, newest first."""
@@ -65,13 +67,11 @@ class Ledger:
             wanted = Filter(subjects=(own, *numbers), types=tuple(WHAT))
             rows = await page(connection, wanted, limit + 1, after, WHOLE)
         entries = await opened(self._people, rows[:limit])
-        return web.json_response(
-            {
-                "entries": [_item(each, own) for each in entries],
-                "patient_numbers": len(numbers),
-                "next_cursor": place_of(rows[limit - 1]).to_text() if len(rows) > limit else None,
-            }
-        )
+        document = {
+            "entries": [_item(each, own) for each in entries],
+            "patient_numbers": len(numbers),
+        }
+        return answer_page(request, document, following(rows, limit))
 
     async def _numbers(self, connection: Connection, own: str) -> list[str]:
         """Pseudonyms of the patient numbers that are linked to an account, as the log says."""

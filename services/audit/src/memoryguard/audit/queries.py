@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import asyncpg
 from aiohttp import web
 
+from memoryguard.audit import described
 from memoryguard.audit.filters import NAMES, Filter, Place, parameters, read_filter
 from memoryguard.audit.finding import bounded, page, place_of
 from memoryguard.audit.log import entry_of
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns
+from memoryguard.common.http.conditional import answer_page
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
@@ -31,7 +33,7 @@ class Search:
     def routes(self) -> Sequence[Route]:
         """Give the one route."""
         policy = Policy("audit.query", roles=frozenset({"compliance"}))
-        return (Route("GET", "/api/v1/audit/entries", self.entries, policy),)
+        return (Route("GET", "/api/v1/audit/entries", self.entries, policy, doc=described.ENTRIES),)
 
     async def entries(self, request: web.Request) -> web.Response:
         """List the newest entries that the filters let through."""
@@ -41,7 +43,8 @@ class Search:
         async with bounded(self._platform.pool) as connection:
             rows = await page(connection, wanted, limit + 1, after)
         tell_whom(request, wanted, [row["subject_id"] for row in rows])
-        return web.json_response(page_of(rows, limit))
+        entries = [shown(row["sequence"], entry_of(row)) for row in rows[:limit]]
+        return answer_page(request, {"entries": entries}, following(rows, limit))
 
 
 def read_page(given: Mapping[str, str], most: int = MAX_LIMIT) -> tuple[int, Place | None]:
@@ -59,13 +62,9 @@ def read_page(given: Mapping[str, str], most: int = MAX_LIMIT) -> tuple[int, Pla
     return limit, Place.from_text(given["cursor"]) if "cursor" in given else None
 
 
-def page_of(rows: Sequence[asyncpg.Record], limit: int) -> dict[str, object]:
-    """Write a page, for which one entry more than the limit was looked for."""
-    more = len(rows) > limit
-    return {
-        "entries": [shown(row["sequence"], entry_of(row)) for row in rows[:limit]],
-        "next_cursor": place_of(rows[limit - 1]).to_text() if more else None,
-    }
+def following(rows: Sequence[asyncpg.Record], limit: int) -> str | None:
+    """Say where the next page begins, if one entry more than the limit was found."""
+    return place_of(rows[limit - 1]).to_text() if len(rows) > limit else None
 
 
 def tell_whom(request: web.Request, wanted: Filter, subjects: Iterable[str]) -> None:

@@ -8,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from memoryguard.audit import described
+from memoryguard.audit.bodies import SignOff
 from memoryguard.audit.domain.review import METHOD, digest
 from memoryguard.audit.filters import parameters, read_moment
 from memoryguard.audit.finding import bounded
 from memoryguard.audit.gathering import Period
 from memoryguard.common.contracts.event import NOBODY
-from memoryguard.common.contracts.oversight import ReviewNote, ReviewSigned
+from memoryguard.common.contracts.oversight import ReviewSigned
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.body import read_model
+from memoryguard.common.http.conditional import answer_json
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy, Role
@@ -34,17 +36,6 @@ class ReviewOutdated(Rejected):
     http_status = 409
 
 
-class SignOff(BaseModel):
-    """Body of ``POST /api/v1/audit/review``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    since: AwareDatetime = Field(alias="from")
-    until: AwareDatetime = Field(alias="to")
-    report_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    conclusion: ReviewNote
-
-
 class Reviews:
     """The routes of the activity review."""
 
@@ -55,9 +46,10 @@ class Reviews:
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
         path, officers = "/api/v1/audit/review", frozenset[Role]({"compliance"})
+        signing = Policy("audit.review-sign", officers)
         return (
-            Route("GET", path, self.show, Policy("audit.review", officers)),
-            Route("POST", path, self.sign, Policy("audit.review-sign", officers)),
+            Route("GET", path, self.show, Policy("audit.review", officers), doc=described.REVIEW),
+            Route("POST", path, self.sign, signing, doc=described.SIGN, keyed=True),
         )
 
     async def show(self, request: web.Request) -> web.Response:
@@ -68,9 +60,8 @@ class Reviews:
         until = read_moment(given["to"], "to") if "to" in given else midnight
         since = read_moment(given["from"], "from") if "from" in given else until - USUAL
         size, report = await self._report(since, until, now)
-        return web.json_response(
-            {"report": report, "report_sha256": digest(report), "log_size": size}
-        )
+        document = {"report": report, "report_sha256": digest(report), "log_size": size}
+        return answer_json(request, document)
 
     async def sign(self, request: web.Request) -> web.Response:
         """Sign a report off, if it is still the same."""

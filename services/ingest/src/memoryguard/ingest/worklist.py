@@ -9,17 +9,20 @@ from collections.abc import Sequence
 import asyncpg
 from aiohttp import web
 from prometheus_client import Gauge
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from memoryguard.common.contracts.events import PatientLinked
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
+from memoryguard.common.http.conditional import answer_json
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.waiting import pause
 from memoryguard.common.security.policy import Policy, Role
+from memoryguard.ingest import described
 from memoryguard.ingest.answers import Answer
+from memoryguard.ingest.bodies import Resolution
 from memoryguard.ingest.people.identity import IdentityVault
 from memoryguard.ingest.people.links import Link, make_link
 from memoryguard.ingest.settling import Settling
@@ -30,14 +33,6 @@ SERIES = Gauge("memoryguard_worklist_series", "Series of patients whom nobody kn
 OLDEST = Gauge("memoryguard_worklist_oldest_seconds", "Age of the oldest; 0: there is none.")
 SHOWN = ("patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "study_date")
 """What a clinician needs to know whose a scan is."""
-
-
-class Resolution(BaseModel):
-    """Body of ``POST /api/v1/worklist/{patient}``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user_id: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
 class NotWaiting(Rejected):
@@ -57,16 +52,13 @@ class Worklist:
     def routes(self) -> Sequence[Route]:
         """Every route, with its policy."""
         clinician: frozenset[Role] = frozenset({"clinician"})
-        path = "/api/v1/worklist"
+        path, listing = "/api/v1/worklist", Policy("worklist.list", roles=clinician)
+        link = Policy("worklist.link", roles=clinician)
+        discard = Policy("worklist.discard", roles=clinician)
         return (
-            Route("GET", path, self.listed, Policy("worklist.list", roles=clinician)),
-            Route("POST", path + "/{patient}", self.link, Policy("worklist.link", roles=clinician)),
-            Route(
-                "DELETE",
-                path + "/{patient}",
-                self.discard,
-                Policy("worklist.discard", roles=clinician),
-            ),
+            Route("GET", path, self.listed, listing, doc=described.LISTED),
+            Route("POST", path + "/{patient}", self.link, link, doc=described.LINK),
+            Route("DELETE", path + "/{patient}", self.discard, discard, doc=described.DISCARD),
         )
 
     async def run(self) -> None:
@@ -79,10 +71,10 @@ class Worklist:
                 OLDEST.set(row["seconds"])
             await pause(GAUGE_S)
 
-    async def listed(self, _: web.Request) -> web.Response:
+    async def listed(self, request: web.Request) -> web.Response:
         """List patients who wait, those who wait longest first."""
         rows = await self._platform.pool.fetch(_WAITING, PAGE)
-        return web.json_response({"items": [await self._item(row) for row in rows]})
+        return answer_json(request, {"items": [await self._item(row) for row in rows]})
 
     async def link(self, request: web.Request) -> web.Response:
         """Say whose a patient's number is; what waits becomes that account's scans."""

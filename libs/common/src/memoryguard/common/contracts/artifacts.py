@@ -43,7 +43,7 @@ DESCRIPTION = (
 Json = dict[str, Any]
 
 
-class _Plain(GenerateJsonSchema):
+class Plain(GenerateJsonSchema):
     """Without a title for every field: its name says the same."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -62,7 +62,7 @@ def envelope_of(fact: type[Fact]) -> type[Event]:
 
 def json_schema(fact: type[Fact]) -> Json:
     """Give the JSON Schema (draft 2020-12) of an event: envelope and fact."""
-    schema = envelope_of(fact).model_json_schema(schema_generator=_Plain)
+    schema = envelope_of(fact).model_json_schema(schema_generator=Plain)
     for part in (schema, *schema["$defs"].values()):
         if part.get("additionalProperties") is False:
             del part["additionalProperties"]  # readers pass over what a newer version adds
@@ -109,7 +109,7 @@ def _breaks_at(where: str, old: Any, new: Any) -> Iterator[str]:
 
 def _envelope() -> Json:
     """Give the schema of the envelope around any fact."""
-    schema = Event.model_json_schema(schema_generator=_Plain)
+    schema = Event.model_json_schema(schema_generator=Plain)
     _describe(schema)
     return schema
 
@@ -203,7 +203,7 @@ def _component_schemas() -> Json:
     _, document = models_json_schema(
         [(envelope_of(fact), "validation") for fact in FACTS.values()],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Plain,
+        schema_generator=Plain,
     )
     _describe(*document["$defs"].values())
     return _draft_07(document["$defs"])

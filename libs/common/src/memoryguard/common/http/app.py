@@ -15,16 +15,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from memoryguard.common.contracts.event import NOBODY
 from memoryguard.common.contracts.events import AccessDenied, AccessRead
 from memoryguard.common.contracts.parts import Basis
 from memoryguard.common.errors import Denied, MemoryGuardError, Unavailable
-from memoryguard.common.http import purpose
+from memoryguard.common.http import idempotency, purpose
+from memoryguard.common.http.cors import Cors
 from memoryguard.common.http.denials import ANONYMOUS, Denials
-from memoryguard.common.http.limits import RateLimits, TooManyRequests
-from memoryguard.common.http.problem import problem
+from memoryguard.common.http.idempotency import Replies, Reply
+from memoryguard.common.http.limits import LEFT, RateLimits, TooManyRequests
+from memoryguard.common.http.problem import http_problem, problem
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.database import AWAY
 from memoryguard.common.runtime.platform import Platform
@@ -39,6 +42,7 @@ HSTS = "max-age=31536000"
 PRINCIPAL = web.RequestKey("memoryguard.principal", Principal)
 TOKEN = web.RequestKey("memoryguard.token", str)
 STOPPING = web.RequestKey("memoryguard.stopping", asyncio.Event)
+ROUTE = web.RequestKey("memoryguard.route", Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Gate:
     session: Callable[[str], Awaitable[str | None]] | None
     denials: Denials
     limits: RateLimits
+    cors: Cors
+    replies: Replies
     stopping: asyncio.Event
 
 
@@ -101,9 +107,11 @@ def build_app(
     """Mount every service's routes, and health and metrics."""
     app = web.Application(client_max_size=2**20)
     settings = running[0][0].settings
-    limits = RateLimits(settings)
+    limits, cors = RateLimits(settings), Cors(settings.cors_origins)
     gates = [
-        Gate(platform, service.session, Denials(platform), limits, stopping)
+        Gate(
+            platform, service.session, Denials(platform), limits, cors, Replies(platform), stopping
+        )
         for platform, service in running
     ]
     for gate, (_, service) in zip(gates, running, strict=True):
@@ -112,7 +120,8 @@ def build_app(
         app.cleanup_ctx.append(_flushing(gate.denials))
     for route in _own_routes([platform for platform, _ in running], stopping):
         app.router.add_route(route.method, route.path, _endpoint(gates[0], "http", route))
-    app.middlewares.append(_not_found)
+    app.middlewares.append(_outermost(cors))
+    app.on_response_prepare.append(_telling(cors))
     if settings.tls_cert_file:
         app.on_response_prepare.append(_only_encrypted)
     return app
@@ -124,6 +133,21 @@ def _flushing(denials: Denials) -> Callable[[web.Application], AsyncIterator[Non
             yield
 
     return flushing
+
+
+def _telling(cors: Cors) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def telling(request: web.Request, response: web.StreamResponse) -> None:
+        """Say in every answer, streams included, what concerns more than its own route."""
+        left, route = request.get(LEFT), request.get(ROUTE)
+        said = [cors.headers(request)]
+        said += [left.headers()] if left else []
+        said += [route.deprecated.headers()] if route and route.deprecated else []
+        for name, value in (pair for headers in said for pair in headers.items()):
+            response.headers.add(name, value)
+        if cors.varies:
+            response.headers.add("Vary", "Origin")
+
+    return telling
 
 
 async def _only_encrypted(_: web.Request, response: web.StreamResponse) -> None:
@@ -157,7 +181,7 @@ def _own_routes(platforms: Sequence[Platform], stopping: asyncio.Event) -> list[
 
 def _endpoint(gate: Gate, service: str, route: Route) -> Endpoint:
     async def serve(request: web.Request) -> web.StreamResponse:
-        request[STOPPING] = gate.stopping
+        request[STOPPING], request[ROUTE] = gate.stopping, route
         started = time.perf_counter()
         with span(
             f"{route.method} {route.path}", request.headers.get("traceparent"), service=service
@@ -174,7 +198,7 @@ def _endpoint(gate: Gate, service: str, route: Route) -> Endpoint:
 async def _answer(gate: Gate, route: Route, request: web.Request) -> web.StreamResponse:
     try:
         await _admit(gate, route.policy, request)
-        response = await route.handler(request)
+        response = await _handled(gate, route, request)
         if response.status < 400 and not response.prepared:
             await record_read(gate.platform, route.policy, request)
         return response
@@ -183,12 +207,29 @@ async def _answer(gate: Gate, route: Route, request: web.Request) -> web.StreamR
     except MemoryGuardError as error:
         return problem(error)
     except web.HTTPException as error:
-        return problem(MemoryGuardError("http_error", error.reason), error.status)
+        return http_problem(error)
     except AWAY:
         return problem(Unavailable("unavailable", "a part of the platform is away"))
     except Exception:  # the last line of defence: no traceback reaches a caller
         logger.exception("request failed", extra={"route": route.path})
         return problem(MemoryGuardError("bug", "something went wrong on our side"))
+
+
+async def _handled(gate: Gate, route: Route, request: web.Request) -> web.StreamResponse:
+    """Carry a request out; one that has an idempotency key, at most once."""
+    if not (route.keyed and idempotency.HEADER in request.headers):
+        return await route.handler(request)
+    principal = principal_of(request)
+
+    async def work() -> tuple[web.StreamResponse, str]:
+        response = await route.handler(request)
+        return response, _whom(gate.platform, request.get(CONCERNS, About()), principal)
+
+    answer = await gate.replies.once(request, principal, work)
+    if not isinstance(answer, Reply):
+        return answer
+    concerns(request, subject_id=answer.subject_id)
+    return answer.response()
 
 
 async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
@@ -212,7 +253,7 @@ async def _admit(gate: Gate, policy: Policy, request: web.Request) -> None:
         gate.limits.count_address(request)
         raise
     request[PRINCIPAL] = principal
-    gate.limits.count_account(principal)
+    gate.limits.count_account(request, principal)
     if not policy.allows(principal):
         raise Denied("not_allowed", "your role may not do this", "ask for a token with the role")
     purpose.check(request)
@@ -223,7 +264,8 @@ async def _token(gate: Gate, request: web.Request) -> str:
     if header.startswith("Bearer "):
         return header.removeprefix("Bearer ")
     cookie = request.cookies.get(SESSION_COOKIE)
-    if cookie and gate.session and request.method == "GET":  # it may read, never change anything
+    # It may read, never change anything; and a page of another origin never reads by it.
+    if cookie and gate.session and request.method == "GET" and not gate.cors.is_foreign(request):
         return await gate.session(cookie) or ""
     return ""
 
@@ -287,10 +329,13 @@ def _whom(platform: Platform, about: About, principal: Principal | None) -> str:
     return about.subject_id
 
 
-@web.middleware
-async def _not_found(request: web.Request, handler: Endpoint) -> web.StreamResponse:
-    """Answer unknown paths and methods in the same form as everything else."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return problem(MemoryGuardError("no_such_route", error.reason), error.status)
+def _outermost(cors: Cors) -> Middleware:
+    @web.middleware
+    async def outermost(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+        """Answer browsers that ask first, and unknown paths in the same form as everything else."""
+        try:
+            return cors.preflight(request) or await handler(request)
+        except web.HTTPException as error:
+            return http_problem(error)
+
+    return outermost

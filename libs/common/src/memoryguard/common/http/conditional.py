@@ -33,12 +33,35 @@ def answer(request: web.Request, body: bytes, content_type: str, tag: ETag) -> w
     if unchanged(request, tag):
         response = web.Response(status=304, headers=PRIVATE)
     else:
-        response = web.Response(body=body, content_type=content_type, headers=PRIVATE)
+        charset = "utf-8" if content_type.startswith("text/") else None
+        response = web.Response(
+            body=body, content_type=content_type, charset=charset, headers=PRIVATE
+        )
     response.etag = tag
+    return response
+
+
+def answer_bytes(request: web.Request, body: bytes, content_type: str) -> web.Response:
+    """Answer with a body whose digest is its validator, or with 304 where the client has it."""
+    return answer(request, body, content_type, tag_of(hashlib.sha256(body).hexdigest()))
+
+
+def answer_text(request: web.Request, text: str) -> web.Response:
+    """Answer with plain text, or with 304 where the client has this very text."""
+    return answer_bytes(request, text.encode(), "text/plain")
+
+
+def answer_page(
+    request: web.Request, document: Mapping[str, Any], cursor: str | None
+) -> web.Response:
+    """Answer with a page of a list; a ``Link`` leads to the next one (RFC 8288) if there is one."""
+    response = answer_json(request, {**document, "next_cursor": cursor})
+    if cursor is not None:
+        following = request.rel_url.update_query(cursor=cursor)
+        response.headers["Link"] = f'<{following}>; rel="next"'
     return response
 
 
 def answer_json(request: web.Request, document: Mapping[str, Any]) -> web.Response:
     """Answer with a JSON document, or with 304 where the client has this very one."""
-    body = json.dumps(document).encode()
-    return answer(request, body, "application/json", tag_of(hashlib.sha256(body).hexdigest()))
+    return answer_bytes(request, json.dumps(document).encode(), "application/json")

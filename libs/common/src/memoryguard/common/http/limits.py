@@ -6,7 +6,8 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from memoryguard.common.security.policy import Principal
 
 BURST_S = 10.0
 MAX_KEYS = 20_000
+ROUNDING_S = 1e-6
 IPV6_SITE_BITS = 64  # one subscriber has at least this many addresses to choose from
 
 
@@ -35,6 +37,41 @@ class TooManyRequests(Denied):
         return type(self), (self.retry_after_s,)
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a limit, for whoever it counts.
+
+    Parameters
+    ----------
+    policy
+        Name of the limit.
+    quota
+        How many requests at once it allows.
+    window_s
+        Seconds in which so many are allowed again.
+    remaining
+        How many are left now.
+    full_in_s
+        Seconds until all of them are there again.
+    """
+
+    policy: str
+    quota: int
+    window_s: int
+    remaining: int
+    full_in_s: int
+
+    def headers(self) -> Mapping[str, str]:
+        """Tell the caller (draft-ietf-httpapi-ratelimit-headers-10)."""
+        return {
+            "RateLimit-Policy": f'"{self.policy}";q={self.quota};w={self.window_s}',
+            "RateLimit": f'"{self.policy}";r={self.remaining};t={self.full_in_s}',
+        }
+
+
+LEFT = web.RequestKey("memoryguard.left", Left)
+
+
 class RateLimit:
     """A token bucket for each key, kept as the one time at which it will be full again.
 
@@ -44,9 +81,14 @@ class RateLimit:
         How fast a bucket fills; it holds ``BURST_S`` seconds' worth, one at least.
     clock
         Seconds, never going back.
+    name
+        What callers are told that it is.
     """
 
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, per_second: float, clock: Callable[[], float] = time.monotonic, name: str = "account"
+    ) -> None:
+        self._name = name
         self._each_s = 1 / per_second
         self._slack_s = max(BURST_S - self._each_s, 0.0)
         self._clock = clock
@@ -69,22 +111,46 @@ class RateLimit:
         if wait_s > 0:
             raise TooManyRequests(wait_s)
 
+    def left(self, key: str) -> Left:
+        """Tell what is left in a key's bucket."""
+        now = self._clock()
+        backlog_s = max(self._full_at.get(key, now) - now, 0.0)
+        return Left(
+            policy=self._name,
+            quota=self._whole(0.0),
+            window_s=math.ceil(max(BURST_S, self._each_s)),
+            remaining=self._whole(backlog_s),
+            full_in_s=math.ceil(backlog_s),
+        )
+
+    def _whole(self, backlog_s: float) -> int:
+        """How many can be taken at once."""
+        free_s = self._slack_s - backlog_s + ROUNDING_S
+        return int(free_s / self._each_s) + 1 if free_s >= 0 else 0
+
 
 class RateLimits:
     """The limits of one process."""
 
     def __init__(self, settings: PlatformSettings) -> None:
         self._accounts = RateLimit(settings.rate_per_second)
-        self._addresses = RateLimit(settings.anonymous_rate_per_second)
+        self._addresses = RateLimit(settings.anonymous_rate_per_second, name="address")
         self._behind_proxy = settings.behind_proxy
 
-    def count_account(self, principal: Principal) -> None:
+    def count_account(self, request: web.Request, principal: Principal) -> None:
         """Count a request of somebody who is known; TooManyRequests when it is one too many."""
-        self._accounts.take(principal.user_id)
+        _count(self._accounts, principal.user_id, request)
 
     def count_address(self, request: web.Request) -> None:
         """Count a request of somebody who is not known; TooManyRequests likewise."""
-        self._addresses.take(address_of(request, behind_proxy=self._behind_proxy))
+        _count(self._addresses, address_of(request, behind_proxy=self._behind_proxy), request)
+
+
+def _count(limit: RateLimit, key: str, request: web.Request) -> None:
+    try:
+        limit.take(key)
+    finally:
+        request[LEFT] = limit.left(key)
 
 
 def address_of(request: web.Request, *, behind_proxy: bool) -> str:

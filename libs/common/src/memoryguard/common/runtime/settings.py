@@ -123,6 +123,11 @@ class PlatformSettings(BaseSettings):
     anonymous_rate_per_second: float = Field(
         default=20.0, gt=0, description="Refused or public requests of one address; likewise."
     )
+    cors_origins: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s,*]+(\s*,\s*https?://[^/\s,*]+)*)?$",
+        description="Origins whose pages may read answers, exactly, separated by commas.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to serve HTTP on.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port; 0 takes a free one.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")

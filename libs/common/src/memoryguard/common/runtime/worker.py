@@ -245,6 +245,9 @@ class Worker:
                 " on conflict do nothing",
                 sorted(erasures),
             )
+            await transaction.execute(
+                "delete from keyed_answer where subject_id = any($1)", sorted(erasures)
+            )
         rows = await transaction.fetch(
             "select subject_id from tombstone where subject_id = any($1)",
             [work.row.key for work in group],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from memoryguard.api.report.raster import Seen, rasterise
 
 Colour = tuple[int, int, int]
 
-PIXELS_PER_SAMPLE = 2
-"""Each pixel of the picture is the mean of so many squared: edges come out smooth."""
+SAMPLES = 2
+"""A pixel of the picture is the mean of so many squared: edges come out smooth."""
 MARGIN = 0.02
 LIGHT = np.array((-0.35, 0.55, 0.76))
 AMBIENT = 0.42
@@ -65,27 +66,11 @@ def draw(
     NDArray
         uint8 (rows, columns, 3) on white.
     """
-    everything = np.concatenate([each.points_mm for each in (*(s for s, _ in solids), *shell)])
-    turned = everything @ view.T
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    samples = width * PIXELS_PER_SAMPLE
-    scale = samples * (1 - 2 * MARGIN) / (high[0] - low[0])
-    rows = int(np.ceil(scale * (high[1] - low[1]) / (1 - 2 * MARGIN) / PIXELS_PER_SAMPLE))
-    shape = (rows * PIXELS_PER_SAMPLE, samples)
-    middle = (low + high) / 2
-
-    def seen(parts: Sequence[Surface]) -> tuple[Seen, NDArray[np.float32]]:
-        points, normals, triangles = _joined(parts)
-        place = (points @ view.T - middle) * scale * (1, -1, 1)
-        place += (shape[1] / 2, shape[0] / 2, 0)
-        found = rasterise(place, triangles, shape)
-        facing = found.mix(normals @ view.T, triangles)
-        return found, facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
-
-    picture = np.full((*shape, 3), 255, np.float32)
-    depth = np.full(shape, -np.inf, np.float32)
+    frame = _Frame.around([*(surface for surface, _ in solids), *shell], view, width)
+    picture = np.full((*frame.shape, 3), 255, np.float32)
+    depth = np.full(frame.shape, -np.inf, np.float32)
     if solids:
-        inner, facing = seen([surface for surface, _ in solids])
+        inner, facing = frame.seen([surface for surface, _ in solids])
         colours = np.repeat(
             np.array([colour for _, colour in solids], np.float32),
             [len(surface.triangles) for surface, _ in solids],
@@ -94,12 +79,40 @@ def draw(
         picture[inner.any] = colours[inner.triangle[inner.any]] * _lit(facing)[:, None]
         depth = inner.depth
     if shell:
-        outer, facing = seen(shell)
+        outer, facing = frame.seen(shell)
         cover = (CLEAR + RIM * (1 - np.abs(facing[:, 2])) ** 1.6)[:, None]
         cover[(outer.depth < depth)[outer.any]] = 0
         glass = np.array(GLASS, np.float32) * (0.55 + 0.6 * _lit(facing))[:, None]
         picture[outer.any] += cover * (np.minimum(glass, 255) - picture[outer.any])
     return _smaller(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """How points come onto the picture, in samples."""
+
+    view: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    scale: float
+    shape: tuple[int, int]
+
+    @classmethod
+    def around(cls, parts: Sequence[Surface], view: NDArray[np.float64], width: int) -> _Frame:
+        turned = np.concatenate([part.points_mm for part in parts]) @ view.T
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        scale = width * SAMPLES * (1 - 2 * MARGIN) / (high[0] - low[0])
+        height = scale * (high[1] - low[1]) / (1 - 2 * MARGIN) / SAMPLES
+        shape = (int(np.ceil(height)) * SAMPLES, width * SAMPLES)
+        return cls(view, (low + high) / 2, scale, shape)
+
+    def seen(self, parts: Sequence[Surface]) -> tuple[Seen, NDArray[np.float32]]:
+        """What is seen of surfaces, and which way they face where they are: right, up, here."""
+        points, normals, triangles = _joined(parts)
+        place = (points @ self.view.T - self.middle) * self.scale * (1, -1, 1)
+        place += (self.shape[1] / 2, self.shape[0] / 2, 0)
+        found = rasterise(place, triangles, self.shape)
+        facing = found.mix(normals @ self.view.T, triangles)
+        return found, facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
 
 
 def _joined(
@@ -121,7 +134,7 @@ def _lit(facing: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _smaller(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    step = PIXELS_PER_SAMPLE
+    step = SAMPLES
     rows, columns = picture.shape[0] // step, picture.shape[1] // step
     mean = picture.reshape(rows, step, columns, step, 3).mean(axis=(1, 3))
     return np.clip(np.rint(mean), 0, 255).astype(np.uint8)

@@ -25,6 +25,7 @@ from memoryguard.common.runtime import subject_keys
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest import described
 from memoryguard.ingest.people import identity
 from memoryguard.ingest.people.holds import refuse_held
 from memoryguard.ingest.people.identity import IdentityVault
@@ -70,7 +71,9 @@ class Eraser:
     def routes(self) -> Sequence[Route]:
         """Give the one route."""
         policy = Policy("user.erase", roles=frozenset({"admin"}))
-        return [Route("DELETE", "/api/v1/users/{user_id}", self.answer, policy)]
+        return [
+            Route("DELETE", "/api/v1/users/{user_id}", self.answer, policy, doc=described.ERASE)
+        ]
 
     async def answer(self, request: web.Request) -> web.Response:
         """Erase an account's owner; say what was deleted and what remains."""

@@ -3,42 +3,20 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from typing import Annotated, Literal
+from datetime import timedelta
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from memoryguard.common.contracts.events import HealthRecorded
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest import described
+from memoryguard.ingest.bodies import HealthMetrics
 from memoryguard.ingest.people.erasure import refuse_erased
 from memoryguard.ingest.people.whose import account
-
-
-class Metrics(BaseModel):
-    """Health metrics in their units; what is not known is left out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    mmse: Annotated[float, Field(ge=0, le=30)] | None = None
-    moca: Annotated[float, Field(ge=0, le=30)] | None = None
-    education_years: Annotated[float, Field(ge=0, le=40)] | None = None
-    apoe4_alleles: Annotated[int, Field(ge=0, le=2)] | None = None
-    systolic_mmhg: Annotated[float, Field(ge=40, le=350)] | None = None
-    diastolic_mmhg: Annotated[float, Field(ge=20, le=250)] | None = None
-
-
-class HealthMetrics(BaseModel):
-    """Body of ``PUT /api/v1/users/{id}/health-metrics``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    recorded_on: date
-    provenance: Literal["clinical", "self_reported", "synthetic"]
-    metrics: Metrics
 
 
 def _wrong(error: ValidationError) -> list[str]:
@@ -86,5 +64,6 @@ def routes(platform: Platform) -> list[Route]:
             "/api/v1/users/{user_id}/health-metrics",
             put,
             Policy("health.record", roles=frozenset({"patient", "clinician"})),
+            doc=described.HEALTH,
         )
     ]

@@ -13,7 +13,7 @@ from memoryguard.common.contracts.events import ScanAvailable
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.security.keyring import VaultKey
-from memoryguard.ingest.sealing import opened, sealed
+from memoryguard.common.security.sealing import opened, sealed
 
 PREFIX = "kept:"
 

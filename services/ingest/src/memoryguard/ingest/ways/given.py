@@ -10,7 +10,7 @@ from __future__ import annotations
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.security.keyring import VaultKey
-from memoryguard.ingest.sealing import opened, sealed
+from memoryguard.common.security.sealing import opened, sealed
 
 MAX_KEY = 200
 

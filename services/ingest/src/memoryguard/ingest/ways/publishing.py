@@ -12,6 +12,7 @@ from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.outbox import source_of
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest import described
 from memoryguard.ingest.people.erasure import refuse_erased
 from memoryguard.ingest.ways.addresses import Addresses
 from memoryguard.ingest.ways.origins import Origins
@@ -41,4 +42,4 @@ def routes(platform: Platform, addresses: Addresses, origins: Origins) -> list[R
         return web.json_response({"id": event_id}, status=202)
 
     policy = Policy("event.publish", roles=frozenset({"integration"}))
-    return [Route("POST", "/api/v1/events", publish, policy)]
+    return [Route("POST", "/api/v1/events", publish, policy, doc=described.PUBLISH)]

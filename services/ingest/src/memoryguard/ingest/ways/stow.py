@@ -13,6 +13,7 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest import described
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.domain.elements import checked_uid
 from memoryguard.ingest.staging import Receipt, Sender
@@ -49,8 +50,8 @@ class Stow:
         policy = Policy("scan.store", roles=frozenset({"clinician", "integration"}))
         path = "/dicom-web/studies"
         return (
-            Route("POST", path, self.store, policy),
-            Route("POST", path + "/{study_uid}", self.store, policy),
+            Route("POST", path, self.store, policy, doc=described.STOW),
+            Route("POST", path + "/{study_uid}", self.store, policy, doc=described.STOW),
         )
 
     async def store(self, request: web.Request) -> web.Response:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from memoryguard.common.contracts.events import Reason, ScanRejected
 from memoryguard.common.errors import Rejected
@@ -16,22 +15,15 @@ from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy
+from memoryguard.ingest import described
 from memoryguard.ingest.answers import Answer, Refused
+from memoryguard.ingest.bodies import Digests
 from memoryguard.ingest.delivery import Intake
 from memoryguard.ingest.people.whose import account
 from memoryguard.ingest.settings import IngestSettings
 from memoryguard.ingest.staging import Sender, Staging
 from memoryguard.ingest.ways.given import GivenAnswers
 from memoryguard.ingest.ways.parts import Parts
-
-
-class Digests(BaseModel):
-    """Body of ``POST /api/v1/imaging/upload/missing``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user_id: str | None = None
-    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=10_000)
 
 
 class Uploads:
@@ -51,8 +43,8 @@ class Uploads:
         policy = Policy("scan.upload", roles=frozenset({"patient", "clinician"}))
         path = "/api/v1/imaging/upload"
         return (
-            Route("POST", path, self.upload, policy),
-            Route("POST", path + "/missing", self.missing, policy),
+            Route("POST", path, self.upload, policy, doc=described.UPLOAD),
+            Route("POST", path + "/missing", self.missing, policy, doc=described.MISSING),
         )
 
     async def upload(self, request: web.Request) -> web.Response:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web application in a real browser: what a patient, a caregiver and an officer do with it.
+
+Each visit is a file of web/browser, run by Node: ``<name>.visit.mjs``. Pictures that it takes are
+left in ``build/pictures``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from deployment import ROOT, program
+
+from memoryguard.cli.client import client
+from memoryguard.cli.home import make_home
+from memoryguard.cli.sample import make_ct, make_sample
+from memoryguard.cli.up import platform
+from memoryguard.common.testing.databases import fresh_database
+
+WEB = ROOT / "web"
+VISITS = sorted(path.name.removesuffix(".visit.mjs") for path in WEB.glob("browser/*.visit.mjs"))
+PICTURES = ROOT / "build" / "pictures"
+USERS = {"anna": "patient", "carl": "caregiver", "dora": "clinician", "olga": "compliance"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def known(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str
+) -> AsyncGenerator[Path]:
+    """A platform with a person's first scan and her second one beside it, told of in a file."""
+    program("node")
+    assert (WEB / "node_modules").is_dir(), "make web"
+    folder = tmp_path_factory.mktemp("browser")
+    home, person = make_home(folder / "home"), make_sample(folder / "sample")
+    issuer = home.issuer()
+    tokens = {user: issuer.issue(user, [role]) for user, role in USERS.items()}
+    first, second = [folder / "sample" / scan["folder"] for scan in person.document["scans"]]
+    async with (
+        fresh_database(postgres_url) as url,
+        platform(home, database_url=url) as running,
+        client(running.url, tokens["anna"]) as anna,
+    ):
+        await anna.send("PUT", "/api/v1/users/anna/health-metrics", person.document["health"])
+        uploaded = await anna.upload(first)
+        scan_id = str(uploaded["imaging_id"])
+        states = [status async for status in anna.watch(scan_id)]
+        assert states[-1]["status"] == "completed"
+        visit = folder / "visit.json"
+        visit.write_text(
+            json.dumps(
+                {
+                    "url": running.url,
+                    "tokens": tokens,
+                    "scan": scan_id,
+                    "second": str(second),
+                    "tomography": str(make_ct(folder / "tomography")),
+                    "pictures": str(PICTURES),
+                }
+            )
+        )
+        yield visit
+
+
+@pytest.mark.parametrize("name", VISITS)
+async def test_a_visit(known: Path, name: str) -> None:
+    command = ["node", "--test", "--test-reporter=spec", f"browser/{name}.visit.mjs"]
+    environment = os.environ | {"MEMORYGUARD_VISIT": str(known)}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=WEB, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

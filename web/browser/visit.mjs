@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// A visit to a running platform in a real browser: Chromium, by playwright-core.
+//
+// tests/e2e/test_browser.py starts the platform, says in MEMORYGUARD_VISIT where it is and who
+// may sign in, and runs each *.visit.mjs here with `node --test`.
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+/** Where it is, a token of each user, a measured scan of anna's, folders to send, and where
+ * pictures go.
+ * @type {{url: string, tokens: Record<string, string>, scan: string, second: string,
+ *   tomography: string, pictures: string}} */
+export const platform = JSON.parse(readFileSync(process.env.MEMORYGUARD_VISIT, "utf8"));
+
+export const DESK = { width: 1440, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+const QUIET = [
+  "--no-sandbox",
+  "--no-first-run",
+  "--disable-quic",
+  "--disable-sync",
+  "--disable-background-networking",
+  "--disable-component-update",
+];
+const DRAWS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+const CANNOT_DRAW = ["--disable-gpu", "--disable-3d-apis"];
+
+/** Start a browser; it ends with the test.
+ * @param {import("node:test").TestContext} test
+ * @param {{webGl?: boolean}} options */
+export async function browserFor(test, { webGl = true } = {}) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [...QUIET, ...(webGl ? DRAWS : CANNOT_DRAW)],
+  });
+  test.after(() => browser.close());
+  return browser;
+}
+
+/** Open a page signed in as somebody, by a one-time link; what goes wrong in it is collected.
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} who one of `platform.tokens`
+ * @param {string} path
+ * @param {import("playwright-core").BrowserContextOptions} options */
+export async function signedIn(browser, who, path, options = {}) {
+  const context = await browser.newContext({ viewport: DESK, ...options });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(`${error}`));
+  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+  await page.goto(platform.url + (await link(who, path)));
+  return { page, context, wrong };
+}
+
+/** @param {string} who @param {string} path */
+async function link(who, path) {
+  const answer = await asked(who, "POST", "/api/v1/sessions", { path });
+  return answer.url_path;
+}
+
+/** Ask the API as somebody, beside the browser.
+ * @param {string} who @param {string} method @param {string} path @param {unknown} body */
+export async function asked(who, method, path, body = undefined) {
+  const response = await fetch(platform.url + path, {
+    method,
+    headers: {
+      Authorization: `Bearer ${platform.tokens[who]}`,
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
+  return response.status === 204 ? null : await response.json();
+}
+
+/** Keep a picture of a page, as CI output and for the README.
+ * @param {import("playwright-core").Page} page @param {string} name */
+export async function picture(page, name, options = {}) {
+  mkdirSync(platform.pictures, { recursive: true });
+  await page.screenshot({ path: join(platform.pictures, `${name}.png`), ...options });
+}
