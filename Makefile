@@ -101,15 +101,18 @@ $(APP): $(WEB)
 	@cd web && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run -s build -- --logLevel warn
 	@touch $@
 
-# --- Apache Kafka's jars, from Maven Central ---------------------------------------------------
+# --- jars from Maven Central: Apache Kafka, and veraPDF that checks reports --------------------
 
 .kafka/libs: deploy/kafka/pom.xml
+.verapdf/libs: tests/contract/verapdf/pom.xml
+
+.kafka/libs .verapdf/libs:
 	@for tool in java mvn; do command -v $$tool >/dev/null || { \
 	    echo "missing: $$tool (Debian: apt-get install openjdk-17-jre-headless maven)" >&2; exit 1; }; done
-	@echo "fetching Apache Kafka with Maven"
+	@echo "fetching $@ with Maven"
 	@rm -rf $@
 	@MAVEN_OPTS="-Duser.home=$$HOME $$MAVEN_OPTS" mvn -q -B -Dstyle.color=never $(MAVEN_ARGS) \
-	    -f deploy/kafka/pom.xml dependency:copy-dependencies \
+	    -f $< dependency:copy-dependencies \
 	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$@.new
 	@mv $@.new $@ && touch $@
 

@@ -123,6 +123,7 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging/{imaging_id}/structures.glb": Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/brain.nii.gz":   Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/labels.nii.gz":  Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/report.pdf":    Rule(PEOPLE, "scan", "results"),
         "GET /dicom-web/results/studies":               Rule(PEOPLE),
         "GET /dicom-web/results/series":                Rule(PEOPLE),
         "GET /dicom-web/results/instances":             Rule(PEOPLE),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -186,9 +187,10 @@ def test_a_proof_file_proves_its_entry_and_no_other(size: int) -> None:
         assert caught.value.code == "root_mismatch"
 
 
-def test_an_extra_line_is_skipped() -> None:
+def test_an_extra_line_is_kept() -> None:
     text = str(proof_of(3)).replace("\nindex", "\nextra aGVsbG8=\nindex")
-    assert EntryProof.parse(text) == proof_of(3)
+    assert EntryProof.parse(text) == replace(proof_of(3), extra=b"hello")
+    assert str(EntryProof.parse(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,9 @@ def test_an_export_under_another_checkpoint_proves_nothing(
         (as_csv([row(1)]) + "1,2\r\n", "malformed_export"),
         ('{"memoryguard_log": 7}\n', "malformed_dump"),
         (dump_header([NOTE]) + '{"sequence": 0}\n', "malformed_dump"),
-        ("c2sp.org/tlog-proof@v1\nnonsense", "no_entry"),
+        ("c2sp.org/tlog-proof@v1\nnonsense", "malformed_proof"),
+        (str(EntryProof(5, (), NOTE)), "no_entry"),
+        (str(EntryProof(5, (), NOTE, extra=b"short")), "no_entry"),
     ],
 )
 def test_a_file_that_proves_nothing_is_refused(tmp_path: Path, content: str, code: str) -> None:
@@ -263,6 +265,15 @@ def test_one_entrys_proof(tmp_path: Path) -> None:
     assert verify(tmp_path, file, entry=place).state == "not_intact"
     with pytest.raises(Refused, match="no_such_file"):
         verify(tmp_path, file, entry=tmp_path / "nothing")
+
+
+def test_a_printed_proof_needs_no_entry_beside_it(tmp_path: Path) -> None:
+    hashes, leaf = tuple(proof(5)), ALL[5].leaf_hash()
+    verdict = verify(tmp_path, str(EntryProof(5, hashes, NOTE, extra=leaf)))
+    assert verdict.state == "intact"
+    assert (verdict.document["index"], verdict.document["leaf"]) == (5, leaf.hex())
+    other = str(EntryProof(5, hashes, NOTE, extra=ALL[6].leaf_hash()))
+    assert verify(tmp_path, other).state == "not_intact"
 
 
 ALONE = """

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 from memoryguard.tlog.dump import verify_dump
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.export import FHIR, verify_export
+from memoryguard.tlog.merkle import HASH_BYTES, leaf_hash
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.proof import MAGIC, EntryProof
 from memoryguard.tlog.report import Finding, Report
@@ -94,7 +95,8 @@ def verify_file(
     kept
         Checkpoints from elsewhere; a dumped log must agree with them.
     entry
-        The entry that a proof is about, byte for byte.
+        The entry that a proof is about, byte for byte; a printed proof (of a report's QR code)
+        carries the entry's hash and needs none.
 
     Raises
     ------
@@ -228,16 +230,25 @@ def _result(path: Path, key: VerifierKey) -> Verdict:
 
 
 def _proof(path: Path, key: VerifierKey, entry: Path | None) -> Verdict:
-    if entry is None:
-        raise Refused("no_entry", "a proof is about an entry: name its file too, with --entry")
     proof = EntryProof.parse(path.read_text(encoding="utf-8"))
+    leaf = proof.extra if entry is None else leaf_hash(_entry(entry))
+    if len(leaf) != HASH_BYTES:
+        raise Refused("no_entry", "a proof is about an entry: name its file too, with --entry")
+    checkpoint = proof.verify_hash(leaf, key)
+    this = f"the entry {leaf.hex()[:16]}…" if entry is None else "this"
+    said = f"intact: {this} is entry {proof.index} of the log under the checkpoint of"
+    document = {
+        **{"intact": True, "index": proof.index, "size": checkpoint.size},
+        **{"leaf": leaf.hex(), "findings": []},
+    }
+    return Verdict("intact", [f"{said} {checkpoint.size}"], document, proof.checkpoint)
+
+
+def _entry(path: Path) -> bytes:
     try:
-        checkpoint = proof.verify(entry.read_bytes(), key)
+        return path.read_bytes()
     except OSError as error:
         raise Refused("no_such_file", "the entry's file cannot be read") from error
-    said = f"intact: this is entry {proof.index} of the log under the checkpoint of"
-    document = {"intact": True, "index": proof.index, "size": checkpoint.size, "findings": []}
-    return Verdict("intact", [f"{said} {checkpoint.size}"], document, proof.checkpoint)
 
 
 def _failed(error: Unverified) -> Verdict:

@@ -28,22 +28,26 @@ class EntryProof:
         Inclusion proof, from the leaf's sibling up.
     checkpoint
         The signed note, verbatim.
+    extra
+        What the format lets stand beside the proof; ours, where it is printed, is the hash of the
+        entry. Nothing authenticates it but `verify_hash`.
     """
 
     index: int
     hashes: tuple[bytes, ...]
     checkpoint: str
+    extra: bytes = b""
 
     def __str__(self) -> str:
-        lines = [MAGIC, f"index {self.index}"]
+        lines = [MAGIC]
+        lines += [f"extra {encode_base64(self.extra)}"] if self.extra else []
+        lines += [f"index {self.index}"]
         lines += [encode_base64(each) for each in self.hashes]
         return "\n".join(lines) + "\n\n" + self.checkpoint
 
     @classmethod
     def parse(cls, text: str) -> EntryProof:
         """Read a proof file, verifying nothing yet.
-
-        The format's optional ``extra`` line is skipped: nothing authenticates it.
 
         Raises
         ------
@@ -54,15 +58,16 @@ class EntryProof:
         lines = head.split("\n")
         if not blank or lines.pop(0) != MAGIC:
             raise Unverified("malformed_proof", "this is not a log proof")
+        extra = b""
         if lines and lines[0].startswith("extra "):
-            decode_base64(lines.pop(0).removeprefix("extra "), "malformed_proof")
+            extra = decode_base64(lines.pop(0).removeprefix("extra "), "malformed_proof")
         if not lines or not lines[0].startswith("index ") or len(lines) > 1 + MAX_HASHES:
             raise Unverified("malformed_proof", "the proof has no index or too many hashes")
         index = parse_decimal(lines.pop(0).removeprefix("index "), "malformed_proof")
         hashes = tuple(decode_base64(line, "malformed_proof") for line in lines)
         if any(len(each) != HASH_BYTES for each in hashes):
             raise Unverified("malformed_proof", "a hash is not 32 bytes long")
-        return cls(index, hashes, checkpoint)
+        return cls(index, hashes, checkpoint, extra)
 
     def verify(self, entry: bytes, key: VerifierKey) -> Checkpoint:
         """Check that `entry`, byte for byte, is in the log that `key` signs for.
@@ -77,7 +82,10 @@ class EntryProof:
         Unverified
             The codes of `open_checkpoint` and `verify_inclusion`.
         """
+        return self.verify_hash(leaf_hash(entry), key)
+
+    def verify_hash(self, leaf: bytes, key: VerifierKey) -> Checkpoint:
+        """Check that an entry of this hash is in the log, as `verify` does."""
         checkpoint = open_checkpoint(self.checkpoint, key)
-        size, root = checkpoint.size, checkpoint.root
-        verify_inclusion(self.index, size, leaf_hash(entry), self.hashes, root)
+        verify_inclusion(self.index, checkpoint.size, leaf, self.hashes, checkpoint.root)
         return checkpoint

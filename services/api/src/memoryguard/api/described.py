@@ -72,6 +72,28 @@ EVENTS: Final = Operation(
 )  # fmt: skip
 
 
+REPORT: Final = Operation(
+    "Give the report of a scan as a PDF",
+    SCANS,
+    {200: Answer("PDF/A-2a and PDF/UA-1, made of the latest answers.", None, ("application/pdf",))},
+    more="Two pages for clinicians or one in plain words, with the log's proof as a QR code.",
+    parameters=(
+        Parameter(
+            "for",
+            "Whom it is for; else for clinicians when one asks, and in plain words for others.",
+            {"enum": ["clinician", "plain"]},
+        ),
+    ),
+    errors={
+        404: "not_found",
+        409: "not_ready",
+        422: "bad_audience subject_erased",
+        500: "object_missing object_corrupt subject_key_corrupt",
+        503: "object_store_unavailable",
+    },
+)
+
+
 def artifact(what: str, media_type: str) -> Operation:
     """Describe a file that was made of a scan."""
     answer = Answer("The file. It shows no face.", None, (media_type,))

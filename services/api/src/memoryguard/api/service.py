@@ -21,6 +21,7 @@ from memoryguard.api import (
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
+from memoryguard.api.reports import Reports
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn
@@ -34,7 +35,7 @@ PROJECTION = ("scan", "scan_fact", "document", "health")
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-    """Join the parts; nothing has to be closed."""
+    """Join the parts."""
     changes, settings = Changes(platform.pool), read(ApiSettings)
     access = Access(platform, settings)
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
@@ -45,6 +46,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *imaging.routes(platform, access),
             *artifacts.routes(platform, access),
             *bundles.routes(platform, access),
+            *Reports(platform, access, stack).routes(),
             *dicomweb.routes(platform, access),
             *measurements.routes(platform, access),
             *live.routes(platform, access, changes),
