@@ -33,7 +33,7 @@ from report import Result, machine, middle_and_range, say, table
 from memoryguard.api.service import HANDLERS, PROJECTION
 from memoryguard.common.contracts.event import Event, decode
 from memoryguard.common.contracts.flow import FACTS, TOPIC_OF, heard_by
-from memoryguard.common.runtime.beside import Made, Projection, make_beside
+from memoryguard.common.runtime.beside import BATCH_RECORDS, Made, Projection, make_beside
 from memoryguard.common.runtime.bus import Bus, Record
 from memoryguard.common.runtime.bus_kafka import KafkaBus
 from memoryguard.common.runtime.bus_postgres import PostgresBus
@@ -63,7 +63,7 @@ async def publish(bus: Bus, scans: int) -> tuple[int, int]:
 
 async def rebuilt(pool: Pool, kafka: KafkaSettings) -> Made:
     """Rebuild as ``memoryguard rebuild api`` does."""
-    async with opened(pool, kafka, TOPICS) as history:
+    async with opened(pool, kafka, TOPICS, BATCH_RECORDS) as history:
         return await make_beside(pool, API, history)
 
 

@@ -13,9 +13,10 @@ beside the projection goes into empty copies, too, and is forgotten.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -33,6 +34,8 @@ from memoryguard.common.runtime.history import History
 from memoryguard.common.runtime.replay import TRIES
 from memoryguard.common.runtime.service import Handler, RecordAll
 
+BATCH_RECORDS = 1_000
+"""As many as are best read at once; of a person with several there are as many statements."""
 NEAR = 1_000  # events that are quickly read while handlers wait
 ROUNDS = 10  # then they wait for more: events come faster than they are recorded
 READ_BESIDE = ("inbox", "tombstone")  # what is read and not written here: the real ones
@@ -96,23 +99,46 @@ async def make_beside(
         ``rebuild_running``; ``bus_is_short``: the bus holds less than the service has heard.
     """
     began = time.perf_counter()
-    async with _connection(pool, projection.service) as connection:
-        copy = _Copy(connection, pool, projection)
-        await copy.make()
-        for _ in range(ROUNDS):
-            if await history.left() <= NEAR:
-                break
-            await copy.read(history, told)
-        async with connection.transaction():
-            await _stop_writers(connection, projection)
-            stopped = time.perf_counter()
-            await copy.read(history, told)
-            await copy.check()
-            exchanged = await exchange(connection, projection.service, projection.tables)
+    with _collector_rests():
+        async with _connection(pool, projection.service) as connection:
+            copy = _Copy(connection, pool, projection)
+            await copy.make()
+            for _ in range(ROUNDS):
+                if await history.left() <= NEAR:
+                    break
+                await copy.read(history, told)
+            async with connection.transaction():
+                await _stop_writers(connection, projection)
+                stopped = time.perf_counter()
+                known = await copy.known()
+                await copy.read(history, told)
+                if copy.heard < known:
+                    raise Rejected(
+                        "bus_is_short",
+                        "the bus holds fewer events than this service has heard",
+                        "is MEMORYGUARD_KAFKA_SERVERS set? Are events lost: memoryguard republish",
+                    )
+                exchanged = await exchange(connection, projection.service, projection.tables)
     ended = time.perf_counter()
     return Made(
-        copy.seen, copy.recorded, copy.passed_over, exchanged, ended - began, ended - stopped
-    )
+        copy.seen, copy.recorded, copy.passed_over, exchanged,
+        round(ended - began, 3), round(ended - stopped, 3),
+    )  # fmt: skip
+
+
+@contextmanager
+def _collector_rests() -> Generator[None]:
+    """Look for cycles between batches only: among ten thousand parts of events it finds none.
+
+    Half of a rebuild's time went there (measured).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @asynccontextmanager
@@ -195,22 +221,17 @@ class _Copy:
                     await recording
                 recording = asyncio.create_task(self._record(events))
                 self.seen += len(batch)
+                gc.collect(0)
                 told(self.seen, max(there, self.seen))
         finally:
             if recording:
                 await recording
 
-    async def check(self) -> None:
-        """Refuse to take an older or an empty bus for the whole story."""
-        known: int = await self.connection.fetchval(  # pyright: ignore[reportAssignmentType]
+    async def known(self) -> int:
+        """Count what the service has heard so far; all of it must lie on the bus."""
+        return await self.connection.fetchval(  # pyright: ignore[reportReturnType]
             "select count(*) from inbox where type = any($1)", self._types
         )
-        if self.heard < known:
-            raise Rejected(
-                "bus_is_short",
-                "the bus holds fewer events than this service has heard; nothing was changed",
-                "is MEMORYGUARD_KAFKA_SERVERS set? When events are lost: memoryguard republish",
-            )
 
     @property
     def _types(self) -> list[str]:
