@@ -23,12 +23,13 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import asyncpg
 from flow import BUSES, JARS, kafka_is_there, topics_of
-from people import life
-from report import Result, machine, middle_and_range, say, table
+from people import REGIONS, life
+from report import Result, cpu_seconds, machine, middle_and_range, percentile, say, table
 
 from memoryguard.api.service import HANDLERS, PROJECTION
 from memoryguard.common.contracts.event import Event, decode
@@ -48,13 +49,14 @@ API = Projection("api", PROJECTION, HANDLERS)
 TOPICS = sorted(set(heard_by("api").values()))
 PEER_EVENTS = 4_000
 LANES = (1, 8)
+SIZES = (2, REGIONS)  # regions of a score: of a golden example, and of a whole analysis
 
 
-async def publish(bus: Bus, scans: int) -> tuple[int, int]:
+async def publish(bus: Bus, scans: int, regions: int) -> tuple[int, int]:
     """Put everybody's events on the bus; how many, and their bytes."""
     count = size = 0
     for first in range(0, scans, 100):
-        events = [each for n in range(first, min(first + 100, scans)) for each in life(n)]
+        events = [each for n in range(first, min(first + 100, scans)) for each in life(n, regions)]
         bodies = [(event, event.to_bytes()) for event in events]
         await bus.publish([Record(TOPIC_OF[type(e.data)], e.partitionkey, b) for e, b in bodies])
         count, size = count + len(bodies), size + sum(len(body) for _, body in bodies)
@@ -103,36 +105,52 @@ async def copied(pool: Pool, events: int) -> float:
     return events / (time.perf_counter() - began)
 
 
-async def measured(database: str, kafka: KafkaSettings, scans: int, repeats: int) -> Result:
-    """Measure on one bus."""
+async def measured(
+    database: str, kafka: KafkaSettings, scans: int, repeats: int, regions: int
+) -> Result:
+    """Measure on one bus, with events of one size."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(await open_pool(database, "api", 10))
         await migrate(pool, "api", [RUNTIME_MIGRATIONS, "memoryguard.api.migrations"])
         bus: Bus = PostgresBus(pool)
         if kafka.servers:
             bus = await stack.enter_async_context(KafkaBus(kafka))
-        events, size = await publish(bus, scans)
+        events, size = await publish(bus, scans, regions)
         found: Result = {
             "events": events, "mean_kb": size / events / 1e3, "all": [], "none": [],
             "waited_s": {"all": [], "none": []}, "one_by_one": {}, "copy": [],
+            "cpu_us": {"all": [], "none": []},
         }  # fmt: skip
         for repeat in range(repeats):
             say(f"rebuild: repeat {repeat + 1} of {repeats}")
             await pool.execute(f"truncate {', '.join(PROJECTION)}")
             for name in ("all", "none"):
+                cpu = _cpu()
                 made = await rebuilt(pool, kafka)
+                used = (
+                    1e6 * (after - before) / events
+                    for before, after in zip(cpu, _cpu(), strict=True)
+                )
+                found["cpu_us"][name].append(list(used))
                 assert (made.events, made.passed_over) == (events, 0)
                 assert bool(made.rows_exchanged) == (name == "all")
                 found[name].append(events / made.seconds)
                 found["waited_s"][name].append(made.waited_seconds)
             found["copy"].append(await copied(pool, events))
-        bodies = [each.to_bytes() for n in range(PEER_EVENTS // len(life(0))) for each in life(n)]
+        bodies = [
+            each.to_bytes() for n in range(PEER_EVENTS // len(life(0))) for each in life(n, regions)
+        ]
         for lanes in LANES:
             found["one_by_one"][lanes] = []
             for _ in range(repeats):
                 await pool.execute(f"truncate {', '.join(PROJECTION)}")
                 found["one_by_one"][lanes].append(await one_by_one(pool, bodies, lanes))
     return found
+
+
+def _cpu() -> tuple[float, float]:
+    """Processor seconds of this process and of PostgreSQL."""
+    return time.process_time(), cpu_seconds(lambda name: name.startswith("postgres"))
 
 
 @asynccontextmanager
@@ -146,12 +164,14 @@ async def _kafka(bus: str, folder: Path) -> AsyncGenerator[KafkaSettings]:
 
 async def run(buses: Sequence[str], scans: int, repeats: int) -> Result:
     """Measure on every bus."""
-    result: Result = {"machine": machine(), "runs": {}}
+    result: Result = {"machine": machine(), "runs": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with embedded_postgres(Path(folder) / "pg") as url:
-            for bus in buses:
+            for bus, regions in product(buses, SIZES):
                 async with fresh_database(url) as database, _kafka(bus, Path(folder)) as kafka:
-                    result["runs"][bus] = await measured(database, kafka, scans, repeats)
+                    say(f"rebuild: {bus}, {regions} regions")
+                    found = await measured(database, kafka, scans, repeats, regions)
+                    result["runs"].append({"bus": bus, "regions": regions, **found})
     return result
 
 
@@ -159,21 +179,24 @@ def show(result: Result) -> None:
     """Print the tables."""
     print("## Rebuild: api's read model from the bus, while it serves")
     print(f"\n{json.dumps(result['machine'])}")
-    for bus, found in result["runs"].items():
-        print(f"\n{found['events']} events of {found['mean_kb']:.1f} kB on average, bus: {bus}")
+    for found in result["runs"]:
+        size = f"{found['mean_kb']:.1f} kB on average ({found['regions']} regions)"
+        print(f"\n{found['events']} events of {size}, bus: {found['bus']}")
         rows = [
-            ["rebuild, every row new", middle_and_range(found["all"]),
-             middle_and_range(found["waited_s"]["all"])],
-            ["rebuild, every row equal", middle_and_range(found["none"]),
-             middle_and_range(found["waited_s"]["none"])],
+            *(
+                [what, middle_and_range(found[name]), middle_and_range(found["waited_s"][name]),
+                 *(percentile([each[n] for each in found["cpu_us"][name]], 50) for n in (0, 1))]
+                for what, name in (("every row new", "all"), ("every row equal", "none"))
+            ),
             *(
                 [f"*peer:* one transaction an event, {lanes} connection(s)",
-                 middle_and_range(speeds), ""]
+                 middle_and_range(speeds), "", "", ""]
                 for lanes, speeds in found["one_by_one"].items()
             ),
-            ["*bound:* COPY of the finished rows", middle_and_range(found["copy"]), ""],
+            ["*bound:* COPY of the finished rows", middle_and_range(found["copy"]), "", "", ""],
         ]  # fmt: skip
-        table(("what", "events/s, median (range)", "handlers wait, s"), rows)
+        table(("rebuild", "events/s, median (range)", "handlers wait, s",
+               "cpu µs/event: rebuild", "PostgreSQL"), rows)  # fmt: skip
 
 
 def main() -> None:

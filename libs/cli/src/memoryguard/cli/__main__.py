@@ -27,6 +27,7 @@ from memoryguard.cli.access import (
 )
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
+from memoryguard.client import ApiError
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
 from memoryguard.common.security.policy import Role
 from memoryguard.tlog.errors import Unverified
@@ -383,7 +384,7 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, MemoryGuardError):
         hint = f" ({error.hint})" if error.hint else ""
         print(f"memoryguard: {error.code}: {error.message}{hint}", file=sys.stderr)
-        if isinstance(error, Rejected):
+        if isinstance(error, Rejected) or (isinstance(error, ApiError) and error.is_refusal):
             return EX_REFUSED
         return EX_CONFIG if isinstance(error, Misconfigured) else 1
     if isinstance(error, Unverified):

@@ -68,7 +68,7 @@ def rebuild(told: Told = lambda done, there: None) -> Deed:
 
     async def deed(pool: Pool, service: str) -> Outcome:
         module = import_module(f"memoryguard.{service}.service")  # only that service
-        tables: Sequence[str] = getattr(module, "PROJECTION", ())
+        tables = projection_of(service)
         handlers: Mapping[type[Fact], Handler] | None = getattr(module, "HANDLERS", None)
         if handlers is None:
             return {"generation": await replay.rebuild(pool, tables)}
@@ -94,6 +94,11 @@ async def recover_from_bus(pool: Pool, service: str) -> Outcome:
 async def republish(pool: Pool, service: str) -> Outcome:
     """Have a service say everything again when it starts."""
     return {"to_be_said_again": await replay.republish(pool, service)}
+
+
+def projection_of(service: str) -> Sequence[str]:
+    """Tables that a service derives from events."""
+    return getattr(import_module(f"memoryguard.{service}.service"), "PROJECTION", ())
 
 
 @asynccontextmanager

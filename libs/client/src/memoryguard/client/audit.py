@@ -43,9 +43,10 @@ def entry_proof(sequence: int) -> Flow[str]:
     return _text(f"{PATH}/entries/{sequence}/proof")
 
 
-def review(**period: str) -> Flow[Document]:
-    """Report what a period's log shows (role compliance)."""
-    return get(_with(f"{PATH}/review", period))
+def review(since: str | None = None, until: str | None = None) -> Flow[Document]:
+    """Report what a period's log shows, up to last midnight by default (role compliance)."""
+    asked = {name: at for name, at in (("from", since), ("to", until)) if at}
+    return get(f"{PATH}/review?{urlencode(asked)}")
 
 
 def sign_review(report: Mapping[str, Any], sha256: str, conclusion: str) -> Flow[Document]:
@@ -54,14 +55,10 @@ def sign_review(report: Mapping[str, Any], sha256: str, conclusion: str) -> Flow
     return send("POST", f"{PATH}/review", said | {"report_sha256": sha256})
 
 
-def ledger(**period: str) -> Flow[Document]:
-    """Tell a person who looked at their data."""
-    return get(_with(f"{PATH}/ledger", period))
+def ledger(limit: int = 50) -> Flow[Document]:
+    """Tell a person who looked at their data, the newest looks first."""
+    return get(f"{PATH}/ledger?{urlencode({'limit': limit})}")
 
 
 def _text(path: str) -> Flow[str]:
     return (yield from get_bytes(path)).decode()
-
-
-def _with(path: str, query: Mapping[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from memoryguard.client import audit, people, scans, uploading, wire
+from memoryguard.client import audit, people, uploading, wire
+from memoryguard.client import scans as of_scans
 from memoryguard.client.wire import Flow, Stream
 
 P = ParamSpec("P")
@@ -83,12 +84,12 @@ class Methods:
     """What both clients can do. Every error is an `ApiError`."""
 
     upload = Asking(uploading.upload)
-    status = Asking(scans.status)
-    watch = Giving(scans.watch)
-    wait = Asking(scans.wait)
-    analysis = Asking(scans.analysis)
-    scans = Giving(scans.scans)
-    download = Asking(scans.download)
+    status = Asking(of_scans.status)
+    watch = Giving(of_scans.watch)
+    wait = Asking(of_scans.wait)
+    analysis = Asking(of_scans.analysis)
+    scans = Giving(of_scans.scans)
+    download = Asking(of_scans.download)
 
     record_health = Asking(people.record_health)
     erase = Asking(people.erase)

@@ -115,9 +115,7 @@ class _Uploading:
         for start in range(0, len(digests), ASKED_TOGETHER):
             some = digests[start : start + ASKED_TOGETHER]
             question = {"user_id": self.user_id, "sha256": some}
-            answer = yield from asked(
-                request_with("POST", f"{UPLOAD}/missing", question, tries=1)
-            )
+            answer = yield from asked(request_with("POST", f"{UPLOAD}/missing", question, tries=1))
             missing.update(answer["missing"])
         self.here = {path: each for path, each in self._digests.items() if each not in missing}
         self._bytes = sum(path.stat().st_size for path in self.here)

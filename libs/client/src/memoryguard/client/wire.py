@@ -96,7 +96,7 @@ def opened(request: Request) -> Flow[Head]:
                 return head
             raise problem(head, (yield from content()))
         except ApiError as error:
-            may_repeat = error.status == TOO_MANY or request.method in SAFE and error.is_away
+            may_repeat = error.status == TOO_MANY or (request.method in SAFE and error.is_away)
             if not may_repeat or tried == request.tries:
                 raise
             yield Pause(pause_s(tried, error))
