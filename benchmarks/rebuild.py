@@ -162,12 +162,12 @@ async def _kafka(bus: str, folder: Path) -> AsyncGenerator[KafkaSettings]:
         yield await topics_of(broker.servers)
 
 
-async def run(buses: Sequence[str], scans: int, repeats: int) -> Result:
-    """Measure on every bus."""
+async def run(buses: Sequence[str], sizes: Sequence[int], scans: int, repeats: int) -> Result:
+    """Measure on every bus, with events of every size."""
     result: Result = {"machine": machine(), "runs": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with embedded_postgres(Path(folder) / "pg") as url:
-            for bus, regions in product(buses, SIZES):
+            for bus, regions in product(buses, sizes):
                 async with fresh_database(url) as database, _kafka(bus, Path(folder)) as kafka:
                     say(f"rebuild: {bus}, {regions} regions")
                     found = await measured(database, kafka, scans, repeats, regions)
@@ -205,10 +205,11 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--bus", choices=BUSES, action="append", help="both by default")
+    parser.add_argument("--regions", type=int, action="append", help="of a score; 2 and 35")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     buses = args.bus or [bus for bus in BUSES if bus != "kafka" or kafka_is_there()]
-    result = asyncio.run(run(buses, args.scans, args.repeats))
+    result = asyncio.run(run(buses, args.regions or SIZES, args.scans, args.repeats))
     show(result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1))
