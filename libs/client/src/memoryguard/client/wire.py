@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from memoryguard.client.errors import TOO_MANY, ApiError, no_answer
+from memoryguard.client.errors import AWAY, TOO_MANY, ApiError, no_answer
 
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
@@ -214,7 +214,7 @@ def problem(head: Head, data: bytes) -> ApiError:
     except (ValueError, KeyError, TypeError):
         code, message, hint = "bad_answer", f"the platform answered {head.status}", ""
         document = {}
-        if ApiError("", "", status=head.status).is_away:
+        if head.status in AWAY:
             away = no_answer()
             code, message, hint = away.code, away.message, away.hint
     return ApiError(
