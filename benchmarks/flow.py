@@ -155,7 +155,7 @@ def _servers(bus: str, folder: Path) -> Generator[str]:
 async def _run(url: str, servers: str, name: str, scans: int, low_scans: int) -> Result:
     """Measure one line-up on one bus, then its ceiling in the same, now idle, tables."""
     async with fresh_database(url) as database:
-        kafka = await _topics(servers)
+        kafka = await topics_of(servers)
         os.environ["MEMORYGUARD_KAFKA_SERVERS"] = servers  # services read it as they always do
         os.environ["MEMORYGUARD_KAFKA_PREFIX"] = kafka.prefix
         async with running(database, LINE_UPS[name]) as bench:
@@ -171,7 +171,8 @@ async def _run(url: str, servers: str, name: str, scans: int, low_scans: int) ->
     return found
 
 
-async def _topics(servers: str) -> KafkaSettings:
+async def topics_of(servers: str) -> KafkaSettings:
+    """Make topics of our own in a broker; without one, the embedded bus."""
     kafka = KafkaSettings(servers=servers, prefix=f"b{uuid.uuid4().hex[:8]}.")
     if servers:
         await create_topics(kafka)
@@ -188,7 +189,7 @@ async def _ceilings(
         async with AsyncExitStack() as stack:
             wire: Wire = TableWire()
             if servers:
-                wire = await stack.enter_async_context(kafka_wire(await _topics(servers)))
+                wire = await stack.enter_async_context(kafka_wire(await topics_of(servers)))
                 # The first batch of all waits for the groups to form; it is not counted.
                 await ceiling.write(database, ceiling.copies(events, 5), 1, 1, wire)
             copied = ceiling.copies(events, count)
@@ -246,7 +247,8 @@ def _cells(m: Result, latency: str) -> list[object]:
             *cpu.values()]  # fmt: skip
 
 
-def _kafka_is_there() -> bool:
+def kafka_is_there() -> bool:
+    """Whether a broker can be started here; say so when not."""
     there = JARS.is_dir() and shutil.which("java") is not None
     if not there:
         say("flow: not measured on Kafka, java or .kafka/libs is missing (make kafka)")
@@ -265,7 +267,7 @@ def main() -> None:
     set_up_logging("ERROR")
     # Measuring costs nothing here, so scans may be measured side by side.
     os.environ.setdefault("MEMORYGUARD_PROCESSOR_CONCURRENCY", "16")
-    buses = args.bus or [bus for bus in BUSES if bus != "kafka" or _kafka_is_there()]
+    buses = args.bus or [bus for bus in BUSES if bus != "kafka" or kafka_is_there()]
     names = args.line_up or tuple(LINE_UPS)
     result = asyncio.run(run(args.scans, args.low_scans, names, buses))
     show(result)

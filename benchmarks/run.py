@@ -26,7 +26,7 @@ ON_REAL_HEADS = ("segmentation", "thickness")
 ON_TABLES = {"norms": "Norms on healthy people", "risk": "Risk model beside its peers"}
 FULL: dict[str, list[str]] = {
     "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
-    "flow": [], "audit": ["append"], "audit_verify": [], "log_kills": [],
+    "flow": [], "rebuild": [], "audit": ["append"], "audit_verify": [], "log_kills": [],
     **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
 }  # fmt: skip
 QUICK: dict[str, list[str]] = {
@@ -34,6 +34,7 @@ QUICK: dict[str, list[str]] = {
     "stages": ["--repeats", "1"],
     "storage": ["--repeats", "1"],
     "flow": ["--scans", "60", "--low-scans", "10"],
+    "rebuild": ["--scans", "500", "--repeats", "1"],
     "audit": ["append", "--events", "20000"],
     "audit_verify": ["--entries", "50000"],
     "log_kills": ["--kills", "10"],

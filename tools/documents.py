@@ -31,7 +31,8 @@ import compliance  # noqa: E402
 import error_codes  # noqa: E402
 from contract.golden_events import golden_events  # noqa: E402
 
-SOURCES = ("libs/tlog/src", "libs/common/src", "libs/cli/src", "libs/witness/src", *sorted(
+SOURCES = ("libs/tlog/src", "libs/common/src", "libs/client/src", "libs/cli/src",
+    "libs/witness/src", *sorted(
     str(path.relative_to(ROOT)) for path in ROOT.glob("services/*/src")
 ))  # fmt: skip
 

@@ -18,11 +18,10 @@ from runs import Run, Script
 from series import small_series
 from stub_processor import REFUSED_SLICES
 
-from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home
+from memoryguard.client import ApiError, AsyncClient
 from memoryguard.common.contracts.event import derived_id
 from memoryguard.common.contracts.events import ScanAvailable
-from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.bus import Record
 
 ANNA, BERT, CARER = "anna", "bert", "carer"
@@ -33,21 +32,26 @@ async def nothing(_: Run) -> None:
     """Nobody talks to this service; all it does comes from the bus."""
 
 
-async def ask(run: Run, user: str, role: str, question: Callable[[Client], Awaitable[Any]]) -> None:
+async def ask(
+    run: Run, user: str, role: str, question: Callable[[AsyncClient], Awaitable[Any]]
+) -> None:
     """Ask until there is an answer: a lost answer makes us ask again."""
     token = run.home.issuer().issue(user, [role])
     while True:
         assert run.child
         try:
             url = await asyncio.shield(run.child.url)
-            async with client(url, token) as asking:
+            async with AsyncClient(url, token) as asking:
                 await question(asking)
-        except (Unavailable, asyncio.CancelledError):
+        except asyncio.CancelledError:
             current = asyncio.current_task()
             if current and current.cancelling():
                 raise
             await asyncio.sleep(RETRY_S)
-        except Rejected as error:
+        except ApiError as error:
+            if error.is_away:
+                await asyncio.sleep(RETRY_S)
+                continue
             run.answered.append(error.code)
             return
         else:

@@ -19,9 +19,9 @@ import pytest
 from series import small_series
 
 from memoryguard.cli.audit import verify_home
-from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home
-from memoryguard.common.errors import MemoryGuardError, Unavailable
+from memoryguard.client import AsyncClient
+from memoryguard.common.errors import MemoryGuardError
 from memoryguard.common.runtime.database import connect
 
 TESTS = Path(__file__).parents[1]
@@ -74,11 +74,11 @@ async def upload_all(home: Home, folders: list[Path]) -> list[str]:
     """Upload every scan, in order; whoever is interrupted simply asks again later."""
     running = home.running()
     assert running
-    async with client(running["url"], home.issuer().issue(USER, ["patient"])) as person:
+    async with AsyncClient(running["url"], home.issuer().issue(USER, ["patient"])) as person:
         return [str((await person.upload(folder))["imaging_id"]) for folder in folders]
 
 
-async def completed(person: Client, scan_id: str) -> bool:
+async def completed(person: AsyncClient, scan_id: str) -> bool:
     try:
         return (await person.get(f"/api/v1/imaging/{scan_id}/status"))["status"] == "completed"
     except MemoryGuardError:
@@ -96,14 +96,14 @@ async def test_the_same_scans_complete_once_and_the_log_verifies(tmp_path: Path)
             uploading = asyncio.create_task(upload_all(home, folders))
             await asyncio.wait([uploading], timeout=moments.uniform(0.05, 3.0))
             kill_tree(process)
-            with suppress(Unavailable, MemoryGuardError, asyncio.CancelledError):
+            with suppress(MemoryGuardError, asyncio.CancelledError):
                 uploading.cancel()
                 await uploading
     async with started(home_folder) as (home, _):
         ids = await upload_all(home, folders)
         running = home.running()
         assert running
-        async with client(running["url"], home.issuer().issue(USER, ["patient"])) as person:
+        async with AsyncClient(running["url"], home.issuer().issue(USER, ["patient"])) as person:
             async with asyncio.timeout(180):
                 while not all([await completed(person, scan_id) for scan_id in ids]):
                     await asyncio.sleep(0.1)

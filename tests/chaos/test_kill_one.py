@@ -21,10 +21,9 @@ import pytest
 from series import small_series
 
 from memoryguard.cli.audit import Known, key_of, sent_checkpoints, verify_known
-from memoryguard.cli.client import client
 from memoryguard.cli.home import Home, make_home
+from memoryguard.client import ApiError, AsyncClient
 from memoryguard.common.contracts.flow import SERVICES
-from memoryguard.common.errors import Unavailable
 from memoryguard.common.runtime.settings import KafkaSettings
 from memoryguard.common.testing.broker import free_port
 
@@ -143,11 +142,11 @@ async def _upload(home: Home, url: str, user: str, folders: Sequence[Path]) -> l
     """Upload one after the other; whoever gets no answer asks again."""
     ids: list[str] = []
     token = home.issuer().issue(user, ["patient"])
-    async with client(url, token) as person:
+    async with AsyncClient(url, token) as person:
         while len(ids) < len(folders):
             try:
                 ids.append(str((await person.upload(folders[len(ids)]))["imaging_id"]))
-            except Unavailable:
+            except ApiError:
                 await asyncio.sleep(0.1)
     return ids
 

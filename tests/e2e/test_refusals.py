@@ -15,12 +15,11 @@ import pytest
 import pytest_asyncio
 from series import small_series
 
-from memoryguard.cli.client import client
 from memoryguard.cli.dicom_series import write_series
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.sample import make_ct, make_noise
 from memoryguard.cli.up import Running, platform
-from memoryguard.common.errors import Rejected
+from memoryguard.client import ApiError, AsyncClient
 from memoryguard.common.testing.databases import fresh_database
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -94,8 +93,8 @@ async def test_refused_at_the_door_over_http_and_on_the_command_line(
 ) -> None:
     home, running = place
     folder = make(tmp_path / "upload")
-    async with client(running.url, home.issuer().issue("p", ["patient"])) as person:
-        with pytest.raises(Rejected) as refused:
+    async with AsyncClient(running.url, home.issuer().issue("p", ["patient"])) as person:
+        with pytest.raises(ApiError) as refused:
             await person.upload(folder)
     assert refused.value.code == code
     token = home.issuer().issue("p", ["patient"])
@@ -112,7 +111,7 @@ async def test_what_is_no_head_is_refused_after_a_look(
 ) -> None:
     home, running = place
     user = make.__name__
-    async with client(running.url, home.issuer().issue(user, ["patient"])) as person:
+    async with AsyncClient(running.url, home.issuer().issue(user, ["patient"])) as person:
         uploaded = await person.upload(make(tmp_path / "upload"))
         scan_id = str(uploaded["imaging_id"])
         statuses = [status async for status in person.watch(scan_id)]
@@ -131,8 +130,8 @@ async def test_a_wrong_token_is_refused(
     _, running = place
     if token == "other":
         token = make_home(tmp_path / "elsewhere").issuer().issue("p", ["patient"])
-    async with client(running.url, token) as stranger:
-        with pytest.raises(Rejected) as refused:
+    async with AsyncClient(running.url, token) as stranger:
+        with pytest.raises(ApiError) as refused:
             await stranger.upload(small_series(tmp_path / "scan"))
     assert refused.value.code == "invalid_token"
 

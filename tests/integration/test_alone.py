@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from series import small_series
 
-from memoryguard.cli.client import client
 from memoryguard.cli.home import make_home
+from memoryguard.client import AsyncClient
 from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.errors import EX_CONFIG
 
@@ -63,7 +63,10 @@ async def test_six_processes_are_one_platform(tmp_path: Path, database_url: str)
             for name in SERVICES
         }
         token = home.issuer().issue("somebody", ["patient"])
-        async with client(at["ingest"], token) as intake, client(at["api"], token) as reader:
+        async with (
+            AsyncClient(at["ingest"], token) as intake,
+            AsyncClient(at["api"], token) as reader,
+        ):
             folder = small_series(tmp_path / "noise")
             scan_id = str((await intake.upload(folder))["imaging_id"])
             async with asyncio.timeout(120):

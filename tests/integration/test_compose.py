@@ -29,8 +29,8 @@ from deployment import ROOT, Json, Process, compose, dockerfile, dotenv, go_tool
 from series import small_series
 
 from memoryguard.cli.audit import key_of
-from memoryguard.cli.client import client
 from memoryguard.cli.home import Home
+from memoryguard.client import AsyncClient
 from memoryguard.common.contracts.flow import SERVICES
 from memoryguard.common.errors import EX_CONFIG
 from memoryguard.common.runtime.database import connect
@@ -278,7 +278,7 @@ async def test_the_platform_of_the_compose_file_takes_a_scan(
         its, check, url = front(prepared, tmp_path / "front")
         until(check, dict(its.environment), stack.enter_context(running("front", its, tmp_path)))
         token = prepared.home.issuer().issue("somebody", ["patient"])
-        async with client(url, token) as person:
+        async with AsyncClient(url, token) as person:
             scan_id = str((await person.upload(small_series(tmp_path / "noise")))["imaging_id"])
             async with asyncio.timeout(120):
                 statuses = [status async for status in person.watch(scan_id)]

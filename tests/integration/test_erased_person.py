@@ -22,10 +22,10 @@ from memoryguard.atrophy.service import RECIPE as ATROPHY
 from memoryguard.audit.service import RECIPE as AUDIT
 from memoryguard.cli import keys, use
 from memoryguard.cli.audit import verify_home
-from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.keys import Place
 from memoryguard.cli.up import Running, platform
+from memoryguard.client import ApiError, AsyncClient
 from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.common.security.keyring import VaultKey
@@ -73,9 +73,9 @@ class Here:
         self.home, self.running = home, running
 
     @asynccontextmanager
-    async def of(self, user: str, role: str) -> AsyncGenerator[Client]:
+    async def of(self, user: str, role: str) -> AsyncGenerator[AsyncClient]:
         token = self.home.issuer().issue(user, [role])
-        async with client(self.running.url, token) as opened:
+        async with AsyncClient(self.running.url, token) as opened:
             yield opened
 
     def subject(self, user: str) -> str:
@@ -132,7 +132,7 @@ async def _status(here: Here, user: str, scan: str) -> str:
 
 async def _erased(here: Here, user: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     async with here.of(user, "patient") as patient:
-        with pytest.raises(Rejected) as error:
+        with pytest.raises(ApiError) as error:
             await patient.delete(f"/api/v1/users/{user}")
         assert error.value.code == "not_allowed"
     token = here.home.issuer().issue("operator", ["admin"])
@@ -188,14 +188,14 @@ async def _having(
 
 async def _nothing_more_is_taken(here: Here, user: str, folder: Path) -> None:
     async with here.of(user, "patient") as patient:
-        with pytest.raises(Rejected) as error:
+        with pytest.raises(ApiError) as error:
             await patient.send(
                 "PUT",
                 f"/api/v1/users/{user}/health-metrics",
                 {"recorded_on": "2022-03-01", "provenance": "synthetic", "metrics": {"moca": 1}},
             )
         assert error.value.code == "subject_erased"
-        with pytest.raises(Rejected):
+        with pytest.raises(ApiError):
             await patient.upload(folder)
 
 

@@ -21,11 +21,10 @@ from series import small_series
 from memoryguard.atrophy.service import RECIPE as ATROPHY
 from memoryguard.audit.service import RECIPE as AUDIT
 from memoryguard.cli.audit import Known, verify_known
-from memoryguard.cli.client import Client, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
+from memoryguard.client import ApiError, AsyncClient
 from memoryguard.common.contracts.events import ScanAvailable
-from memoryguard.common.errors import Rejected, Unavailable
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.testing.databases import fresh_database
 from memoryguard.ingest.service import RECIPE as INGEST
@@ -47,9 +46,9 @@ class Bench:
     home: Home
     running: Running
     user: str
-    patient: Client
-    officer: Client
-    integration: Client
+    patient: AsyncClient
+    officer: AsyncClient
+    integration: AsyncClient
 
     async def events(self) -> list[dict[str, Any]]:
         """Events in the audit log that concern this person's account."""
@@ -90,9 +89,9 @@ async def bench(place: tuple[Home, Running]) -> AsyncGenerator[Bench]:
     user = f"person-{uuid.uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
 
-        async def of(user: str, role: str) -> Client:
+        async def of(user: str, role: str) -> AsyncClient:
             token = home.issuer().issue(user, [role])
-            return await stack.enter_async_context(client(running.url, token))
+            return await stack.enter_async_context(AsyncClient(running.url, token))
 
         yield Bench(
             home,
@@ -141,7 +140,7 @@ async def _provable(bench: Bench, scan_id: str) -> None:
     async def proved() -> bool:
         try:
             text = await bench.officer.get_bytes(f"/api/v1/audit/entries/{sequence}/proof")
-        except Unavailable:
+        except ApiError:
             return False
         proof = EntryProof.parse(text.decode())
         proof.verify(body, key)
@@ -195,7 +194,7 @@ async def test_what_is_no_scan_is_refused_with_a_code(
 ) -> None:
     place = tmp_path / "file.dcm"
     place.write_bytes(content)
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(ApiError) as refused:
         await bench.patient.upload(place)
     assert refused.value.code.startswith(code)
     (rejected,) = await bench.until("scan.rejected")
@@ -205,6 +204,6 @@ async def test_what_is_no_scan_is_refused_with_a_code(
 async def test_another_persons_patient_number_is_refused(bench: Bench, tmp_path: Path) -> None:
     await bench.patient.upload(small_series(tmp_path / "a", patient=bench.user))
     token = bench.home.issuer().issue("person-2", ["patient"])
-    async with client(bench.running.url, token) as other:
-        with pytest.raises(Rejected, match="patient_mismatch"):
+    async with AsyncClient(bench.running.url, token) as other:
+        with pytest.raises(ApiError, match="patient_mismatch"):
             await other.upload(small_series(tmp_path / "b", seed=3, patient=bench.user))

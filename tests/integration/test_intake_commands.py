@@ -20,12 +20,11 @@ from ingest_samples import series_files, zipped
 from intake_site import running_intake
 from pydicom.dataset import Dataset
 
-from memoryguard.cli.client import client
 from memoryguard.cli.home import Home
 from memoryguard.cli.up import Running
-from memoryguard.cli.uploading import TRIES, Uploading
 from memoryguard.cli.worklist import waiting
-from memoryguard.common.errors import Unavailable
+from memoryguard.client import ApiError, AsyncClient
+from memoryguard.client.uploading import TRIES
 from memoryguard.common.runtime.database import connect
 from memoryguard.ingest.staging import BATCH_FILES
 
@@ -293,13 +292,13 @@ async def test_who_does_not_answer_is_given_up(site: Site) -> None:
     site.write(1)
     paths = sorted((site.folder / "1").iterdir())
     token = site.home.issuer().issue(site.user, ["patient"])
-    async with site.wire(*[20_000] * 99) as wire, client(wire.url, token) as platform:
-        with pytest.raises(Unavailable, match="no_answer"):
-            await Uploading(platform, paths, pause_s=0.001).run()
+    async with site.wire(*[20_000] * 99) as wire, AsyncClient(wire.url, token) as platform:
+        with pytest.raises(ApiError, match="no_answer"):
+            await platform.upload(*paths, pause_s=0.001)
     assert TRIES <= wire.served < 3 * TRIES
-    async with client(wire.url, token) as platform:
-        with pytest.raises(Unavailable, match="no_answer"):
-            await Uploading(platform, paths, pause_s=999).run()  # nobody listens: no second try
+    async with AsyncClient(wire.url, token) as platform:
+        with pytest.raises(ApiError, match="no_answer"):
+            await platform.upload(*paths, pause_s=999)  # nobody listens: no second try
 
 
 # --- the worklist --------------------------------------------------------------------------------
@@ -322,7 +321,7 @@ async def sent_by_a_pacs(site: Site, **changes: Any) -> str:
     ):
         assert response.status == 200
     clinician = site.home.issuer().issue("doctor", ["clinician"])
-    async with client(site.running.url, clinician) as platform, asyncio.timeout(30):
+    async with AsyncClient(site.running.url, clinician) as platform, asyncio.timeout(30):
         while True:
             for item in (await platform.get("/api/v1/worklist"))["items"]:
                 if item["identity"]["patient_id"] == f"MRN-{site.user}":

@@ -27,12 +27,13 @@ from memoryguard.cli.access import (
 )
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
+from memoryguard.client import ApiError
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
 from memoryguard.common.security.policy import Role
 from memoryguard.tlog.errors import Unverified
 
 if TYPE_CHECKING:
-    from memoryguard.cli.replay import Deed
+    from memoryguard.cli.replay import Deed, Outcome
 
 EX_REFUSED = 3
 
@@ -255,10 +256,16 @@ def rebuild(
     home: HomeFolder = DEFAULT_HOME,
     json: AsJson = False,
 ) -> None:
-    """Empty what a service derived from events, and derive it again. While it serves."""
+    """Derive again what a service derived from events. While it serves."""
     from memoryguard.cli.replay import rebuild
 
-    _to_services(rebuild, service, home, database_url, json)
+    with err.status("reading") as status:
+
+        def told(done: int, there: int) -> None:
+            status.update(f"{done:,} of {there:,} events")
+
+        outcomes = _done(rebuild(told), service, home, database_url)
+    _say_outcomes(outcomes, json)
 
 
 @app.command
@@ -334,9 +341,16 @@ def _to_services(
     deed: Deed, service: str, home: Path, database_url: str | None, as_json: bool
 ) -> None:
     """Do a deed to one service or to all, and say what came of it."""
+    _say_outcomes(_done(deed, service, home, database_url), as_json)
+
+
+def _done(deed: Deed, service: str, home: Path, database_url: str | None) -> dict[str, Outcome]:
     from memoryguard.cli.replay import Place, do
 
-    outcomes = asyncio.run(do(Place(Home(home.resolve()), database_url), service, deed))
+    return asyncio.run(do(Place(Home(home.resolve()), database_url), service, deed))
+
+
+def _say_outcomes(outcomes: dict[str, Outcome], as_json: bool) -> None:
     if as_json:
         _print(outcomes)
         return
@@ -370,7 +384,7 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, MemoryGuardError):
         hint = f" ({error.hint})" if error.hint else ""
         print(f"memoryguard: {error.code}: {error.message}{hint}", file=sys.stderr)
-        if isinstance(error, Rejected):
+        if isinstance(error, Rejected) or (isinstance(error, ApiError) and error.is_refusal):
             return EX_REFUSED
         return EX_CONFIG if isinstance(error, Misconfigured) else 1
     if isinstance(error, Unverified):

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlencode
 
 from cyclopts import Parameter
 from rich import box
@@ -16,11 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder, Token, Url, access_to
-from memoryguard.cli.client import Document, client
 from memoryguard.cli.words import printable
-
-REVIEW = "/api/v1/audit/review"
-LEDGER = "/api/v1/audit/ledger"
+from memoryguard.client import AsyncClient
+from memoryguard.client.wire import Document
 
 Conclusion: TypeAlias = Literal["nothing_unusual", "followed_up", "incident_opened"]
 Moment: TypeAlias = str | None
@@ -41,17 +38,14 @@ def review(
     json: AsJson = False,
 ) -> None:
     """Report what a period's log shows: broken glass, refusals, unusual volume (compliance)."""
-    asked = {name: value for name, value in (("from", since), ("to", until)) if value}
 
     async def run() -> tuple[Document, Document | None]:
-        async with client(*access_to(home, url, token, ["compliance"])) as platform:
-            answer = await platform.get(f"{REVIEW}?{urlencode(asked)}")
+        async with AsyncClient(*access_to(home, url, token, ["compliance"])) as platform:
+            answer = await platform.review(since, until)
             if sign is None:
                 return answer, None
-            report = answer["report"]
-            said = {"from": report["from"], "to": report["to"], "conclusion": sign}
-            digest = {"report_sha256": answer["report_sha256"]}
-            return answer, await platform.send("POST", REVIEW, said | digest)
+            signed = await platform.sign_review(answer["report"], answer["report_sha256"], sign)
+            return answer, signed
 
     answer, signed = asyncio.run(run())
     if json:
@@ -101,8 +95,8 @@ def ledger(
     """Show who has looked at your own data, when and what for."""
 
     async def run() -> Document:
-        async with client(*access_to(home, url, token, ["patient"], user)) as platform:
-            return await platform.get(f"{LEDGER}?{urlencode({'limit': limit})}")
+        async with AsyncClient(*access_to(home, url, token, ["patient"], user)) as platform:
+            return await platform.ledger(limit)
 
     answer = asyncio.run(run())
     print(dumps(answer)) if json else out.print(looks(answer["entries"]))

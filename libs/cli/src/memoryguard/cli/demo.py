@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.padding import Padding
 
 from memoryguard.cli.audit import Known, key_of, sent_checkpoints, verify_as_seen, verify_home
-from memoryguard.cli.client import Client, Document, client
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.operate import show_report
 from memoryguard.cli.sample import make_noise, make_sample
 from memoryguard.cli.show import show
 from memoryguard.cli.use import describe, upload_with_progress
+from memoryguard.client import ApiError, AsyncClient
+from memoryguard.client.wire import Document
 from memoryguard.common.errors import MemoryGuardError, Unavailable
 from memoryguard.common.runtime.database import Connection, connect
 from memoryguard.tlog.proof import EntryProof
@@ -58,8 +59,8 @@ async def run_demo(folder: Path, *, keep: bool, port: int, out: Console) -> None
         out.print(f"  serves at [bold]{url}[/] after {time.perf_counter() - began:.1f} s")
         issuer = home.issuer()
 
-        async def acts_as(user: str, role: str) -> Client:
-            return await stack.enter_async_context(client(url, issuer.issue(user, [role])))
+        async def acts_as(user: str, role: str) -> AsyncClient:
+            return await stack.enter_async_context(AsyncClient(url, issuer.issue(user, [role])))
 
         person = await acts_as(PERSON, "patient")
         officer = await acts_as("compliance-officer", "compliance")
@@ -125,34 +126,35 @@ async def _make_sample(folder: Path, out: Console) -> Document:
 
 
 async def _first_act(
-    person: Client, sample: Document, folder: Path, url: str, out: Console, began: float
+    person: AsyncClient, sample: Document, folder: Path, url: str, out: Console, began: float
 ) -> str:
     """Upload both scans, follow them, and show the later one's result."""
     health = sample["health"]
-    await person.send("PUT", f"/api/v1/users/{PERSON}/health-metrics", health)
+    await person.record_health(PERSON, **health)
     scan_id = ""
     for number, scan in enumerate(sample["scans"]):
         out.rule(f"[bold]Scan of {scan['study_date']}")
         scan_id = await _take_in(person, folder / "sample" / scan["folder"], out)
         if number == 0:
             out.print(f"  first result {time.perf_counter() - began:.0f} s after the start")
-        status = await person.get(f"/api/v1/imaging/{scan_id}/status")
+        status = await person.status(scan_id)
         _expect(status["status"] == "completed", "a good scan was not measured")
-    document = await person.get(f"/api/v1/imaging/{scan_id}/analysis")
+    document = await person.analysis(scan_id)
     out.rule("[bold]Result of the second scan")
     out.print(show(document | {"truth": sample["truth"] | {"years": sample["interval_years"]}}))
-    link = await person.send("POST", "/api/v1/sessions", {"path": f"/imaging/{scan_id}"})
+    link = await person.session_link(f"/imaging/{scan_id}")
     out.print(
         Padding(f"See it in a browser (works once, for ten minutes):\n{url}{link['url_path']}", 1)
     )
     return scan_id
 
 
-async def _take_in(person: Client, folder: Path, out: Console) -> str:
+async def _take_in(person: AsyncClient, folder: Path, out: Console) -> str:
     """Upload one scan and print each change of its status."""
     answer = await upload_with_progress(person, [folder], None, out)
-    scan_id = str(answer["imaging_id"])
-    out.print(f"  taken in as {scan_id} ({answer['instances']} instances, encrypted)")
+    (scan,) = answer["scans"]
+    scan_id = scan["imaging_id"]
+    out.print(f"  taken in as {scan_id} ({scan['instances']} instances, encrypted)")
     with out.status("measuring", spinner="dots") as spinner:
         async for status in person.watch(scan_id):
             out.print(describe(status))
@@ -160,11 +162,11 @@ async def _take_in(person: Client, folder: Path, out: Console) -> str:
     return scan_id
 
 
-async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> None:
+async def _prove(officer: AsyncClient, home: Home, scan_id: str, out: Console) -> None:
     """Fetch the proof of the scan's last event and verify it here, offline."""
     out.rule("[bold]Is it in the audit log?")
     entries, last = await _answered(officer, scan_id)
-    body = await officer.get_bytes(f"/api/v1/audit/entries/{last['sequence']}")
+    body = await officer.entry(last["sequence"])
     proof = EntryProof.parse(await _proof_text(officer, last["sequence"]))
     checkpoint = proof.verify(body, key_of(home))
     out.print(
@@ -175,11 +177,11 @@ async def _prove(officer: Client, home: Home, scan_id: str, out: Console) -> Non
     out.print("  ", show_report(await verify_home(home)))
 
 
-async def _answered(officer: Client, scan_id: str) -> tuple[list[Document], Document]:
+async def _answered(officer: AsyncClient, scan_id: str) -> tuple[list[Document], Document]:
     """Ask until the log has the scan's last event: it hears of it when everybody else does."""
     deadline = time.monotonic() + PROOF_S
     while True:
-        entries = (await officer.get(f"/api/v1/audit/scans/{scan_id}"))["entries"]
+        entries = (await officer.entries_of_scan(scan_id))["entries"]
         for entry in entries:
             if ".risk." in entry["type"]:
                 return entries, entry
@@ -187,25 +189,25 @@ async def _answered(officer: Client, scan_id: str) -> tuple[list[Document], Docu
         await asyncio.sleep(POLL_S)
 
 
-async def _proof_text(officer: Client, sequence: int) -> str:
+async def _proof_text(officer: AsyncClient, sequence: int) -> str:
     """Ask until a checkpoint covers the entry: the log is signed every few seconds."""
     deadline = time.monotonic() + PROOF_S
     while True:
         try:
-            return (await officer.get_bytes(f"/api/v1/audit/entries/{sequence}/proof")).decode()
-        except MemoryGuardError as error:
+            return await officer.entry_proof(sequence)
+        except ApiError as error:
             if error.code != "not_signed_yet" or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(POLL_S)
 
 
-async def _refuse_noise(person: Client, folder: Path, out: Console) -> None:
+async def _refuse_noise(person: AsyncClient, folder: Path, out: Console) -> None:
     """Show that noise is refused with its reason: it never becomes a number."""
     out.rule("[bold]Second act: a file of noise")
     noise = await asyncio.to_thread(make_noise, folder / "noise")
     scan_id = await _take_in(person, noise, out)
-    document = await person.get(f"/api/v1/imaging/{scan_id}/analysis")
-    for reason in document["quality"]["reasons"]:
+    document = await person.analysis(scan_id)
+    for reason in (document["quality"] or {})["reasons"]:
         out.print(f"  [yellow]{reason['code']}[/]: {reason['message']}")
     values = [v for v in document["volumes_mm3"].values() if v is not None]
     _expect(document["status"] == "failed" and not values, "noise was measured")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -11,12 +11,15 @@ from typing import Any, TypeAlias
 
 from memoryguard.cli.audit import database_of
 from memoryguard.cli.home import Home
-from memoryguard.common.contracts.flow import SERVICES
+from memoryguard.common.contracts.event import Fact
+from memoryguard.common.contracts.flow import SERVICES, heard_by
 from memoryguard.common.errors import Misconfigured, Rejected
 from memoryguard.common.runtime import inbox, replay
+from memoryguard.common.runtime.beside import BATCH_RECORDS, Projection, Told, make_beside
 from memoryguard.common.runtime.database import RUNTIME_MIGRATIONS, Pool, migrate, open_pool
-from memoryguard.common.runtime.history import history
+from memoryguard.common.runtime.history import history, opened
 from memoryguard.common.runtime.recovery import recover
+from memoryguard.common.runtime.service import Handler
 from memoryguard.common.runtime.settings import KafkaSettings
 
 ALL = "all"
@@ -60,9 +63,22 @@ async def redrive(pool: Pool, service: str) -> Outcome:
     return {"ready_again": await inbox.redrive(pool)}
 
 
-async def rebuild(pool: Pool, service: str) -> Outcome:
-    """Empty what a service derived from events, and derive it again."""
-    return {"generation": await replay.rebuild(pool, projection_of(service))}
+def rebuild(told: Told = lambda done, there: None) -> Deed:
+    """Derive again what a service derived from events: beside what serves, where that can be."""
+
+    async def deed(pool: Pool, service: str) -> Outcome:
+        module = import_module(f"memoryguard.{service}.service")  # only that service
+        tables = projection_of(service)
+        handlers: Mapping[type[Fact], Handler] | None = getattr(module, "HANDLERS", None)
+        if handlers is None:
+            return {"generation": await replay.rebuild(pool, tables)}
+        topics = sorted(set(heard_by(service).values()))
+        async with opened(pool, KafkaSettings(), topics, BATCH_RECORDS) as history:
+            return asdict(
+                await make_beside(pool, Projection(service, tables, handlers), history, told)
+            )
+
+    return deed
 
 
 async def replay_all(pool: Pool, service: str) -> Outcome:
@@ -81,7 +97,7 @@ async def republish(pool: Pool, service: str) -> Outcome:
 
 
 def projection_of(service: str) -> Sequence[str]:
-    """Tables that a service derives from events; only that service is imported."""
+    """Tables that a service derives from events."""
     return getattr(import_module(f"memoryguard.{service}.service"), "PROJECTION", ())
 
 

@@ -7,16 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from memoryguard.cli.access import Access
-from memoryguard.cli.client import Client, Document, client, upload_paths
 from memoryguard.cli.received import received
 from memoryguard.cli.show import show
-from memoryguard.cli.uploading import Uploading
+from memoryguard.client import ApiError, AsyncClient
+from memoryguard.client.documents import Receipt, Status
+from memoryguard.client.uploading import upload_paths
 from memoryguard.common.errors import Rejected
 
 
@@ -29,10 +29,10 @@ async def upload(
     err: Console,
 ) -> list[str]:
     """Upload with a progress bar, and say what became of it; the scans' ids."""
-    async with client(*access) as platform:
+    async with AsyncClient(*access) as platform:
         try:
             answer = await upload_with_progress(platform, places, user_id, err, hidden=as_json)
-        except Rejected as error:
+        except ApiError as error:
             if error.details.get("files"):
                 _say_received(error.details, as_json, out)
             raise
@@ -49,13 +49,13 @@ def _say_received(answer: Mapping[str, Any], as_json: bool, out: Console) -> Non
 
 
 async def upload_with_progress(
-    platform: Client,
+    platform: AsyncClient,
     places: Sequence[Path],
     user_id: str | None,
     console: Console,
     *,
     hidden: bool = False,
-) -> Document:
+) -> Receipt:
     """Upload and show how many bytes have left."""
     paths = upload_paths(places)
     total = sum(path.stat().st_size for path in paths)
@@ -69,30 +69,27 @@ async def upload_with_progress(
         def reached(count: int) -> None:
             progress.update(task, completed=count)
 
-        return await Uploading(platform, paths, user_id, reached).run()
+        return await platform.upload(*paths, user_id=user_id, reached=reached)
 
 
-async def watch(access: Access, imaging_id: str, as_json: bool, out: Console) -> Document:
-    """Print each change of a scan's status; the last one."""
-    last: Document = {}
-    async with client(*access) as platform:
+async def watch(access: Access, imaging_id: str, as_json: bool, out: Console) -> None:
+    """Print each change of a scan's status."""
+    async with AsyncClient(*access) as platform:
         async for status in platform.watch(imaging_id):
             if as_json:
                 print(json.dumps(status), flush=True)
-            elif status != last:
+            else:
                 out.print(describe(status))
-            last = status
-    return last
 
 
-def describe(status: Document) -> str:
+def describe(status: Status) -> str:
     """One line about a scan's status."""
     stages = status.get("stages") or {}
     reached = sum(took for stage, took in stages.items() if stage != "total")
     seconds = stages.get("total", reached)
     line = f"  {status['status']:<11} {status.get('stage') or '':<10} {seconds:6.1f} s"
-    if status.get("error"):
-        line += f"  {status['error']['code']}: {status['error']['message']}"
+    if error := status.get("error"):
+        line += f"  {error['code']}: {error['message']}"
     return line
 
 
@@ -100,9 +97,8 @@ async def result(
     access: Access, imaging_id: str, as_json: bool, out: Console, proof: bool = False
 ) -> None:
     """Print a scan's analysis; with its proof, where that is asked for."""
-    asked = "?proof=1" if proof else ""
-    async with client(*access) as platform:
-        document = await platform.get(f"/api/v1/imaging/{imaging_id}/analysis{asked}")
+    async with AsyncClient(*access) as platform:
+        document = await platform.analysis(imaging_id, proof=proof)
     if as_json:
         print(json.dumps(document))
     else:
@@ -128,8 +124,8 @@ def confirm_erasure(user_id: str, out: Console) -> None:
 
 async def erase(access: Access, user_id: str, as_json: bool, out: Console) -> None:
     """Erase an account's owner; say what was deleted and what remains."""
-    async with client(*access) as platform:
-        answer = await platform.delete(f"/api/v1/users/{quote(user_id, safe='')}")
+    async with AsyncClient(*access) as platform:
+        answer = await platform.erase(user_id)
     if as_json:
         print(json.dumps(answer))
         return

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from json import dumps
 from typing import Annotated, Any, TypeAlias
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 from rich import box
@@ -19,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder, Token, Url, access_to
-from memoryguard.cli.client import Document, client
 from memoryguard.cli.received import received
 from memoryguard.cli.words import printable
+from memoryguard.client import AsyncClient
+from memoryguard.client.wire import Document
 
-PATH = "/api/v1/worklist"
 DATE_LETTERS = 8
 
 Patient: TypeAlias = Annotated[str, Parameter(help="As the list names them.")]
@@ -39,8 +38,8 @@ def listed(
     """Show who waits, those who wait longest first."""
 
     async def run() -> Document:
-        async with client(*access_to(home, url, token)) as platform:
-            return await platform.get(PATH)
+        async with AsyncClient(*access_to(home, url, token)) as platform:
+            return await platform.worklist()
 
     answer = asyncio.run(run())
     if json:
@@ -62,8 +61,8 @@ def link(
     """Say whose a patient's number is, from now on: what waits under it becomes their scans."""
 
     async def run() -> Document:
-        async with client(*access_to(home, url, token)) as platform:
-            return await platform.send("POST", _path(patient), {"user_id": user})
+        async with AsyncClient(*access_to(home, url, token)) as platform:
+            return await platform.link_patient(patient, user)
 
     answer = asyncio.run(run())
     if json:
@@ -85,15 +84,11 @@ def discard(
     """Forget what waits under a number, as when it came by mistake. It can be sent again."""
 
     async def run() -> Document:
-        async with client(*access_to(home, url, token)) as platform:
-            return await platform.delete(_path(patient))
+        async with AsyncClient(*access_to(home, url, token)) as platform:
+            return await platform.discard_patient(patient)
 
     answer = asyncio.run(run())
     print(dumps(answer) if json else f"forgotten: {answer['discarded']} series")
-
-
-def _path(patient: str) -> str:
-    return f"{PATH}/{quote(patient, safe='')}"
 
 
 def waiting(items: Sequence[Mapping[str, Any]]) -> Table | Text:

@@ -59,7 +59,8 @@ select pg_notify($7, scan_id) from known
 """
 _HEALTH = """
 insert into health (user_id, metric, subject_id, value, recorded_on, provenance, at)
-values ($1, $2, $3, $4, $5, $6, $7)
+select * from unnest(
+    $1::text[], $2::text[], $3::text[], $4::float8[], $5::date[], $6::text[], $7::timestamptz[])
 on conflict (user_id, metric) do update set
     subject_id = excluded.subject_id, value = excluded.value, at = excluded.at,
     recorded_on = excluded.recorded_on, provenance = excluded.provenance
@@ -68,7 +69,10 @@ where (health.recorded_on, health.at) < (excluded.recorded_on, excluded.at)
 # An object is of one subject, as a scan is.
 _DOCUMENT = """
 insert into document (instance_uid, series_uid, study_uid, scan_id, subject_id, modality, at, data)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+select instance_uid, series_uid, study_uid, scan_id, subject_id, modality, at, data::jsonb
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+    $7::timestamptz[], $8::text[])
+    as d (instance_uid, series_uid, study_uid, scan_id, subject_id, modality, at, data)
 on conflict (instance_uid) do update set at = excluded.at, data = excluded.data
 where (document.subject_id, document.scan_id) = (excluded.subject_id, excluded.scan_id)
     and document.at < excluded.at
@@ -87,9 +91,9 @@ def handlers() -> dict[type[Fact], Handler]:
     """Everything that this service hears, and how it is recorded."""
     return {
         **dict.fromkeys(KINDS, Handler(record_all=_record_scans)),
-        e.DocumentMade: Handler(record=_record_document),
+        e.DocumentMade: Handler(record_all=_record_documents),
         e.DeliveryFailed: Handler(record=_record_failure),
-        e.HealthRecorded: Handler(record=_record_health),
+        e.HealthRecorded: Handler(record_all=_record_health),
         e.AccessGranted: Handler(record=_record_grant),
         e.AccessRevoked: Handler(record=_record_grant),
         e.ScanErased: Handler(record=_erase),
@@ -120,7 +124,7 @@ async def _keep(said: Sequence[tuple[str, Event]], transaction: Connection) -> b
     ]  # fmt: skip
     if not rows:
         return True
-    known = await transaction.fetch(_SCAN_FACTS, *map(list, zip(*rows, strict=True)), CHANNEL)
+    known = await transaction.fetch(_SCAN_FACTS, *_columns(rows), CHANNEL)
     return len(known) == len(rows)
 
 
@@ -128,35 +132,32 @@ async def _notify(transaction: Connection, scan_id: str) -> None:
     await transaction.execute("select pg_notify($1, $2)", CHANNEL, scan_id)
 
 
-async def _record_health(event: Event, transaction: Connection) -> Sequence[Fact]:
-    fact = cast("e.HealthRecorded", event.data)
-    await transaction.executemany(
-        _HEALTH,
-        [
-            (
-                fact.user_id,
-                metric,
-                fact.subject_id,
-                value,
-                fact.recorded_on,
-                fact.provenance,
-                event.time,
-            )
-            for metric, value in sorted(fact.metrics.items())
-        ],
-    )
-    return ()
+async def _record_health(events: Sequence[Event], transaction: Connection) -> None:
+    rows = [
+        (fact.user_id, metric, fact.subject_id, value, fact.recorded_on, fact.provenance,
+         event.time)
+        for event in events
+        for fact in [cast("e.HealthRecorded", event.data)]
+        for metric, value in sorted(fact.metrics.items())
+    ]  # fmt: skip
+    if rows:
+        await transaction.execute(_HEALTH, *_columns(rows))
 
 
-async def _record_document(event: Event, transaction: Connection) -> Sequence[Fact]:
-    fact = cast("e.DocumentMade", event.data)
-    dicom = fact.dicom
-    await transaction.execute(
-        _DOCUMENT,
-        *(dicom.instance_uid, dicom.series_uid, dicom.study_uid, fact.scan_id, fact.subject_id),
-        *(dicom.modality, event.time, dicom.model_dump_json()),
-    )
-    return ()
+async def _record_documents(events: Sequence[Event], transaction: Connection) -> None:
+    rows = [
+        (dicom.instance_uid, dicom.series_uid, dicom.study_uid, fact.scan_id, fact.subject_id,
+         dicom.modality, event.time, dicom.model_dump_json())
+        for event in events
+        for fact in [cast("e.DocumentMade", event.data)]
+        for dicom in [fact.dicom]
+    ]  # fmt: skip
+    await transaction.execute(_DOCUMENT, *_columns(rows))
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Turn rows into what ``unnest`` takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def _record_grant(event: Event, transaction: Connection) -> Sequence[Fact]:

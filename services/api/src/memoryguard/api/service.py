@@ -33,6 +33,9 @@ from memoryguard.common.runtime.settings import read
 PROJECTION = ("scan", "scan_fact", "document", "health")
 """Derived from events alone. Not so: sessions, and ``access_*`` (see 0002_consent.sql)."""
 
+HANDLERS = projection.handlers()
+"""They only record, and the same rows whatever the order: it is rebuilt beside what serves."""
+
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     """Join the parts."""
@@ -41,7 +44,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
     return Service(
         name="api",
-        handlers=projection.handlers(),
+        handlers=HANDLERS,
         routes=[
             *imaging.routes(platform, access),
             *artifacts.routes(platform, access),

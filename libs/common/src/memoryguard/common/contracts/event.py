@@ -148,13 +148,24 @@ def decode(body: bytes, facts: Mapping[str, type[Fact]]) -> Event:
         ``malformed_event`` when it is not a valid CloudEvent of a known type.
     """
     try:
-        document = from_json(body)
+        return decode_document(from_json(body), facts)
+    except ValueError as error:
+        raise _malformed() from error
+
+
+def decode_document(document: Any, facts: Mapping[str, type[Fact]]) -> Event:
+    """Do what `decode` does with JSON that has been parsed already."""
+    try:
         # What a newer producer has added within v1 is passed over, or a rolling upgrade would fail.
         data = facts[document["type"]].model_validate(document["data"], extra="ignore")
         return Event.model_validate({**document, "data": data}, extra="ignore")
     except (ValueError, TypeError, KeyError) as error:
-        raise Rejected(
-            "malformed_event",
-            "the message is not a valid event of a known type",
-            "compare it with the schemas in libs/common/schemas",
-        ) from error
+        raise _malformed() from error
+
+
+def _malformed() -> Rejected:
+    return Rejected(
+        "malformed_event",
+        "the message is not a valid event of a known type",
+        "compare it with the schemas in libs/common/schemas",
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 from pydantic_core import from_json
@@ -86,9 +87,16 @@ class LostLease(Unavailable):
 def open_envelope(record: Received) -> Envelope | None:
     """Read the attributes that identify an event; None when the message is not an event."""
     try:
-        document = from_json(record.body)
+        return envelope_of(record, from_json(record.body))
+    except ValueError:
+        return None
+
+
+def envelope_of(record: Received, document: Any) -> Envelope | None:
+    """Do what `open_envelope` does with JSON that has been parsed already."""
+    try:
         fields = [document[name] for name in ("source", "id", "type", "partitionkey")]
-    except (ValueError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None
     # Printable also means: no NUL and no half character, which PostgreSQL could not store.
     if not all(isinstance(f, str) and 0 < len(f) <= 200 and f.isprintable() for f in fields):
@@ -107,9 +115,6 @@ async def store(transaction: Connection, envelopes: Sequence[Envelope]) -> list[
     """
     if not envelopes:
         return []
-    # The producer's counter is set when an event is first published and repeated with it, so the
-    # digest covers the whole body.
-    digests = [hashlib.sha256(e.body).digest() for e in envelopes]
     status = await transaction.execute(
         "insert into inbox (topic, source, event_id, type, key, body, digest)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],"
@@ -120,19 +125,29 @@ async def store(transaction: Connection, envelopes: Sequence[Envelope]) -> list[
         [e.type for e in envelopes],
         [e.key for e in envelopes],
         [e.body for e in envelopes],
-        digests,
+        _digests(envelopes),
     )
     if status == f"INSERT 0 {len(envelopes)}":  # all of them are new
         return []
-    conflicting = await transaction.fetch(
+    return await conflicting(transaction, envelopes)
+
+
+async def conflicting(connection: Connection, envelopes: Sequence[Envelope]) -> list[Envelope]:
+    """Find events whose (source, id) is known with *other* bytes."""
+    rows = await connection.fetch(
         "select n.i from unnest($1::text[], $2::text[], $3::bytea[]) with ordinality"
         " as n (source, event_id, digest, i)"
         " join inbox using (source, event_id) where inbox.digest <> n.digest",
         [e.source for e in envelopes],
         [e.event_id for e in envelopes],
-        digests,
+        _digests(envelopes),
     )
-    return [envelopes[row["i"] - 1] for row in conflicting]
+    return [envelopes[row["i"] - 1] for row in rows]
+
+
+def _digests(envelopes: Sequence[Envelope]) -> list[bytes]:
+    """Digest whole bodies: a producer's counter is set once, and repeated with its event."""
+    return [hashlib.sha256(e.body).digest() for e in envelopes]
 
 
 async def lease(
