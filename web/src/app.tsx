@@ -6,6 +6,7 @@ import { NotFoundPage } from "./pages/not-found";
 import { ResultPage } from "./pages/result";
 import { ScansPage } from "./pages/scans";
 import { SignInPage } from "./pages/sign-in";
+import { UploadPage } from "./pages/upload";
 import { Signed } from "./session";
 
 export function App() {
@@ -14,6 +15,8 @@ export function App() {
       <Frame>
         <Switch>
           <Route path="/" component={ScansPage} />
+          <Route path="/imaging" component={ScansPage} />
+          <Route path="/upload" component={UploadPage} />
           <Route path="/imaging/:id">{({ id }) => <ResultPage key={id} id={id} />}</Route>
           <Route component={NotFoundPage} />
         </Switch>

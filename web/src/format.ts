@@ -41,9 +41,21 @@ function edge(percent: number): string {
   return percent > 99 ? "above 99" : percent.toFixed(0);
 }
 
+/** A size of files. */
+export function size(bytes: number): string {
+  const mb = bytes / 1e6;
+  const text = mb >= 10 ? fixed(mb, 0) : mb >= 0.1 ? fixed(mb, 1) : "under 0.1";
+  return `${text} MB`.replaceAll(" ", NO_BREAK);
+}
+
 /** A moment, in the reader's own zone. */
 export function moment(iso: string): string {
   return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** How many of something. */
+export function plural(count: number, one: string, many: string): string {
+  return `${fixed(count, 0)} ${count === 1 ? one : many}`;
 }
 
 /** A code as words. */

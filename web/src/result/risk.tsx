@@ -11,7 +11,7 @@ export function Similarity({ document }: { document: Analysis }) {
   const words = messages.risk;
   const { risk, reasons } = document;
   return (
-    <Section title={words.title}>
+    <Section id="similarity" title={words.title}>
       {risk ? (
         <Answer risk={risk} />
       ) : (
