@@ -27,7 +27,8 @@ export function thickness(mm: number, errorSdMm?: number | null): string {
 /** A number with its sign, a true minus, and its unit. */
 export function signed(value: number, unit = "", decimals = 1): string {
   const text = value.toFixed(decimals);
-  return (value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−")) + unit;
+  const sign = value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−");
+  return `${sign}${unit}`.replaceAll(" ", NO_BREAK);
 }
 
 /** A centile with its 80 % band; the ends are not told apart finer than 1 %. */

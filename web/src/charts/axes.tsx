@@ -6,7 +6,7 @@ import "./charts.css";
 
 export const WIDTH = 480;
 export const HEIGHT = 270;
-export const FRAME = { left: 46, right: 434, top: 14, bottom: 226 };
+export const FRAME = { left: 46, right: 434, top: 26, bottom: 226 };
 
 /** A picture with its title, and a longer description of it. */
 export function Picture({
@@ -69,7 +69,7 @@ export function Axes({
       <text x={(FRAME.left + FRAME.right) / 2} y={HEIGHT - 6} textAnchor="middle">
         {xLabel}
       </text>
-      <text x={FRAME.left - 8} y={FRAME.top - 3} textAnchor="end">
+      <text x={FRAME.left - 8} y={13} textAnchor="end">
         {yLabel}
       </text>
     </g>

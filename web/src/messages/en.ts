@@ -73,10 +73,12 @@ export const messages = {
     looking: (done: number, total: number) =>
       total === 0 ? "Looking for files…" : `Looking at files: ${done} of ${total}`,
     found: "What was found",
+    foundCount: (series: number, files: number) =>
+      `${series} series in ${files} ${files === 1 ? "file" : "files"}.`,
     nothing:
       "No MR images were found here. Choose the folder that came from the hospital or the scanner (often on a CD, named DICOM), or a zip of it.",
     people: (count: number) =>
-      `These files name ${count} different people. Send the scans of one person only.`,
+      `These files name ${count} different people. Choose the scans of one person only.`,
     study: (number: number, of: number) => (of === 1 ? "Series" : `Examination ${number}`),
     number: (number: number) => `series ${number}`,
     unnamed: "Series without a name",
@@ -117,8 +119,8 @@ export const messages = {
       count === 0
         ? "Choose a series"
         : `Send ${count === 1 ? "this series" : `these ${count} series`} (${size})`,
-    clear: "Put away",
-    jobs: "On its way",
+    clear: "Clear",
+    jobs: "Sent from here",
     states: {
       waiting: "Waits for its turn",
       sending: "Being sent",

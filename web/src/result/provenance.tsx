@@ -12,7 +12,7 @@ export function Health({ document }: { document: Analysis }) {
   if (given.length === 0) return null;
   return (
     <Section id="health" title={words.title}>
-      <Table caption={words.caption} heads={words.heads}>
+      <Table caption={words.caption} heads={words.heads} numeric={words.heads.slice(1, 2)}>
         {given.map(([metric, { value, provenance }]) => (
           <tr key={metric}>
             <th scope="row">{nameOf(metric)}</th>

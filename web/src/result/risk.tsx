@@ -32,7 +32,7 @@ function Answer({ risk }: { risk: Risk }) {
   const words = messages.risk;
   return (
     <>
-      <Table caption={words.caption} heads={words.groups}>
+      <Table caption={words.caption} heads={words.groups} numeric={words.groups.slice(1, 2)}>
         {Object.entries(risk.probabilities).map(([group, share]) => (
           <tr key={group}>
             <th scope="row">{nameOf(group)}</th>
@@ -53,7 +53,7 @@ function Answer({ risk }: { risk: Risk }) {
           percent(risk.output),
         )}
       />
-      <Table caption={words.inputs} heads={words.heads}>
+      <Table caption={words.inputs} heads={words.heads} numeric={words.heads.slice(1, 3)}>
         {risk.contributions.map((c) => (
           <tr key={c.feature}>
             <th scope="row">{nameOf(c.feature)}</th>

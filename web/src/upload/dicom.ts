@@ -110,9 +110,10 @@ class Walk {
     let at = from;
     let last = 0;
     while (at < this.bytes.length) {
+      // Looked at first: what follows the file's own group may be written in another way.
+      last = this.tag(at);
+      if (stop(last) || last === PIXELS) break;
       const element = this.element(at, explicit);
-      last = element.tag;
-      if (stop(element.tag) || element.tag === PIXELS) break;
       if (element.length <= MAX_VALUE && element.vr !== "SQ") {
         this.need(element.at + element.length);
         found.set(element.tag, trimmed(this.text(element.at, element.length)));
@@ -131,9 +132,13 @@ class Walk {
     }
   }
 
-  private element(at: number, explicit: boolean): Element {
+  private tag(at: number): number {
     this.need(at + 8);
-    const tag = this.view.getUint16(at, true) * 0x10000 + this.view.getUint16(at + 2, true);
+    return this.view.getUint16(at, true) * 0x10000 + this.view.getUint16(at + 2, true);
+  }
+
+  private element(at: number, explicit: boolean): Element {
+    const tag = this.tag(at);
     if (!explicit || tag >= ITEM) {
       return { tag, vr: "", length: this.view.getUint32(at + 4, true), at: at + 8 };
     }

@@ -20,7 +20,9 @@ export function FoundList({
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [account, setAccount] = useState("");
   useEffect(() => {
-    setPicked(new Set(found.studies.flatMap(({ best }) => best ?? [])));
+    // Of several people it is for the sender to say whose scan is meant.
+    const suggested = found.people > 1 ? [] : found.studies.flatMap(({ best }) => best ?? []);
+    setPicked(new Set(suggested));
   }, [found]);
   const every = found.studies.flatMap(({ series }) => series);
   const wanted = every.filter(({ key }) => picked.has(key));
@@ -38,6 +40,9 @@ export function FoundList({
       }}
     >
       <h2>{words.found}</h2>
+      <p role="status" className="why">
+        {words.foundCount(every.length, filesOf(found))}
+      </p>
       {every.length === 0 && <p className="lead warned">{words.nothing}</p>}
       {found.people > 1 && <p className="lead warned">{words.people(found.people)}</p>}
       {found.studies.map((study, place) => (
@@ -74,6 +79,11 @@ export function FoundList({
       </p>
     </form>
   );
+}
+
+function filesOf({ studies, skipped }: Found): number {
+  const series = studies.flatMap((study) => study.series);
+  return series.reduce((sum, one) => sum + one.sources.length, skipped.length);
 }
 
 function StudyChoice({
