@@ -12,7 +12,7 @@ const MM3_PER_ML = 1000;
 
 /** What one chart shows; volumes in mL. */
 interface Compared {
-  key: string;
+  region: string;
   unit: "mL" | "mm";
   curve: NormCurve;
   dot: Dot;
@@ -29,8 +29,8 @@ export function Norms({ document }: { document: Analysis }) {
   const words = messages.norms;
   const compared = comparedOf(document);
   if (compared.length === 0) return null;
-  const first = compared.filter(({ key }) => FIRST.includes(key));
-  const others = compared.filter(({ key }) => !FIRST.includes(key));
+  const first = compared.filter(({ region }) => FIRST.includes(region));
+  const others = compared.filter(({ region }) => !FIRST.includes(region));
   return (
     <Section id="norms" title={words.title}>
       <p>{words.caption}</p>
@@ -49,7 +49,7 @@ function Cards({ of }: { of: Compared[] }) {
   return (
     <div className="charts">
       {of.map((each) => (
-        <Card key={each.key} of={each} />
+        <Card key={each.region} of={each} />
       ))}
     </div>
   );
@@ -57,7 +57,7 @@ function Cards({ of }: { of: Compared[] }) {
 
 function Card({ of }: { of: Compared }) {
   const words = messages.norms;
-  const name = nameOf(of.key);
+  const name = nameOf(of.region);
   const said = words.said(name, of.measured, of.dot.age, of.centile, of.word);
   return (
     <figure className="chart-card">
@@ -169,12 +169,12 @@ export function comparedOf({ atrophy, person }: Analysis): Compared[] {
 }
 
 function facts(
-  key: string,
+  region: string,
   score: Analysis["atrophy"]["regions"][string] | Analysis["atrophy"]["thickness"][string],
   z: number,
 ) {
   return {
-    key,
+    region,
     z,
     zSd: score.z_sd,
     centile: score.centile === null ? "" : centile(score.centile, score.centile_band),
