@@ -30,7 +30,7 @@ it("does not tell the ends of centiles apart", () => {
 });
 
 it("writes inputs, sizes and counts", () => {
-  expect([number(26), number(0.12345), number(12345.6)]).toEqual(["26", "0.123", "12,346"]);
+  expect([26, 0.12345, 12345.6, -1.4517].map(number)).toEqual(["26", "0.123", "12,346", "−1.45"]);
   expect([size(13_400_000), size(2_340_000), size(10)].map(plain)).toEqual([
     "13 MB",
     "2.3 MB",

@@ -66,7 +66,9 @@ export function plain(code: string): string {
 
 /** A model's input: whole numbers as such, others with three digits. */
 export function number(value: number): string {
-  return Number.isInteger(value) || Math.abs(value) >= 1000
-    ? fixed(value, 0)
-    : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  const text =
+    Number.isInteger(value) || Math.abs(value) >= 1000
+      ? fixed(value, 0)
+      : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  return text.replace("-", "−");
 }

@@ -293,6 +293,7 @@ export const messages = {
     rate: (rate: string, interval: string | null) =>
       `${rate} a year${interval === null ? "" : `, 95 % interval ${interval}`}`,
     others: (count: number) => `Change of ${count} more structures`,
+    othersCaption: "The same of the other structures.",
     published: (count: number) => (count === 1 ? "1 study" : `${count} studies`),
     said: (
       name: string,

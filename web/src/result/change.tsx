@@ -36,7 +36,7 @@ export function Changes({ document }: { document: Analysis }) {
           <Rates caption={words.caption} changes={first} />
           {others.length > 0 && (
             <Fold title={words.others(others.length)}>
-              <Rates caption={words.caption} changes={others} />
+              <Rates caption={words.othersCaption} changes={others} />
             </Fold>
           )}
         </>

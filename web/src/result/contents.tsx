@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a result, beside them on wide screens and above them on narrow ones.
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { messages } from "../messages/en";
 
 export interface Part {
@@ -10,8 +10,14 @@ export interface Part {
 
 export function Contents({ parts }: { parts: readonly Part[] }) {
   const current = useCurrent(parts);
+  const nav = useRef<HTMLElement>(null);
+  // Where the parts stand in one row, the current one is kept in sight.
+  useEffect(() => {
+    const link = nav.current?.querySelector<HTMLElement>(`a[href="#${current}"]`);
+    if (link) nav.current?.scrollTo({ left: link.offsetLeft - 32 });
+  }, [current]);
   return (
-    <nav className="contents" aria-label={messages.result.contents}>
+    <nav ref={nav} className="contents" aria-label={messages.result.contents}>
       <ul>
         {parts.map(({ id, title }) => (
           <li key={id}>

@@ -59,7 +59,7 @@ function Answer({ risk }: { risk: Risk }) {
             <th scope="row">{nameOf(c.feature)}</th>
             <td className="number">{number(c.value)}</td>
             <td className="number">{signed(100 * c.contribution)}</td>
-            <td>{c.sentence}</td>
+            <td className="words">{c.sentence}</td>
           </tr>
         ))}
       </Table>
