@@ -13,7 +13,7 @@ from contract.golden_oversight import COMPLIANCE, OPERATIONS
 
 from memoryguard.common.contracts import events as e
 from memoryguard.common.contracts.event import Event, Fact, derived_id
-from memoryguard.common.contracts.parts import Calibration, SiteOffset
+from memoryguard.common.contracts.parts import Calibration, ChangePoint, NormCurve, SiteOffset
 
 SUBJECT = "5e" * 16
 SCAN = derived_id("golden", "scan")
@@ -62,6 +62,14 @@ SMALL = e.Summary(
     sentence="The hippocampi together: mildly low volume for age.",
 )
 SECONDS = {"read": 1.5, "segment": 12.0}
+CURVE = NormCurve(
+    age_years=(60.0, 80.0),
+    p5=(6000.0, 5400.0),
+    p25=(6500.0, 5900.0),
+    p50=(6900.0, 6300.0),
+    p75=(7300.0, 6700.0),
+    p95=(7800.0, 7200.0),
+)
 SCORE = e.RegionScore(
     volume_mm3=5900.0,
     error_sd_mm3=130.0,
@@ -85,6 +93,7 @@ SCORE = e.RegionScore(
     pack="synthetic_norm",
     calibration=CALIBRATION,
     site=SiteOffset(mean_z=0.2, sd_z=0.0, n=40),
+    curve=CURVE,
 )
 UNSCORED = e.RegionScore(volume_mm3=None, reason="not_measured_by_engine")
 UNSCORED_CORTEX = e.ThicknessScore(thickness_mm=None, reason="not_measured_by_engine")
@@ -97,6 +106,10 @@ CHANGE = e.Change(
     within_measurement_noise=True,
     published_percent_per_year={"synthetic group": -1.0},
     error_source="a synthetic source",
+    points=(
+        ChangePoint(years=-1.5, volume_mm3=6080.0, error_sd_mm3=70.0),
+        ChangePoint(years=0.0, volume_mm3=5900.0, error_sd_mm3=68.0),
+    ),
 )
 
 

@@ -7,6 +7,7 @@ import { NotFoundPage } from "./pages/not-found";
 import { ResultPage } from "./pages/result";
 import { ScansPage } from "./pages/scans";
 import { SignInPage } from "./pages/sign-in";
+import { UploadPage } from "./pages/upload";
 import { Signed } from "./session";
 
 export function App() {
@@ -15,6 +16,8 @@ export function App() {
       <Frame>
         <Switch>
           <Route path="/" component={ScansPage} />
+          <Route path="/imaging" component={ScansPage} />
+          <Route path="/upload" component={UploadPage} />
           <Route path="/imaging/:id">{({ id }) => <ResultPage key={id} id={id} />}</Route>
           <Route path="/imaging/:id/compare/:other">
             {({ id, other }) => <ComparePage key={`${id} ${other}`} id={id} other={other} />}

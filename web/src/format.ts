@@ -27,7 +27,8 @@ export function thickness(mm: number, errorSdMm?: number | null): string {
 /** A number with its sign, a true minus, and its unit. */
 export function signed(value: number, unit = "", decimals = 1): string {
   const text = value.toFixed(decimals);
-  return (value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−")) + unit;
+  const sign = value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−");
+  return `${sign}${unit}`.replaceAll(" ", NO_BREAK);
 }
 
 /** A centile with its 80 % band; the ends are not told apart finer than 1 %. */
@@ -41,9 +42,21 @@ function edge(percent: number): string {
   return percent > 99 ? "above 99" : percent.toFixed(0);
 }
 
+/** A size of files. */
+export function size(bytes: number): string {
+  const mb = bytes / 1e6;
+  const text = mb >= 10 ? fixed(mb, 0) : mb >= 0.1 ? fixed(mb, 1) : "under 0.1";
+  return `${text} MB`.replaceAll(" ", NO_BREAK);
+}
+
 /** A moment, in the reader's own zone. */
 export function moment(iso: string): string {
   return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** How many of something. */
+export function plural(count: number, one: string, many: string): string {
+  return `${fixed(count, 0)} ${count === 1 ? one : many}`;
 }
 
 /** A code as words. */
@@ -53,7 +66,9 @@ export function plain(code: string): string {
 
 /** A model's input: whole numbers as such, others with three digits. */
 export function number(value: number): string {
-  return Number.isInteger(value) || Math.abs(value) >= 1000
-    ? fixed(value, 0)
-    : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  const text =
+    Number.isInteger(value) || Math.abs(value) >= 1000
+      ? fixed(value, 0)
+      : value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  return text.replace("-", "−");
 }

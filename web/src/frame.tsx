@@ -20,6 +20,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </Link>
         <nav aria-label={words.pages}>
           {can(session, "patient", "caregiver", "clinician") && <Way to="/">{words.scans}</Way>}
+          {can(session, "patient", "clinician") && <Way to="/upload">{words.upload}</Way>}
         </nav>
         <p className="account">
           <span>{session.user_id}</span>

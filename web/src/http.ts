@@ -8,6 +8,8 @@ export class Problem extends Error {
     readonly code: string,
     message: string,
     readonly hint: string | null,
+    /** What else was said, for instance of each file. */
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
   }
@@ -17,6 +19,11 @@ let token: string | null = null;
 
 export function useToken(value: string | null): void {
   token = value;
+}
+
+/** For requests that `ask` cannot make: it tells no progress. */
+export function bearer(): string | null {
+  return token;
 }
 
 export type Query = Record<string, string | number | null | undefined>;
@@ -59,11 +66,17 @@ function withQuery(path: string, query: Query): string {
 }
 
 async function problemOf(response: Response): Promise<Problem> {
-  const said = await response.json().catch(() => ({}));
+  return problemFrom(response.status, await response.json().catch(() => ({})));
+}
+
+/** A refusal, from what the body of an answer says. */
+export function problemFrom(status: number, said: Record<string, unknown>): Problem {
+  const text = (name: string) => (typeof said[name] === "string" ? (said[name] as string) : null);
   return new Problem(
-    response.status,
-    said.code ?? "http_error",
-    said.title ?? `status ${response.status}`,
-    said.hint ?? null,
+    status,
+    text("code") ?? "http_error",
+    text("title") ?? `status ${status}`,
+    text("hint"),
+    said,
   );
 }

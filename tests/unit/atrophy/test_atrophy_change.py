@@ -166,3 +166,18 @@ def test_scans_of_another_engine_are_left_out() -> None:
 
 
 SAME = (scan(0, hippocampus_total=7000), scan(1, hippocampus_total=6900))
+
+
+def test_the_points_are_told_with_the_error_that_the_interval_counts() -> None:
+    found = hippocampus(scan(3, hippocampus_total=6900), scan(1, hippocampus_total=7000))
+    assert [years for years, _, _ in found.points] == pytest.approx([-2.0, 0.0])
+    assert [volume for _, volume, _ in found.points] == [7000.0, 6900.0]
+    cv = retest_error("hippocampus_total", ENGINE).within_subject_cv_percent / 100.0  # type: ignore[union-attr]
+    assert [sd for _, _, sd in found.points] == pytest.approx([70.0 * 100 * cv, 69.0 * 100 * cv])
+
+
+def test_a_point_without_a_known_error_has_none_and_what_is_withheld_has_no_points() -> None:
+    unknown = change([scan(t, intracranial_other=1e6) for t in (0.0, 1.0)])
+    assert [sd for _, _, sd in unknown.regions["intracranial_other"].points] == [None, None]
+    short = hippocampus(scan(0, hippocampus_total=7000), scan(0.1, hippocampus_total=7000))
+    assert short.points == ()

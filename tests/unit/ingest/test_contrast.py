@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,35 +15,11 @@ from memoryguard.ingest.domain.contrast import RANK, UNSPECIFIED, Contrast, t1_w
 from memoryguard.ingest.domain.deidentify import decimal_string
 from memoryguard.ingest.domain.equipment import manufacturer, model
 
+NAMES = Path(__file__).parents[2] / "vectors" / "contrast" / "names.json"
+"""The web application is tested on them, too."""
 
-@pytest.mark.parametrize(
-    ("name", "word"),
-    [
-        ("t1_mprage_sag_p2_iso", "T1 MPRAGE"),
-        ("Accelerated Sagittal MPRAGE", "T1 MPRAGE"),
-        ("MP-RAGE", "T1 MPRAGE"),
-        ("Sag IR-FSPGR", "T1 SPGR"),
-        ("Accelerated Sag IR-SPGR", "T1 SPGR"),
-        ("Ax 3D BRAVO", "T1 SPGR"),
-        ("T1W_3D_TFE", "T1 TFE"),
-        ("mp2rage_UNI_Images", "T1 MP2RAGE"),
-        ("t1_vibe_tra", "T1 VIBE"),
-        ("AX T1 SE", "T1 SE"),
-        ("Ax T1 FLAIR", "T1"),
-        ("3DT1", "T1"),
-        ("sub-01_T1w", "T1"),
-        ("T1", "T1"),
-        ("T2w", None),
-        ("t2_space_sag", None),
-        ("FLAIR", None),
-        ("T1 map", None),
-        ("mp2rage_INV1", None),
-        ("mp2rage_T1_Images", None),
-        ("ep2d_bold", None),
-        ("Head", UNSPECIFIED),
-        ("", UNSPECIFIED),
-    ],
-)
+
+@pytest.mark.parametrize(("name", "word"), json.loads(NAMES.read_text(encoding="utf-8")))
 def test_names(name: str, word: str | None) -> None:
     assert t1_word(Contrast(names=(name, "", ""))) == word
     assert word is None or word in RANK

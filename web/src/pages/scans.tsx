@@ -1,74 +1,178 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scans that an account may see, the newest first.
+// The scans that an account may see, the newest first; and where new ones are dropped.
 import { useState } from "react";
-import { Link } from "wouter";
-import type { Page, ScanSummary } from "../documents";
+import { Link, useLocation, useSearch } from "wouter";
+import type { ScanSummary } from "../documents";
 import { moment, volume } from "../format";
 import { Title } from "../frame";
-import { Awaited, useDocument } from "../loading";
+import { Refusal } from "../loading";
 import { messages } from "../messages/en";
+import { comparable, comparePath, type Filter, filterOf, matches, queryOf } from "../scans/filter";
+import { FilterBar } from "../scans/filter-bar";
+import { useScans } from "../scans/pages";
+import { can, useSession } from "../session";
+import { DropZone } from "../upload/drop-zone";
+import "../scans/scans.css";
 
 export function ScansPage() {
   const words = messages.scans;
-  const [text, setText] = useState("");
-  const page = useDocument<Page<ScanSummary>>("/api/v1/imaging");
+  const session = useSession();
+  const [, go] = useLocation();
+  const { listed, problem, more, refresh } = useScans();
+  const sends = can(session, "patient", "clinician");
   return (
     <>
       <Title>{words.title}</Title>
-      <label className="field">
-        {words.filter}
-        <input type="search" value={text} onChange={(event) => setText(event.target.value)} />
-      </label>
-      <Awaited of={page}>
-        {({ items }) => <ScanTable scans={items.filter((scan) => matches(scan, text))} />}
-      </Awaited>
+      {sends && <DropZone small taken={() => go("/upload")} />}
+      {problem && <Refusal problem={problem} again={refresh} />}
+      {!listed && !problem && <p role="status">{messages.loading.awaited}</p>}
+      {listed?.scans.length === 0 && (
+        <p className="lead">{sends ? words.emptySend : words.emptyShared}</p>
+      )}
+      {listed && listed.scans.length > 0 && <ScanList scans={listed.scans} />}
+      {listed?.next && (
+        <p>
+          <button type="button" className="plain" onClick={more}>
+            {words.more}
+          </button>
+        </p>
+      )}
     </>
   );
 }
 
-function matches(scan: ScanSummary, text: string): boolean {
-  return [scan.imaging_id, scan.user_id ?? ""].some((part) => part.includes(text.trim()));
-}
-
-function ScanTable({ scans }: { scans: ScanSummary[] }) {
+function ScanList({ scans }: { scans: ScanSummary[] }) {
   const words = messages.scans;
-  if (scans.length === 0) return <p>{words.empty}</p>;
+  const [path, go] = useLocation();
+  const filter = filterOf(useSearch());
+  const [picked, setPicked] = useState<string[]>([]);
+  const people = new Set(scans.map(({ user_id }) => user_id)).size > 1;
+  const shown = scans.filter((scan) => matches(scan, filter));
+  const change = (next: Filter) => go(path + queryOf(next), { replace: true });
+  // A third one takes the place of the first.
+  const pick = (id: string) =>
+    setPicked((ids) =>
+      ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id].slice(-2),
+    );
+  const [one, other] = picked.map((id) => scans.find(({ imaging_id }) => imaging_id === id));
   return (
-    <div className="scroll">
-      <table>
-        <thead>
-          <tr>
-            {words.heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {scans.map((scan) => (
-            <ScanRow key={scan.imaging_id} scan={scan} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <>
+      <FilterBar filter={filter} change={change} people={people} />
+      <p role="status" className="why">
+        {words.shown(shown.length, scans.length)}
+      </p>
+      {shown.length > 0 && <ScanTable scans={shown} people={people} picked={picked} pick={pick} />}
+      <Compare one={one} other={other} />
+    </>
   );
 }
 
-function ScanRow({ scan }: { scan: ScanSummary }) {
+function Compare({ one, other }: { one: ScanSummary | undefined; other: ScanSummary | undefined }) {
   const words = messages.scans;
-  const shown = (mm3: number | null) => (mm3 === null ? words.absent : volume(mm3));
+  if (!one) return null;
   return (
-    <tr>
+    <p className="compare" role="status">
+      {one && other && comparable(one, other) ? (
+        <Link href={comparePath(one, other)} className="button">
+          {words.compare}
+        </Link>
+      ) : (
+        <span>{other ? words.notComparable : words.pickAnother}</span>
+      )}
+    </p>
+  );
+}
+
+function ScanTable({
+  scans,
+  people,
+  picked,
+  pick,
+}: {
+  scans: ScanSummary[];
+  people: boolean;
+  picked: string[];
+  pick: (id: string) => void;
+}) {
+  const { heads, choose } = messages.scans;
+  return (
+    <table className="scans">
+      <thead>
+        <tr>
+          <th scope="col">{choose}</th>
+          <th scope="col">{heads.uploaded}</th>
+          {people && <th scope="col">{heads.account}</th>}
+          <th scope="col">{heads.status}</th>
+          <th scope="col" className="number">
+            {heads.hippocampi}
+          </th>
+          <th scope="col" className="number">
+            {heads.brain}
+          </th>
+          <th scope="col">{heads.severity}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {scans.map((scan) => (
+          <ScanRow
+            key={scan.imaging_id}
+            scan={scan}
+            people={people}
+            picked={picked.includes(scan.imaging_id)}
+            pick={pick}
+          />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function ScanRow({
+  scan,
+  people,
+  picked,
+  pick,
+}: {
+  scan: ScanSummary;
+  people: boolean;
+  picked: boolean;
+  pick: (id: string) => void;
+}) {
+  const words = messages.scans;
+  const { heads } = words;
+  const shown = (mm3: number | null) => (mm3 === null ? words.absent : volume(mm3));
+  const when = moment(scan.created_at);
+  return (
+    <tr className={picked ? "picked" : ""}>
+      <td className="pick">
+        {scan.status === "completed" && (
+          <input
+            type="checkbox"
+            aria-label={words.chooseOne(when)}
+            checked={picked}
+            onChange={() => pick(scan.imaging_id)}
+          />
+        )}
+      </td>
       <th scope="row">
-        <Link href={`/imaging/${scan.imaging_id}`}>{scan.imaging_id}</Link>
+        <Link href={`/imaging/${scan.imaging_id}`}>{when}</Link>
+        <code className="id" title={scan.imaging_id}>
+          {scan.imaging_id.slice(0, 8)}
+        </code>
       </th>
-      <td>{scan.user_id ?? words.unlinked}</td>
-      <td>{moment(scan.created_at)}</td>
-      <td>{messages.statuses[scan.status]}</td>
-      <td className="number">{shown(scan.hippocampal_volume_total)}</td>
-      <td className="number">{shown(scan.total_brain_volume)}</td>
-      <td>{scan.atrophy_severity ? messages.distances[scan.atrophy_severity] : words.absent}</td>
+      {people && <td data-head={heads.account}>{scan.user_id ?? words.unlinked}</td>}
+      <td data-head={heads.status}>
+        <span className={`state ${scan.status}`}>{messages.statuses[scan.status]}</span>
+      </td>
+      <td className="number" data-head={heads.hippocampi}>
+        {shown(scan.hippocampal_volume_total)}
+      </td>
+      <td className="number" data-head={heads.brain}>
+        {shown(scan.total_brain_volume)}
+      </td>
+      <td data-head={heads.severity}>
+        {scan.atrophy_severity ? messages.distances[scan.atrophy_severity] : words.absent}
+      </td>
     </tr>
   );
 }

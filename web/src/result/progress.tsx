@@ -2,6 +2,7 @@
 // A scan that is still being worked on, followed by server-sent events.
 import { useEffect, useState } from "react";
 import type { ScanStatus } from "../documents";
+import { sentence } from "../loading";
 import { messages } from "../messages/en";
 
 export const STAGES = ["received", "measured", "scored", "explained"] as const;
@@ -44,9 +45,14 @@ export function Progress({
       <p>
         {messages.progress.status} <strong>{messages.statuses[status.status]}</strong>
       </p>
+      {status.error && <p>{sentence(status.error.message)}</p>}
       <ol className="stages">
         {STAGES.map((stage, place) => (
-          <li key={stage} className={place <= reached ? "reached" : ""}>
+          <li
+            key={stage}
+            className={place <= reached ? "reached" : ""}
+            aria-current={place === reached + 1 && !isFinal(status) ? "step" : undefined}
+          >
             {messages.progress.stages[stage]}
           </li>
         ))}

@@ -11,8 +11,8 @@ export function Health({ document }: { document: Analysis }) {
   const given = Object.entries(document.health);
   if (given.length === 0) return null;
   return (
-    <Section title={words.title}>
-      <Table caption={words.caption} heads={words.heads}>
+    <Section id="health" title={words.title}>
+      <Table caption={words.caption} heads={words.heads} numeric={words.heads.slice(1, 2)}>
         {given.map(([metric, { value, provenance }]) => (
           <tr key={metric}>
             <th scope="row">{nameOf(metric)}</th>
@@ -31,7 +31,7 @@ export function Provenance({ document }: { document: Analysis }) {
   const packs = Object.entries(document.atrophy.packs).sort();
   const seconds = Object.entries(document.seconds);
   return (
-    <Section title={words.title}>
+    <Section id="provenance" title={words.title}>
       <dl>
         <dt>{words.scan}</dt>
         <dd>

@@ -11,7 +11,7 @@ export function Similarity({ document }: { document: Analysis }) {
   const words = messages.risk;
   const { risk, reasons } = document;
   return (
-    <Section title={words.title}>
+    <Section id="similarity" title={words.title}>
       {risk ? (
         <Answer risk={risk} />
       ) : (
@@ -32,7 +32,7 @@ function Answer({ risk }: { risk: Risk }) {
   const words = messages.risk;
   return (
     <>
-      <Table caption={words.caption} heads={words.groups}>
+      <Table caption={words.caption} heads={words.groups} numeric={words.groups.slice(1, 2)}>
         {Object.entries(risk.probabilities).map(([group, share]) => (
           <tr key={group}>
             <th scope="row">{nameOf(group)}</th>
@@ -53,13 +53,13 @@ function Answer({ risk }: { risk: Risk }) {
           percent(risk.output),
         )}
       />
-      <Table caption={words.inputs} heads={words.heads}>
+      <Table caption={words.inputs} heads={words.heads} numeric={words.heads.slice(1, 3)}>
         {risk.contributions.map((c) => (
           <tr key={c.feature}>
             <th scope="row">{nameOf(c.feature)}</th>
             <td className="number">{number(c.value)}</td>
             <td className="number">{signed(100 * c.contribution)}</td>
-            <td>{c.sentence}</td>
+            <td className="words">{c.sentence}</td>
           </tr>
         ))}
       </Table>

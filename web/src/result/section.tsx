@@ -4,13 +4,32 @@ import { type ReactNode, useId } from "react";
 import { plain } from "../format";
 import { messages } from "../messages/en";
 
-export function Section({ title, children }: { title: string; children: ReactNode }) {
-  const id = useId();
+/** A part with its heading; one with an id can be gone to. */
+export function Section({
+  id,
+  title,
+  children,
+}: {
+  id?: string;
+  title: string;
+  children: ReactNode;
+}) {
+  const heading = useId();
   return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
+    <section id={id} className="part" aria-labelledby={heading}>
+      <h2 id={heading}>{title}</h2>
       {children}
     </section>
+  );
+}
+
+/** What few readers need, folded until it is asked for; on paper it is open. */
+export function Fold({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <details className="fold">
+      <summary>{title}</summary>
+      {children}
+    </details>
   );
 }
 
@@ -18,10 +37,13 @@ export function Section({ title, children }: { title: string; children: ReactNod
 export function Table({
   caption,
   heads,
+  numeric,
   children,
 }: {
   caption: string;
   heads: readonly string[];
+  /** Those of the heads whose column holds numbers. */
+  numeric?: readonly string[];
   children: ReactNode;
 }) {
   return (
@@ -32,7 +54,7 @@ export function Table({
         <thead>
           <tr>
             {heads.map((head) => (
-              <th key={head} scope="col">
+              <th key={head} scope="col" className={numeric?.includes(head) ? "number" : ""}>
                 {head}
               </th>
             ))}

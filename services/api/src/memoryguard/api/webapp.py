@@ -24,7 +24,13 @@ from memoryguard.common.http.conditional import tag_of, unchanged
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy
 
-PAGES = ("/", "/imaging", "/imaging/{imaging_id}", "/imaging/{imaging_id}/compare/{other}")
+PAGES = (
+    "/",
+    "/upload",
+    "/imaging",
+    "/imaging/{imaging_id}",
+    "/imaging/{imaging_id}/compare/{other}",
+)
 TYPES: Mapping[str, str] = {
     ".js": "text/javascript",
     ".css": "text/css",

@@ -24,7 +24,13 @@ from memoryguard.common.contracts.events import (
     ThicknessScore,
     VolumesExtracted,
 )
-from memoryguard.common.contracts.parts import CalibratedSite, Calibration, SiteOffset
+from memoryguard.common.contracts.parts import (
+    CalibratedSite,
+    Calibration,
+    ChangePoint,
+    NormCurve,
+    SiteOffset,
+)
 
 NO_EARLIER_SCAN = "fewer_than_two_scans"
 NO_DATE = "acquisition_date_unknown"
@@ -169,6 +175,7 @@ def _compared(score: scoring.RegionScore) -> dict[str, Any]:
         "pack": score.pack,
         "calibration": Calibration(**dataclasses.asdict(calibration)) if calibration else None,
         "site": site and SiteOffset(mean_z=site.mean_z, sd_z=site.sd_z, n=site.n),
+        "curve": score.curve and NormCurve(age_years=score.curve.age_years, **score.curve.centiles),
         "reason": score.reason,
     }
 
@@ -200,5 +207,9 @@ def _changed(change: over_time.Change) -> Change:
         },
         error_source=change.error_source,
         error_reason=change.error_reason,
+        points=tuple(
+            ChangePoint(years=years, volume_mm3=volume, error_sd_mm3=sd)
+            for years, volume, sd in change.points
+        ),
         reason=change.reason,
     )

@@ -119,6 +119,19 @@ class CalibratedSite(Part):
     signed_by: str = Field(description="Id of the key whose signature over the file holds.")
 
 
+class NormCurve(Part):
+    """Values of healthy people of that sex, head size and scanner, by age."""
+
+    age_years: tuple[float, ...] = Field(description="From the first age of the norm to its last.")
+    p5: tuple[float, ...] = Field(
+        description="5th centile at each age, in the measurement's unit, as this engine measures."
+    )
+    p25: tuple[float, ...] = Field(description="25th centile.")
+    p50: tuple[float, ...] = Field(description="Median.")
+    p75: tuple[float, ...] = Field(description="75th centile.")
+    p95: tuple[float, ...] = Field(description="95th centile.")
+
+
 class NormScore(Part):
     """One measurement against healthy people of that age, sex and head size."""
 
@@ -140,6 +153,7 @@ class NormScore(Part):
     site: SiteOffset | None = Field(
         default=None, description="Null where the scanner has no controls for it."
     )
+    curve: NormCurve | None = Field(default=None, description="The norm over age.")
     reason: str | None = Field(default=None, description="Why there is no z.")
 
 
@@ -168,6 +182,14 @@ class Summary(Part):
     reason: str | None = Field(default=None, description="Why it is uncertain or not compared.")
 
 
+class ChangePoint(Part):
+    """One scan of those that a change was computed from."""
+
+    years: float = Field(description="After the newest of them: 0 or less. Dates are not told.")
+    volume_mm3: float
+    error_sd_mm3: float | None = Field(description="Retest error that the interval counts, one SD.")
+
+
 class Change(Part):
     """Yearly change of one region over the scans of the same person."""
 
@@ -184,6 +206,9 @@ class Change(Part):
         default=None, description="What the interval is made from: the figure, and whose it is."
     )
     error_reason: str | None = Field(default=None, description="Why there is no interval.")
+    points: tuple[ChangePoint, ...] = Field(
+        default=(), description="The scans it was computed from, the oldest first."
+    )
     reason: str | None = Field(default=None, description="Why there is no rate.")
 
 

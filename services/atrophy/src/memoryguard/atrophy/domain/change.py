@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from memoryguard.atrophy.domain.measure import Engine, Quantity
@@ -35,7 +35,7 @@ MIN_INTERVAL_YEARS = 0.5
 ENGINES_OWN_ERROR = "error that the engine states for each scan; no retest figure was published"
 
 Point: TypeAlias = tuple[float, float, float | None]
-"""Years, volume in mm³, SD of the engine's error in mm³."""
+"""Years, volume in mm³, SD of its error in mm³."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class Change:
     """Yearly change of one region.
 
     `ci95_percent_per_year` and `within_measurement_noise` are None, with `error_reason`, where
-    no error is known or the scanner changed. `reason` says why the rate itself is None.
+    no error is known or the scanner changed. `reason` says why the rate itself is None. `points`
+    are what the rate was fitted to, in years before the newest scan, with the error that counted.
     """
 
     scans: int
@@ -86,6 +87,7 @@ class Change:
     error_reason: str | None
     compared: tuple[Comparison, ...]
     reason: str | None
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,17 @@ def _region(name: str, scans: Sequence[Scan]) -> Change:
         return _withheld(len(points), interval, reason)
     scanners = {scan.scanner for scan, _, _ in alike if scan.scanner is not None}
     retest = retest_error(name, alike[-1][0].engine)
-    return _fitted(name, points, interval, retest, one_scanner=len(scanners) < 2)
+    fitted = _fitted(name, points, interval, retest, one_scanner=len(scanners) < 2)
+    return replace(fitted, points=_counted(points, retest))
+
+
+def _counted(points: Sequence[Point], retest: RetestError | None) -> tuple[Point, ...]:
+    """Give years before the newest scan, and with each volume the error that the interval is of."""
+    newest = points[-1][0]
+    return tuple(
+        (years - newest, volume, _relative_error(volume, sd, retest) * volume or None)
+        for years, volume, sd in points
+    )
 
 
 def _why_not(points: Sequence[Point], interval: float) -> str | None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from memoryguard.atrophy.domain.pack import Composite, Pack, RegionNorm, Response
+from memoryguard.atrophy.domain.pack import Composite, Pack, RegionNorm, Response, Term
 
 CI95_Z = 1.959963984540054
 """Half the width of a normal distribution's central 95 %, in SDs."""
@@ -62,7 +62,12 @@ class Expectation:
     @property
     def expected(self) -> float:
         """In the unit of the measurement; for a logarithm that is the median."""
-        return 10.0**self.response if self.scale == "log10_mm3" else self.response
+        return self.at(0.0)
+
+    def at(self, z: float) -> float:
+        """Value of that z, in the unit of the measurement: the inverse of `z_score`."""
+        response = self.response + z * self.resid_sd
+        return 10.0**response if self.scale == "log10_mm3" else response
 
 
 def possible_scanners(field_strength_t: float | None, manufacturer: str | None) -> list[Scanner]:
@@ -107,10 +112,15 @@ def _polynomial(norm: RegionNorm, covariates: Covariates, scanner: Scanner) -> f
         "G": float(scanner.ge),
         "P": float(scanner.philips),
     }
-    return math.fsum(
-        term.coefficient * math.prod(letters[letter] ** power for letter, power in term.powers)
-        for term in norm.terms
-    )
+    return math.fsum([_product(term, letters) for term in norm.terms])
+
+
+def _product(term: Term, letters: Mapping[str, float]) -> float:
+    # A plain loop: a curve over age asks some thousand times.
+    product = 1.0
+    for letter, power in term.powers:
+        product *= letters[letter] ** power
+    return term.coefficient * product
 
 
 def expect(

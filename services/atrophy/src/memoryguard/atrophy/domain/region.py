@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from memoryguard.atrophy.domain import norms, plausible
 from memoryguard.atrophy.domain.choice import NormChoice
+from memoryguard.atrophy.domain.curve import curve
 from memoryguard.atrophy.domain.measure import Person, Quantity
 from memoryguard.atrophy.domain.pack import Offset, Pack
 from memoryguard.atrophy.domain.result import Calibrated, RegionScore
@@ -109,4 +110,5 @@ def _compare(measured: Quantity, setting: Setting, norm: Norm) -> RegionScore | 
         severity=verdict.severity,
         severity_probabilities=verdict.probabilities,
         severity_reason=verdict.reason,
+        curve=curve(norm, setting),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from memoryguard.atrophy.domain.curve import Curve
 from memoryguard.atrophy.domain.measure import Quantity
 from memoryguard.atrophy.domain.severity import Direction, Severity
 from memoryguard.atrophy.domain.site import Site, SiteOffset
@@ -76,7 +77,7 @@ class RegionScore:
     normal). `pack` joins the names with a plus where two norms are averaged; `site` is what healthy
     controls of that scanner are off, which is taken out of z. `centile` is in
     percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
-    the word is "uncertain".
+    the word is "uncertain". `curve` is the norm over age.
     """
 
     measured: Quantity
@@ -95,6 +96,7 @@ class RegionScore:
     severity: Severity | None = None
     severity_probabilities: dict[str, float] | None = None
     severity_reason: str | None = None
+    curve: Curve | None = None
     reason: str | None = None
 
 
