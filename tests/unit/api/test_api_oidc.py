@@ -74,7 +74,7 @@ async def test_the_subject_of_the_token_is_the_actor_in_the_log(
         served(tmp_path, database_url, str(idp.make_url("/keys"))) as (client, platform),
     ):
         asked = [
-            ("/", bearer("clinician", "uma_authorization")),
+            ("/api/v1/sessions", bearer("clinician", "uma_authorization")),
             ("/api/v1/access/grants", bearer("uma_authorization")),
             ("/api/v1/access/grants", bearer("clinician", iss="https://other.example")),
         ]

@@ -10,9 +10,11 @@ from memoryguard.api import artifacts, dicomweb, imaging, live, pages, projectio
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
+from memoryguard.api.provider import open_provider
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn
+from memoryguard.api.single_sign_on import SingleSignOn
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
@@ -23,10 +25,11 @@ PROJECTION = ("scan", "scan_fact", "document", "health")
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-    """Join the parts; nothing has to be closed."""
+    """Join the parts; what asks the identity provider is closed with the stack."""
     changes, settings = Changes(platform.pool), read(ApiSettings)
     access = Access(platform, settings)
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
+    provider = await open_provider(platform.settings.oidc, settings, stack)
     return Service(
         name="api",
         handlers=projection.handlers(),
@@ -37,6 +40,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
             *SignIn(platform, sessions).routes(),
+            *SingleSignOn(platform, sessions, provider).routes(),
             *pages.routes(),
             *webapp.routes(),
         ],

@@ -23,7 +23,7 @@ from memoryguard.common.http.conditional import tag_of, unchanged
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Policy
 
-PAGES = ("/", "/imaging", "/imaging/{imaging_id}")
+PAGES = ("/", "/imaging", "/imaging/{imaging_id}", "/sharing", "/log")
 TYPES: Mapping[str, str] = {
     ".js": "text/javascript",
     ".css": "text/css",
