@@ -1,23 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every page and its address. What is heavy is loaded by the page that needs it.
-import { Route, Switch } from "wouter";
+import { lazy, Suspense } from "react";
+import { Redirect, Route, Switch } from "wouter";
 import { Frame } from "./frame";
 import { NotFoundPage } from "./pages/not-found";
 import { ResultPage } from "./pages/result";
 import { ScansPage } from "./pages/scans";
 import { SignInPage } from "./pages/sign-in";
-import { Signed } from "./session";
+import { can, Signed, useSession } from "./session";
+import { StillOpen } from "./still-open";
+
+const SharingPage = lazy(() => import("./pages/sharing"));
+const LogPage = lazy(() => import("./pages/log"));
 
 export function App() {
   return (
-    <Signed signIn={(idle) => <SignInPage idle={idle} />}>
+    <Signed signIn={(why) => <SignInPage why={why} />}>
       <Frame>
-        <Switch>
-          <Route path="/" component={ScansPage} />
-          <Route path="/imaging/:id">{({ id }) => <ResultPage key={id} id={id} />}</Route>
-          <Route component={NotFoundPage} />
-        </Switch>
+        <Suspense>
+          <Switch>
+            <Route path="/" component={HomePage} />
+            <Route path="/imaging" component={HomePage} />
+            <Route path="/imaging/:id">
+              {({ id }) => (
+                <StillOpen key={id} id={id}>
+                  <ResultPage id={id} />
+                </StillOpen>
+              )}
+            </Route>
+            <Route path="/sharing" component={SharingPage} />
+            <Route path="/log" component={LogPage} />
+            <Route component={NotFoundPage} />
+          </Switch>
+        </Suspense>
       </Frame>
     </Signed>
   );
+}
+
+/** An officer sees no scan, and begins with the log. */
+function HomePage() {
+  const session = useSession();
+  const looks = can(session, "patient", "caregiver", "clinician");
+  return !looks && can(session, "compliance") ? <Redirect to="/log" /> : <ScansPage />;
 }

@@ -14,9 +14,15 @@ export class Problem extends Error {
 }
 
 let token: string | null = null;
+let ended: () => void = () => undefined;
 
 export function useToken(value: string | null): void {
   token = value;
+}
+
+/** Say what happens when the platform does not take the token any more. */
+export function onEnded(then: () => void): void {
+  ended = then;
 }
 
 export type Query = Record<string, string | number | null | undefined>;
@@ -33,7 +39,10 @@ export async function ask(
     if (error instanceof DOMException) throw error; // taken back by the caller
     throw new Problem(0, "unreachable", "the platform cannot be reached", null);
   });
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) {
+    if (response.status === 401 && token) ended();
+    throw await problemOf(response);
+  }
   return response;
 }
 
