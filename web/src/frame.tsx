@@ -16,23 +16,23 @@ export function Frame({ children }: { children: ReactNode }) {
       <a className="skip" href="#content">
         {words.skip}
       </a>
-      <header className="frame">
-        <Link href="/" className="home">
-          {words.name}
-        </Link>
-        <nav aria-label={words.pages}>
-          {can(session, "patient", "caregiver", "clinician") && <Way to="/">{words.scans}</Way>}
-          {can(session, "patient", "caregiver", "clinician") && (
-            <Way to="/sharing">{words.sharing}</Way>
-          )}
-          {can(session, "compliance") && <Way to="/log">{words.log}</Way>}
-        </nav>
-        <Account />
+      <header>
+        <div className="frame">
+          <Link href="/" className="home">
+            {words.name}
+          </Link>
+          <nav aria-label={words.pages}>
+            {can(session, "patient", "caregiver", "clinician") && <Way to="/">{words.scans}</Way>}
+            {can(session, "patient", "caregiver", "clinician") && (
+              <Way to="/sharing">{words.sharing}</Way>
+            )}
+            {can(session, "compliance") && <Way to="/log">{words.log}</Way>}
+          </nav>
+          <Account />
+        </div>
+        <p className="disclaimer">{words.disclaimer}</p>
+        <Offline />
       </header>
-      <p className="disclaimer" role="note">
-        {words.disclaimer}
-      </p>
-      <Offline />
       <main id="content" tabIndex={-1} ref={main}>
         {children}
       </main>

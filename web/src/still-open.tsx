@@ -7,8 +7,9 @@ import { get, Problem } from "./http";
 import { messages } from "./messages/en";
 
 export function StillOpen({ id, children }: { id: string; children: ReactNode }) {
-  const words = messages.closed;
-  if (!useClosed(`/api/v1/imaging/${encodeURIComponent(id)}`)) return children;
+  const standing = useStanding(`/api/v1/imaging/${encodeURIComponent(id)}`);
+  if (standing === "open") return children;
+  const words = standing === "closed" ? messages.closed : messages.notFound;
   return (
     <div role="alert">
       <Title>{words.title}</Title>
@@ -20,28 +21,30 @@ export function StillOpen({ id, children }: { id: string; children: ReactNode })
   );
 }
 
-/** Whether a scan that was open to this account is so no more. */
-function useClosed(path: string): boolean {
-  const [closed, setClosed] = useState(false);
+/** A scan is taken to be open until the platform says otherwise; `absent` was never open here. */
+type Standing = "open" | "closed" | "absent";
+
+function useStanding(path: string): Standing {
+  const [standing, setStanding] = useState<Standing>("open");
   useEffect(() => {
     let opened = false;
     const events = new EventSource(`${path}/events?stay=1`);
     const end = () => {
       events.close();
-      setClosed(true);
+      setStanding(opened ? "closed" : "absent");
     };
     events.addEventListener("closed", end);
     events.addEventListener("open", () => {
       opened = true;
     });
     events.addEventListener("error", () => {
-      // Not only a line that broke, which is joined again by itself: the platform refuses to.
-      if (!opened || events.readyState !== EventSource.CLOSED) return;
+      // A line that broke is joined again by the browser; this one the platform refuses.
+      if (events.readyState !== EventSource.CLOSED) return;
       get(`${path}/status`).catch((error) => {
         if (error instanceof Problem && error.status === 404) end();
       });
     });
     return () => events.close();
   }, [path]);
-  return closed;
+  return standing;
 }

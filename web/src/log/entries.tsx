@@ -86,36 +86,39 @@ function FilterForm({ narrow }: { narrow: (wanted: Query) => void }) {
     narrow(filterOf(new FormData(event.currentTarget)));
   };
   return (
-    <form className="filter" onSubmit={submit} onReset={() => narrow({})}>
-      {TEXTS.map((name) => (
-        <label key={name}>
-          {words.filters[name]}
-          <input name={name} maxLength={500} autoComplete="off" spellCheck={false} />
+    <details className="filtering">
+      <summary>{words.narrow}</summary>
+      <form className="filter" onSubmit={submit} onReset={() => narrow({})}>
+        {TEXTS.map((name) => (
+          <label key={name}>
+            {words.filters[name]}
+            <input name={name} maxLength={500} autoComplete="off" spellCheck={false} />
+          </label>
+        ))}
+        <label>
+          {words.filters.outcome}
+          <select name="outcome">
+            {Object.entries(words.outcomes).map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
+            ))}
+          </select>
         </label>
-      ))}
-      <label>
-        {words.filters.outcome}
-        <select name="outcome">
-          {Object.entries(words.outcomes).map(([value, text]) => (
-            <option key={value} value={value}>
-              {text}
-            </option>
-          ))}
-        </select>
-      </label>
-      {TIMES.map((name) => (
-        <label key={name}>
-          {words.filters[name]}
-          <input name={name} type="datetime-local" />
-        </label>
-      ))}
-      <div className="choices">
-        <button type="submit">{words.filter}</button>
-        <button type="reset" className="plain">
-          {words.clear}
-        </button>
-      </div>
-    </form>
+        {TIMES.map((name) => (
+          <label key={name}>
+            {words.filters[name]}
+            <input name={name} type="datetime-local" />
+          </label>
+        ))}
+        <div className="choices">
+          <button type="submit">{words.filter}</button>
+          <button type="reset" className="plain">
+            {words.clear}
+          </button>
+        </div>
+      </form>
+    </details>
   );
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One entry: its bytes and its proof are fetched, and checked here step by step.
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { ask, type Problem } from "../http";
 import { Refusal } from "../loading";
 import { messages } from "../messages/en";
+import { Dialog } from "../parts/dialog";
 import type { Bytes } from "../tlog/bytes";
 import { checkEntry, checkKey, checkSignature, type Finding } from "../tlog/check";
 import { parseProof } from "../tlog/checkpoint";
@@ -23,14 +24,12 @@ interface Evidence {
 
 export function EntryCheck({ entry, close }: { entry: EntryRow; close: () => void }) {
   const words = messages.log;
-  const heading = useRef<HTMLHeadingElement>(null);
   const [evidence, setEvidence] = useState<Evidence>();
   const [problem, setProblem] = useState<Problem>();
   const [alteredAt, setAlteredAt] = useState<number>();
   const [checked, setChecked] = useState<{ findings: Finding[]; entry: Entry | null }>();
   const { sequence } = entry;
   useEffect(() => {
-    heading.current?.focus();
     fetched(sequence)
       .then(setEvidence)
       .catch((error) => setProblem(asProblem(error)));
@@ -45,24 +44,23 @@ export function EntryCheck({ entry, close }: { entry: EntryRow; close: () => voi
   const alter = () =>
     setAlteredAt(alteredAt === undefined ? middle(evidence?.leaf.length ?? 0) : undefined);
   return (
-    <section className="entry-check" aria-labelledby="entry-check">
-      <h2 id="entry-check" tabIndex={-1} ref={heading}>
-        {words.entry(sequence)}
-      </h2>
-      {problem && <Refusal problem={problem} />}
-      {!checked && !problem && <p role="status">{messages.loading.awaited}</p>}
-      {checked && <ProofSteps findings={checked.findings} />}
-      {alteredAt !== undefined && <p className="why">{words.altered(alteredAt)}</p>}
-      <p className="choices">
-        <button type="button" className="plain" onClick={alter} disabled={!evidence}>
-          {alteredAt === undefined ? words.alter : words.unaltered}
-        </button>
-        <button type="button" className="plain" onClick={close}>
-          {words.close}
-        </button>
-      </p>
-      {checked?.entry && <Header entry={checked.entry} />}
-    </section>
+    <Dialog title={words.entry(sequence)} close={close}>
+      <div className="entry-check">
+        {problem && <Refusal problem={problem} />}
+        {!checked && !problem && <p role="status">{messages.loading.awaited}</p>}
+        {checked && <ProofSteps findings={checked.findings} />}
+        {alteredAt !== undefined && <p className="why">{words.altered(alteredAt)}</p>}
+        <p className="choices">
+          <button type="button" className="plain" onClick={alter} disabled={!evidence}>
+            {alteredAt === undefined ? words.alter : words.unaltered}
+          </button>
+          <button type="button" className="plain" onClick={close}>
+            {words.close}
+          </button>
+        </p>
+        {checked?.entry && <Header entry={checked.entry} />}
+      </div>
+    </Dialog>
   );
 }
 

@@ -33,6 +33,10 @@ const actions: Record<string, string> = {
   "imaging.structures": "the 3D surfaces of a scan",
   "imaging.brain": "the slices of a scan",
   "imaging.labels": "the outlines of a scan",
+  "access.accept": "an invitation",
+  "access.invite": "an invitation",
+  "access.withdraw": "an invitation",
+  "access.revoke": "who may see the data",
   "access.list": "who may see the data",
   "access.override": "the data in an emergency",
   "audit.ledger": "this list",
@@ -175,7 +179,7 @@ export const messages = {
     givenCaption: "Accounts that you let see your data. It can be taken back at any time.",
     givenHeads: ["Account", "May see", "Until", "Take back"],
     openCaption: "Invitations that nobody has accepted yet.",
-    openHeads: ["Invited", "Would see", "Until", "Withdraw"],
+    openHeads: ["Invited", "Would see", "May accept until", "Withdraw"],
     anybody: "whoever has the code",
     scopes: { status: "status", results: "results" } as Record<string, string>,
     scopeMeans: {
@@ -212,7 +216,7 @@ export const messages = {
     receivedCaption: "People whose data you may see until they take it back.",
     receivedHeads: ["Account", "You may see", "Until"],
     invitedCaption: "Invitations to you.",
-    invitedHeads: ["From", "You would see", "Until", "Accept"],
+    invitedHeads: ["From", "You would see", "May be accepted until", "Accept"],
     accept: "Accept",
     code: "Code of an invitation",
     ledger: {
@@ -227,7 +231,7 @@ export const messages = {
       you: "you",
       anonymous: "somebody not signed in",
       noTime: "—",
-      scan: "this scan",
+      scan: "about this scan",
       did: ({ what, action, grantee, code }: Looked): string =>
         ({
           seen: `looked at ${actions[action] ?? action}`,
@@ -265,6 +269,7 @@ export const messages = {
     entries: "Entries",
     entriesCaption: "The newest first.",
     heads: ["No.", "When", "What", "By", "About", "Outcome", "Proof"],
+    narrow: "Filter the entries",
     filter: "Filter",
     clear: "Clear",
     filters: {

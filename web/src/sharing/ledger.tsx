@@ -77,7 +77,9 @@ function Looks({ looks }: { looks: readonly Look[] }) {
     <Table caption={words.caption} heads={words.heads}>
       {looks.map((look) => (
         <tr key={look.sequence}>
-          <th scope="row">{look.at ? moment(look.at) : words.noTime}</th>
+          <th scope="row" className="when">
+            {look.at ? moment(look.at) : words.noTime}
+          </th>
           <td>{look.by_yourself ? words.you : (look.by ?? words.anonymous)}</td>
           <td>
             {words.did(look)}{" "}

@@ -48,8 +48,9 @@ def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
             try:
                 await _send_until_final(access, request, response, changed)
             except Hidden:  # taken back, or the scan is gone
-                with suppress(ConnectionError):
-                    await response.write(b"event: closed\ndata: {}\n\n")
+                if _stays(request):
+                    with suppress(ConnectionError):
+                        await response.write(b"event: closed\ndata: {}\n\n")
             except (ConnectionError, *AWAY):
                 # The reader left, or the database is away: readers of server-sent events connect
                 # again by themselves.
@@ -83,7 +84,6 @@ async def _send_until_final(
     response: web.StreamResponse,
     changed: asyncio.Event,
 ) -> None:
-    stay = request.query.get("stay") == "1"
     sent: dict[str, Any] | None = None
     last_write = time.monotonic()
     while not stopping_of(request).is_set():
@@ -96,7 +96,11 @@ async def _send_until_final(
         elif time.monotonic() - last_write >= HEARTBEAT_S:
             await response.write(b": still here\n\n")
             last_write = time.monotonic()
-        if scan.standing.final and not stay:
+        if scan.standing.final and not _stays(request):
             break
         await wait_until_set(changed, POLL_S)
     await response.write_eof()
+
+
+def _stays(request: web.Request) -> bool:
+    return request.query.get("stay") == "1"
