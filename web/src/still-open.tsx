@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A scan that is open is shown as long as it may be seen: what is taken back leaves the page at once.
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { Link } from "wouter";
 import { Title } from "./frame";
 import { get, Problem } from "./http";
 import { messages } from "./messages/en";
+import { can, useSession } from "./session";
+import { BreakGlass } from "./sharing/break-glass";
 
 export function StillOpen({ id, children }: { id: string; children: ReactNode }) {
-  const standing = useStanding(`/api/v1/imaging/${encodeURIComponent(id)}`);
+  const session = useSession();
+  const [standing, again] = useStanding(`/api/v1/imaging/${encodeURIComponent(id)}`);
   if (standing === "open") return children;
   const words = standing === "closed" ? messages.closed : messages.notFound;
   return (
@@ -17,6 +20,7 @@ export function StillOpen({ id, children }: { id: string; children: ReactNode })
       <p>
         <Link href="/">{messages.notFound.home}</Link>
       </p>
+      {can(session, "clinician") && <BreakGlass opened={again} />}
     </div>
   );
 }
@@ -24,8 +28,10 @@ export function StillOpen({ id, children }: { id: string; children: ReactNode })
 /** A scan is taken to be open until the platform says otherwise; `absent` was never open here. */
 type Standing = "open" | "closed" | "absent";
 
-function useStanding(path: string): Standing {
+function useStanding(path: string): [Standing, () => void] {
   const [standing, setStanding] = useState<Standing>("open");
+  const [times, setTimes] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `times` asks again
   useEffect(() => {
     let opened = false;
     const events = new EventSource(`${path}/events?stay=1`);
@@ -45,6 +51,10 @@ function useStanding(path: string): Standing {
       });
     });
     return () => events.close();
-  }, [path]);
-  return standing;
+  }, [path, times]);
+  const again = useCallback(() => {
+    setStanding("open");
+    setTimes((n) => n + 1);
+  }, []);
+  return [standing, again];
 }

@@ -50,6 +50,10 @@ const actions: Record<string, string> = {
 
 const purposes: Record<string, string> = {
   TREAT: "treatment",
+  ETREAT: "emergency treatment",
+  HPAYMT: "payment",
+  FAMRQT: "at the family's request",
+  HCOMPL: "a legal duty",
   PATRQT: "at the person's own request",
   BTG: "emergency",
   HOPERAT: "operation of the service",
@@ -152,6 +156,21 @@ export const messages = {
     title: "Nothing here",
     text: "There is nothing at this address for you to see.",
     home: "To your scans",
+  },
+  breakGlass: {
+    offer: "Open it in an emergency",
+    title: "Emergency access",
+    means:
+      "You open this person's data without being let, for an hour. The person and the compliance officers see who did it, when and why.",
+    account: "Account of the person",
+    reason: "Reason",
+    reasons: {
+      emergency_treatment: "Emergency treatment",
+      patient_cannot_consent: "The person cannot consent now",
+      safety: "Somebody's safety",
+    },
+    open: "Open the data",
+    leave: "Leave it closed",
   },
   signIn: {
     title: "Please sign in",
