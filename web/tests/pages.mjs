@@ -4,7 +4,8 @@
 //
 //   node tests/pages.mjs http://127.0.0.1:8470 tokens.json [folder for screenshots]
 //
-// tokens.json: {"patient": …, "caregiver": …, "compliance": …}, tokens of three accounts; the patient
+// tokens.json: {"patient": …, "caregiver": …, "clinician": …, "compliance": …}, tokens of
+// four accounts; the patient
 // has a scan that is done.
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -194,6 +195,16 @@ for (const [token, path, name] of PAGES) {
   await shot(page, "revoked");
   await page.context().close();
   await patient.context().close();
+}
+
+// What a clinician does not find may be opened in an emergency, with a reason.
+{
+  const page = await signedIn(tokens.clinician, "/imaging/no-such-scan");
+  await page.getByRole("button", { name: "Open it in an emergency" }).click();
+  await page.waitForSelector("dialog[open]");
+  await checkAxe(page, "emergency access");
+  await shot(page, "emergency");
+  await page.context().close();
 }
 
 // Nobody is there: a warning, and then nothing is left.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A question before everything else on the page. The browser keeps the focus inside, and gives it
 // back where it was; Escape closes.
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import "./dialog.css";
 
 export function Dialog({
@@ -15,7 +15,8 @@ export function Dialog({
 }) {
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the element leaves the page: only then does closing give the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
     return () => shown?.close();

@@ -31,9 +31,9 @@ export function verdictOf(findings: readonly Finding[]): State {
   const has = (state: State) => findings.some((finding) => finding.state === state);
   if (has("failed")) return "failed";
   if (has("unable")) return "unable";
-  return findings.some(({ step, state }) => step === "path" && state === "passed")
-    ? "passed"
-    : "noted";
+  if (findings.some(({ step, state }) => step === "values" && state === "noted")) return "noted";
+  const proves = ({ step }: Finding) => step === "path" || step === "growth";
+  return findings.some((each) => proves(each) && each.state === "passed") ? "passed" : "noted";
 }
 
 function Told({ finding }: { finding: Finding }) {
