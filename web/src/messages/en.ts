@@ -24,15 +24,15 @@ interface Told {
 }
 
 const actions: Record<string, string> = {
-  "imaging.status": "the status of a scan",
-  "imaging.watch": "the status of a scan",
-  "imaging.analysis": "the results of a scan",
+  "imaging.status": "the status",
+  "imaging.watch": "the status",
+  "imaging.analysis": "the results",
   "imaging.search": "the list of scans",
   "imaging.list": "the list of scans",
-  "imaging.picture": "the picture of a scan",
-  "imaging.structures": "the 3D surfaces of a scan",
-  "imaging.brain": "the slices of a scan",
-  "imaging.labels": "the outlines of a scan",
+  "imaging.picture": "the picture",
+  "imaging.structures": "the 3D surfaces",
+  "imaging.brain": "the slices",
+  "imaging.labels": "the outlines",
   "access.accept": "an invitation",
   "access.invite": "an invitation",
   "access.withdraw": "an invitation",
@@ -198,7 +198,7 @@ export const messages = {
     givenCaption: "Accounts that you let see your data. It can be taken back at any time.",
     givenHeads: ["Account", "May see", "Until", "Take back"],
     openCaption: "Invitations that nobody has accepted yet.",
-    openHeads: ["Invited", "Would see", "May accept until", "Withdraw"],
+    openHeads: ["Invited", "Would see", "Accept by", "Withdraw"],
     anybody: "whoever has the code",
     scopes: { status: "status", results: "results" } as Record<string, string>,
     scopeMeans: {
@@ -235,7 +235,7 @@ export const messages = {
     receivedCaption: "People whose data you may see until they take it back.",
     receivedHeads: ["Account", "You may see", "Until"],
     invitedCaption: "Invitations to you.",
-    invitedHeads: ["From", "You would see", "May be accepted until", "Accept"],
+    invitedHeads: ["From", "You would see", "Accept by", "Accept"],
     accept: "Accept",
     code: "Code of an invitation",
     ledger: {
@@ -250,7 +250,7 @@ export const messages = {
       you: "you",
       anonymous: "somebody not signed in",
       noTime: "—",
-      scan: "about this scan",
+      scan: "of this scan",
       did: ({ what, action, grantee, code }: Looked): string =>
         ({
           seen: `looked at ${actions[action] ?? action}`,
