@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every page and its address. What is heavy is loaded by the page that needs it.
-import { Route, Switch } from "wouter";
+import { lazy, Suspense } from "react";
+import { Redirect, Route, Switch } from "wouter";
 import { Frame } from "./frame";
 import { ComparePage } from "./pages/compare";
 import { NotFoundPage } from "./pages/not-found";
@@ -8,23 +9,48 @@ import { ResultPage } from "./pages/result";
 import { ScansPage } from "./pages/scans";
 import { SignInPage } from "./pages/sign-in";
 import { UploadPage } from "./pages/upload";
-import { Signed } from "./session";
+import { can, Signed, useSession } from "./session";
+import { StillOpen } from "./still-open";
+
+const SharingPage = lazy(() => import("./pages/sharing"));
+const LogPage = lazy(() => import("./pages/log"));
 
 export function App() {
   return (
-    <Signed signIn={(idle) => <SignInPage idle={idle} />}>
+    <Signed signIn={(why) => <SignInPage why={why} />}>
       <Frame>
-        <Switch>
-          <Route path="/" component={ScansPage} />
-          <Route path="/imaging" component={ScansPage} />
-          <Route path="/upload" component={UploadPage} />
-          <Route path="/imaging/:id">{({ id }) => <ResultPage key={id} id={id} />}</Route>
-          <Route path="/imaging/:id/compare/:other">
-            {({ id, other }) => <ComparePage key={`${id} ${other}`} id={id} other={other} />}
-          </Route>
-          <Route component={NotFoundPage} />
-        </Switch>
+        <Suspense>
+          <Switch>
+            <Route path="/" component={HomePage} />
+            <Route path="/imaging" component={HomePage} />
+            <Route path="/upload" component={UploadPage} />
+            <Route path="/imaging/:id">
+              {({ id }) => (
+                <StillOpen key={id} id={id}>
+                  <ResultPage id={id} />
+                </StillOpen>
+              )}
+            </Route>
+            <Route path="/imaging/:id/compare/:other">
+              {({ id, other }) => (
+                <StillOpen key={`${id} ${other}`} id={id}>
+                  <ComparePage id={id} other={other} />
+                </StillOpen>
+              )}
+            </Route>
+            <Route path="/sharing" component={SharingPage} />
+            <Route path="/log" component={LogPage} />
+            <Route component={NotFoundPage} />
+          </Switch>
+        </Suspense>
       </Frame>
     </Signed>
   );
+}
+
+/** An officer sees no scan, and begins with the log. */
+function HomePage() {
+  const session = useSession();
+  const looks = can(session, "patient", "caregiver", "clinician");
+  return !looks && can(session, "compliance") ? <Redirect to="/log" /> : <ScansPage />;
 }

@@ -16,6 +16,7 @@ export class Problem extends Error {
 }
 
 let token: string | null = null;
+let ended: () => void = () => undefined;
 
 export function useToken(value: string | null): void {
   token = value;
@@ -24,6 +25,11 @@ export function useToken(value: string | null): void {
 /** For requests that `ask` cannot make: it tells no progress. */
 export function bearer(): string | null {
   return token;
+}
+
+/** Say what happens when the platform does not take the token any more. */
+export function onEnded(then: () => void): void {
+  ended = then;
 }
 
 export type Query = Record<string, string | number | null | undefined>;
@@ -40,7 +46,10 @@ export async function ask(
     if (error instanceof DOMException) throw error; // taken back by the caller
     throw new Problem(0, "unreachable", "the platform cannot be reached", null);
   });
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) {
+    if (response.status === 401 && token) ended();
+    throw await problemOf(response);
+  }
   return response;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is signed in. A page asks once; after nobody has touched it for a while, it signs out.
+// Who is signed in. A page asks once. Whoever signs out, or leaves every page alone for a while, is
+// signed out of all pages of this browser, and nothing of what they showed is left.
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useState } from "react";
-import { get, Problem, send, useToken } from "./http";
+import { get, onEnded, Problem, send, useToken } from "./http";
+import { IdleWarning, useIdle } from "./idle";
 
 export interface Session {
   user_id: string;
@@ -10,10 +12,13 @@ export interface Session {
   idle_minutes: number;
 }
 
-type State = { kind: "asking" } | { kind: "out"; idle: boolean } | { kind: "in"; session: Session };
+/** Why nobody is signed in: `ended` is what the platform says, `away` that it cannot be asked. */
+export type Out = "new" | "left" | "idle" | "ended" | "away";
+
+type State = { kind: "asking" } | { kind: "out"; why: Out } | { kind: "in"; session: Session };
 
 const Current = createContext<Session | null>(null);
-const TOUCHES = ["pointerdown", "keydown", "wheel", "touchstart"] as const;
+const CHANNEL = "memoryguard.session";
 
 export function useSession(): Session {
   const session = useContext(Current);
@@ -31,31 +36,59 @@ export function Signed({
   signIn,
 }: {
   children: ReactNode;
-  signIn: (idle: boolean) => ReactNode;
+  signIn: (why: Out) => ReactNode;
 }) {
   const [state, setState] = useState<State>({ kind: "asking" });
+  const out = useCallback((why: Out) => {
+    useToken(null);
+    setState({ kind: "out", why });
+  }, []);
   useEffect(() => {
     get<Session>("/api/v1/sessions")
       .then((session) => {
         useToken(session.token);
         setState({ kind: "in", session });
       })
-      .catch(() => setState({ kind: "out", idle: false }));
-  }, []);
+      .catch((error) => out(error instanceof Problem && error.status === 401 ? "new" : "away"));
+  }, [out]);
+  useEffect(() => onEnded(() => out("ended")), [out]);
+  useOtherPages(out);
   const leave = useCallback(() => {
-    setState({ kind: "out", idle: true });
-    void signOut();
-  }, []);
-  useIdle(state.kind === "in" ? state.session.idle_minutes : null, leave);
+    out("idle");
+    void signOut("idle");
+  }, [out]);
+  const idle = useIdle(state.kind === "in" ? state.session.idle_minutes : null, leave);
   if (state.kind === "asking") return null;
-  if (state.kind === "out") return signIn(state.idle);
-  return <Current.Provider value={state.session}>{children}</Current.Provider>;
+  if (state.kind === "out") return signIn(state.why);
+  return (
+    <Current.Provider value={state.session}>
+      {children}
+      <IdleWarning {...idle} />
+    </Current.Provider>
+  );
 }
 
-/** End the session on both sides. */
-export async function signOut(): Promise<void> {
+/** End the session on both sides, and in every page of this browser. */
+export async function signOut(why: Out = "left"): Promise<void> {
   useToken(null);
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.postMessage(why);
+  channel.close();
   await fetch("/sign-out").catch(() => undefined);
+}
+
+/** Hear of other pages that sign out; and forget what the browser kept of a page that was left. */
+function useOtherPages(out: (why: Out) => void): void {
+  useEffect(() => {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.onmessage = ({ data }) => out(data === "idle" ? "idle" : "left");
+    const shown = (event: PageTransitionEvent) => event.persisted && window.location.reload();
+    window.addEventListener("pageshow", shown);
+    return () => {
+      channel.close();
+      window.removeEventListener("pageshow", shown);
+    };
+  }, [out]);
 }
 
 /** Sign in with a bearer token: it becomes a session by a link that works once. */
@@ -64,23 +97,8 @@ export async function signInWith(bearer: string, path: string): Promise<string> 
   try {
     return (await send<{ url_path: string }>("POST", "/api/v1/sessions", { path })).url_path;
   } catch (error) {
-    useToken(null);
     throw error instanceof Problem ? error : new Problem(0, "unreachable", String(error), null);
+  } finally {
+    useToken(null);
   }
-}
-
-function useIdle(minutes: number | null, then: () => void): void {
-  useEffect(() => {
-    if (minutes === null) return;
-    let timer = window.setTimeout(then, minutes * 60_000);
-    const touched = () => {
-      window.clearTimeout(timer);
-      timer = window.setTimeout(then, minutes * 60_000);
-    };
-    for (const touch of TOUCHES) window.addEventListener(touch, touched, { passive: true });
-    return () => {
-      window.clearTimeout(timer);
-      for (const touch of TOUCHES) window.removeEventListener(touch, touched);
-    };
-  }, [minutes, then]);
 }

@@ -101,6 +101,21 @@ async def test_erasure_ends_the_stream(api: Api, client: Client) -> None:
     assert await next_status(response) is None
 
 
+async def test_a_page_that_is_open_hears_when_it_is_closed(api: Api, client: Client) -> None:
+    await api.hear(say.at(say.received(), 0), say.at(say.refused(), 1))
+    grant = "insert into access_grant values ($1, 'carla', $2, true, now())"
+    await api.platform.pool.execute(grant, say.ANNA, say.SUBJECT)
+    carer = api.bearer("carla", "caregiver")
+    response = await client.get(f"{PATH}?stay=1", headers=carer)
+    told = await next_status(response)
+    assert told
+    assert told["status"] == "failed"  # the end, and the stream goes on
+    gone = await client.delete("/api/v1/access/grants/carla", headers=api.bearer(say.ANNA))
+    assert gone.status == 200
+    assert "event: closed" in (await response.content.read()).decode()
+    assert (await client.get(f"{PATH}?stay=1", headers=carer)).status == 404
+
+
 async def test_watchers_are_woken_by_the_database(api: Api) -> None:
     changes = Changes(api.platform.pool)
     async with in_background(changes.listen()):

@@ -183,3 +183,10 @@ async def test_what_pages_are_drawn_with_is_served(client: Client, name: str) ->
 @pytest.mark.parametrize("path", ["/static/..%2Fservice.py", "/static/none.css", "/assets/none.js"])
 async def test_nothing_else_is_served(client: Client, path: str) -> None:
     assert (await client.get(path)).status >= 400
+
+
+async def test_without_a_provider_nobody_is_sent_to_one(client: Client) -> None:
+    assert await (await client.get("/api/v1/sign-in")).json() == {"oidc": None}
+    for path in ("/sign-in/oidc", "/sign-in/callback?code=x&state=y"):
+        response = await client.get(path, allow_redirects=False)
+        assert (response.status, response.content_type) == (404, "text/html")

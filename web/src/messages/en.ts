@@ -7,6 +7,117 @@ import names from "./names.json";
 
 const degrees = { mild: "mildly", moderate: "moderately", severe: "severely" } as const;
 
+interface Looked {
+  what: string;
+  action: string;
+  grantee: string | null;
+  code: string | null;
+  purpose: string | null;
+  basis: string | null;
+}
+
+interface Told {
+  step: string;
+  state: string;
+  text?: string;
+  facts: Record<string, string>;
+}
+
+const actions: Record<string, string> = {
+  "imaging.status": "the status",
+  "imaging.watch": "the status",
+  "imaging.analysis": "the results",
+  "imaging.search": "the list of scans",
+  "imaging.list": "the list of scans",
+  "imaging.picture": "the picture",
+  "imaging.structures": "the 3D surfaces",
+  "imaging.brain": "the slices",
+  "imaging.labels": "the outlines",
+  "access.accept": "an invitation",
+  "access.invite": "an invitation",
+  "access.withdraw": "an invitation",
+  "access.revoke": "who may see the data",
+  "access.list": "who may see the data",
+  "access.override": "the data in an emergency",
+  "audit.ledger": "this list",
+  "audit.query": "the log",
+  "scan.upload": "an upload",
+  "session.create": "a new one-time link",
+  "session.follow": "the site, by a one-time link",
+  "session.oidc": "the site, by the organisation's sign-in",
+  "session.show": "the open session",
+};
+
+const purposes: Record<string, string> = {
+  TREAT: "treatment",
+  ETREAT: "emergency treatment",
+  HPAYMT: "payment",
+  FAMRQT: "at the family's request",
+  HCOMPL: "a legal duty",
+  PATRQT: "at the person's own request",
+  BTG: "emergency",
+  HOPERAT: "operation of the service",
+  HRESCH: "research",
+};
+
+const bases: Record<string, string> = {
+  own: "own data",
+  role: "by role",
+  grant: "shared by you",
+  override: "emergency access",
+};
+
+const failures: Record<string, string> = { failed: "This step does not hold." };
+
+// Words in braces are facts of the step.
+const told: Record<string, Record<string, string>> = {
+  key: {
+    passed: "It is the key that this browser saw before: {key}",
+    noted:
+      "Seen here for the first time, and remembered. Compare it once with what the operator publishes: {key}",
+    failed: "The log is signed with another key than at the last visit.",
+  },
+  signature: {
+    passed: "{origin} has signed that it has {size} entries.",
+    none: "Nothing is signed yet. Try again in a minute.",
+    failed: "What the log says about itself is not signed with its key.",
+    unable:
+      "This browser lacks Ed25519 signatures, so nobody can say here who made the checkpoint.",
+  },
+  witnesses: {
+    passed: "Signed as well by {names}.",
+    none: "No witness has signed this checkpoint: what this browser remembers has to do.",
+    unknown: "Signed by {unknown}, whose keys this browser does not have.",
+    failed: "A witness's signature does not belong to this checkpoint.",
+  },
+  growth: {
+    passed:
+      "The log of the last visit ({from} entries) is the beginning of this one ({to} entries).",
+    noted:
+      "This is the first visit: the size ({size} entries) and the root are remembered from now on.",
+    failed:
+      "The log of the last visit is not the beginning of this one: entries were changed or removed.",
+  },
+  leaf: {
+    passed: "SHA-256 of the very bytes: {hash}",
+    failed: "These bytes are not an entry of a log.",
+  },
+  path: {
+    passed: "Entry {index} is one of the {size} that the signed root stands for. {type}",
+    failed: "Joined with the hashes of the proof, these bytes do not lead to the signed root.",
+  },
+  event: {
+    passed: "Opened, and of this scan: {type}",
+    failed: "The entry does not open, or is of something else.",
+  },
+  values: {
+    passed: "All {proven} groups of numbers are those of the log, value by value.",
+    pending:
+      "{proven} groups of numbers are those of the log; others are not signed yet: {unproven}",
+    failed: "A number of this page is not what the log holds.",
+  },
+};
+
 export const messages = {
   names: names.names as Record<string, string>,
   frame: {
@@ -15,8 +126,31 @@ export const messages = {
     pages: "Pages",
     scans: "Scans",
     upload: "Send a scan",
+    sharing: "Sharing",
+    log: "Log",
+    account: "Account",
+    roles: {
+      patient: "Patient",
+      caregiver: "Caregiver",
+      clinician: "Clinician",
+      compliance: "Compliance officer",
+      integration: "Integration",
+      admin: "Administrator",
+    } as Record<string, string>,
     signOut: "Sign out",
+    signOutAll: "Sign out everywhere",
+    offline: "This device is offline. What is shown may be out of date.",
     disclaimer: "Research use, not a diagnosis. This software is not a medical device.",
+  },
+  idle: {
+    title: "Are you still there?",
+    left: (seconds: number) =>
+      `Nobody has used this page for a while. To protect what it shows, it signs out in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`,
+    stay: "Stay signed in",
+  },
+  closed: {
+    title: "This scan is no longer open to you",
+    text: "Permission to see it was taken back or has run out. What was shown is removed from this page.",
   },
   loading: { awaited: "One moment…", again: "Try again", code: "Code:" },
   notFound: {
@@ -24,12 +158,203 @@ export const messages = {
     text: "There is nothing at this address for you to see.",
     home: "To your scans",
   },
+  breakGlass: {
+    offer: "Open it in an emergency",
+    title: "Emergency access",
+    means:
+      "You open this person's data without being let, for an hour. The person and the compliance officers see who did it, when and why.",
+    account: "Account of the person",
+    reason: "Reason",
+    reasons: {
+      emergency_treatment: "Emergency treatment",
+      patient_cannot_consent: "The person cannot consent now",
+      safety: "Somebody's safety",
+    },
+    open: "Open the data",
+    leave: "Leave it closed",
+  },
   signIn: {
     title: "Please sign in",
-    idle: "You were signed out, since nobody used this page for a while.",
-    link: "A one-time link opens this page: the command line prints one beside every result.",
-    token: "Or paste an access token (memoryguard token):",
+    why: {
+      new: "",
+      left: "You are signed out. Nothing that was shown is left on this page.",
+      idle: "You were signed out, since nobody used this page for a while.",
+      ended: "Your session has ended. Sign in again to go on.",
+      away: "The platform does not answer. Try again in a moment.",
+    },
+    provider: "Sign in with your organisation",
+    byLink: "With a one-time link",
+    link: "The command line prints a link beside every result. It opens once, within ten minutes:",
+    linkCommand: "memoryguard result <scan>",
+    byToken: "With an access token",
+    token: "Paste a token (from memoryguard token):",
+    tokenKept: "The token is not kept by this page: it becomes a session of this browser.",
     submit: "Sign in",
+  },
+  sharing: {
+    title: "Sharing",
+    given: "Who may see your results",
+    nobody:
+      "You have shared with nobody. Clinicians may see results by their role, as far as this site is set up so.",
+    givenCaption: "Accounts that you let see your data. It can be taken back at any time.",
+    givenHeads: ["Account", "May see", "Until", "Take back"],
+    openCaption: "Invitations that nobody has accepted yet.",
+    openHeads: ["Invited", "Would see", "Accept by", "Withdraw"],
+    anybody: "whoever has the code",
+    scopes: { status: "status", results: "results" } as Record<string, string>,
+    scopeMeans: {
+      results: "Results: volumes, comparison with healthy people, pictures, reports",
+      status: "Status: that there is a scan, and how far its work is",
+    },
+    day: (iso: string) => new Date(iso).toLocaleDateString("en-GB", { dateStyle: "medium" }),
+    noEnd: "no end set",
+    revoke: "Take back",
+    revokeOf: (who: string) => `Take back what ${who} may see`,
+    revokeTitle: (who: string) => `Take back what ${who} may see?`,
+    revokeMeans:
+      "It holds at once: the next request is refused, and a page that is open loses what it shows. What was seen or saved before cannot be taken back. You can share again later.",
+    revokeNow: "Take back now",
+    withdraw: "Withdraw",
+    withdrawTitle: "Withdraw this invitation?",
+    withdrawMeans: "Nobody can accept it any more. Nothing has been seen by it.",
+    keep: "Leave it as it is",
+    share: "Share with somebody",
+    shareMeans:
+      "You invite a caregiver or a clinician. They see nothing until they accept, and every look of theirs is listed below.",
+    whom: "Account of the person (may be left empty)",
+    whomHint: "Empty: you get a code that opens the invitation to whoever has it.",
+    what: "What they may see",
+    until: "Until",
+    invite: "Invite",
+    offered: (who: string, until: string) =>
+      `${who} is invited, and may accept on the page Sharing until ${until}.`,
+    giveCode: (until: string) =>
+      `Give this code to the person, by a way you trust. It is shown once, and can be accepted once, until ${until}.`,
+    copy: "Copy",
+    received: "Shared with you",
+    receivedNone: "Nobody has shared results with you.",
+    receivedCaption: "People whose data you may see until they take it back.",
+    receivedHeads: ["Account", "You may see", "Until"],
+    invitedCaption: "Invitations to you.",
+    invitedHeads: ["From", "You would see", "Accept by", "Accept"],
+    accept: "Accept",
+    code: "Code of an invitation",
+    ledger: {
+      title: "Who has looked at your data",
+      own: "Show what you did yourself, too",
+      none: "Nobody else in this part of the list.",
+      caption:
+        "Every look and every refusal, the newest first, from the log that nobody can alter unnoticed.",
+      heads: ["When", "Who", "What", "Why"],
+      newest: "Back to the newest",
+      older: "Show older ones",
+      you: "you",
+      anonymous: "somebody not signed in",
+      noTime: "—",
+      scan: "of this scan",
+      did: ({ what, action, grantee, code }: Looked): string =>
+        ({
+          seen: `looked at ${actions[action] ?? action}`,
+          refused: `was refused ${actions[action] ?? action}${code ? ` (${code.replaceAll("_", " ")})` : ""}`,
+          glass_broken: "opened your data in an emergency",
+          invited: grantee ? `invited ${grantee}` : "made an invitation with a code",
+          granted: `may see your data now${grantee ? `: ${grantee}` : ""}`,
+          revoked: `may no longer see your data${grantee ? `: ${grantee}` : ""}`,
+        })[what] ?? what,
+      why: ({ purpose, basis }: Looked): string =>
+        [purpose && (purposes[purpose] ?? purpose), basis && (bases[basis] ?? basis)]
+          .filter(Boolean)
+          .join("; "),
+    },
+  },
+  log: {
+    title: "Log",
+    intro:
+      "Everything that happens on this platform is an entry of an append-only log. This page does not believe what it is told: it checks signatures and hashes in this browser.",
+    checkpoint: "Checkpoint",
+    checkpointCaption: "What the log has signed last: its size, and one hash over all its entries.",
+    origin: "Log",
+    size: "Entries",
+    root: "Root",
+    key: "Key",
+    signedBy: "Signed by",
+    witnessAt: (name: string, at: string) => `${name} (a witness, as it says at ${at})`,
+    again: "Check again",
+    trust: "What this browser trusts",
+    forget: "Forget the last visit",
+    forgetMeans:
+      "Only after the log was set up anew for a reason that you know: the next visit then begins to trust from the start.",
+    witnesses: "Keys of witnesses that you trust, one a line",
+    keepWitnesses: "Keep these keys",
+    entries: "Entries",
+    entriesCaption: "The newest first.",
+    heads: ["No.", "When", "What", "By", "About", "Outcome", "Proof"],
+    narrow: "Filter the entries",
+    filter: "Filter",
+    clear: "Clear",
+    filters: {
+      action: "Action",
+      actor: "By account",
+      user: "About account",
+      subject: "About pseudonym",
+      scan: "Scan",
+      type: "Type of event",
+      outcome: "Outcome",
+      from: "From",
+      to: "Before",
+    },
+    outcomes: { "": "any", success: "success", denied: "denied", failure: "failure" },
+    none: "No entry matches.",
+    older: "Show older entries",
+    newest: "Back to the newest",
+    itself: "the person",
+    nobody: "nobody",
+    prove: "Check",
+    proveOf: (number: number) => `Check the proof of entry ${number}`,
+    entry: (number: number) => `Entry ${number}`,
+    alter: "Alter one byte, to see it fail",
+    unaltered: "Put the byte back",
+    altered: (at: number) =>
+      `One bit of byte ${at} of the entry was turned in this browser. Nothing was sent anywhere.`,
+    proven: "What the entry says, as the log holds it",
+    close: "Close",
+  },
+  proof: {
+    offer: "The numbers of this page can be checked against the log, here in your browser.",
+    check: "Check this result",
+    limits:
+      "This shows that the platform has said these numbers of this scan. It does not show that they are right. The account, times, and the latest health metrics are not covered.",
+    insecure: "This browser checks signatures only on pages that come by an encrypted connection",
+    reason: "Reason:",
+    picture: "Picture of the path",
+    pictureOf: (index: number, size: number, levels: number) =>
+      `Entry ${index} at the foot, joined with ${levels} hashes on its way to the root of ${size} entries at the top`,
+    verdicts: {
+      passed: "Every step holds.",
+      failed: "A step does not hold. Do not trust this.",
+      noted: "Nothing is wrong, and not everything is proved yet.",
+      unable: "This browser cannot check signatures (it lacks Ed25519). A newer one can.",
+    },
+    states: {
+      passed: "holds",
+      failed: "does not hold",
+      noted: "for your information",
+      unable: "cannot be checked here",
+    },
+    steps: {
+      key: "The log's key",
+      signature: "Signature of the checkpoint",
+      witnesses: "Witnesses",
+      growth: "Nothing was rewritten",
+      leaf: "Fingerprint of the entry",
+      path: "Path to the root",
+      event: "Contents of the entry",
+      values: "Numbers of the result",
+    },
+    told: ({ step, state, text, facts }: Told): string => {
+      const known = told[step]?.[text ?? state] ?? failures[state] ?? "";
+      return known.replaceAll(/\{(\w+)\}/g, (_, name: string) => facts[name] ?? "");
+    },
   },
   scans: {
     title: "Scans",

@@ -1,12 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
+// The ways in: an identity provider where there is one, a one-time link, a token.
 import { type FormEvent, useState } from "react";
 import { Title } from "../frame";
 import { Problem } from "../http";
-import { Refusal } from "../loading";
+import { Refusal, useDocument } from "../loading";
 import { messages } from "../messages/en";
-import { signInWith } from "../session";
+import { type Out, signInWith } from "../session";
+import "./sign-in.css";
 
-export function SignInPage({ idle }: { idle: boolean }) {
+export function SignInPage({ why }: { why: Out }) {
+  const words = messages.signIn;
+  const ways = useDocument<{ oidc: string | null }>("/api/v1/sign-in");
+  const provider = ways.value?.oidc;
+  const path = encodeURIComponent(window.location.pathname);
+  return (
+    <main id="content" className="sign-in">
+      <p className="home">{messages.frame.name}</p>
+      <Title>{words.title}</Title>
+      {words.why[why] && (
+        <p className="lead" role="status">
+          {words.why[why]}
+        </p>
+      )}
+      {provider && (
+        <p>
+          <a className="button" href={`${provider}?path=${path}`}>
+            {words.provider}
+          </a>
+        </p>
+      )}
+      <section aria-labelledby="by-link">
+        <h2 id="by-link">{words.byLink}</h2>
+        <p>{words.link}</p>
+        <pre>
+          <code>{words.linkCommand}</code>
+        </pre>
+      </section>
+      <section aria-labelledby="by-token">
+        <h2 id="by-token">{words.byToken}</h2>
+        <TokenForm />
+      </section>
+      <p className="disclaimer" role="note">
+        {messages.frame.disclaimer}
+      </p>
+    </main>
+  );
+}
+
+function TokenForm() {
   const words = messages.signIn;
   const [problem, setProblem] = useState<Problem>();
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -17,19 +58,14 @@ export function SignInPage({ idle }: { idle: boolean }) {
       .catch((error) => setProblem(error instanceof Problem ? error : undefined));
   };
   return (
-    <main id="content">
-      <Title>{words.title}</Title>
-      {idle && <p className="lead">{words.idle}</p>}
-      <p>{words.link}</p>
-      <form onSubmit={submit}>
-        <label>
-          {words.token}
-          <textarea name="token" rows={4} required spellCheck={false} autoComplete="off" />
-        </label>
-        <button type="submit">{words.submit}</button>
-      </form>
+    <form onSubmit={submit}>
+      <label>
+        {words.token}
+        <textarea name="token" rows={3} required spellCheck={false} autoComplete="off" />
+      </label>
+      <p className="why">{words.tokenKept}</p>
+      <button type="submit">{words.submit}</button>
       {problem && <Refusal problem={problem} />}
-      <p className="disclaimer">{messages.frame.disclaimer}</p>
-    </main>
+    </form>
   );
 }

@@ -4,6 +4,7 @@ import type { Engine } from "../contracts/events";
 import type { Analysis } from "../documents";
 import { number, plain } from "../format";
 import { messages } from "../messages/en";
+import { ProofCheck } from "../tlog/proof-check";
 import { nameOf, Section, Table } from "./section";
 
 export function Health({ document }: { document: Analysis }) {
@@ -52,6 +53,7 @@ export function Provenance({ document }: { document: Analysis }) {
           </>
         )}
       </dl>
+      <ProofCheck id={document.id} />
     </Section>
   );
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -32,7 +33,11 @@ HEADERS = {
 
 
 def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
-    """One ``status`` event whenever the scan's status document changes, until it is final."""
+    """One ``status`` event whenever the scan's status document changes, until it is final.
+
+    With ``?stay=1`` the stream goes on after that, and says ``closed`` once the caller may no
+    longer look: a page that is open then removes what it shows.
+    """
     policy = Policy("imaging.watch", PEOPLE)
 
     async def watch(request: web.Request) -> web.StreamResponse:
@@ -43,9 +48,13 @@ def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
             await response.prepare(request)
             try:
                 await _send_until_final(access, request, response, changed)
-            except (ConnectionError, Hidden, *AWAY):
-                # The reader left, may no longer look, or the database is away: readers of
-                # server-sent events connect again by themselves.
+            except Hidden:  # taken back, or the scan is gone
+                if _stays(request):
+                    with suppress(ConnectionError):
+                        await response.write(b"event: closed\ndata: {}\n\n")
+            except (ConnectionError, *AWAY):
+                # The reader left, or the database is away: readers of server-sent events connect
+                # again by themselves.
                 pass
         return response
 
@@ -89,7 +98,11 @@ async def _send_until_final(
         elif time.monotonic() - last_write >= HEARTBEAT_S:
             await response.write(b": still here\n\n")
             last_write = time.monotonic()
-        if scan.standing.final:
+        if scan.standing.final and not _stays(request):
             break
         await wait_until_set(changed, POLL_S)
     await response.write_eof()
+
+
+def _stays(request: web.Request) -> bool:
+    return request.query.get("stay") == "1"

@@ -22,9 +22,11 @@ from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
 from memoryguard.api.reports import Reports
+from memoryguard.api.provider import open_provider
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn
+from memoryguard.api.single_sign_on import SingleSignOn
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.runtime.service import Service
@@ -38,10 +40,11 @@ HANDLERS = projection.handlers()
 
 
 async def build(platform: Platform, stack: AsyncExitStack) -> Service:
-    """Join the parts."""
+    """Join the parts; what asks the identity provider is closed with the stack."""
     changes, settings = Changes(platform.pool), read(ApiSettings)
     access = Access(platform, settings)
     sessions = Sessions(platform.pool, timedelta(minutes=settings.session_idle_minutes))
+    provider = await open_provider(platform.settings.oidc, settings, stack)
     return Service(
         name="api",
         handlers=HANDLERS,
@@ -55,6 +58,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             *live.routes(platform, access, changes),
             *Consent(platform, access, settings).routes(),
             *SignIn(platform, sessions).routes(),
+            *SingleSignOn(platform, sessions, provider).routes(),
             *pages.routes(),
             *webapp.routes(),
             *reference.routes(),

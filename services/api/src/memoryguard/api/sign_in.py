@@ -24,6 +24,9 @@ LINK_PATH = "/s/{code:[A-Za-z0-9_-]{20,100}}"
 PAGE_PATH = re.compile(r"/(?!/)[A-Za-z0-9/._-]{0,300}")
 """A page of ours: one slash in front, never two, which would name another host."""
 
+ELSEWHERE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+"""Headers of answers that send a browser on."""
+
 
 class DeadLink(Denied):
     """A link that was used, has run out, or was never made."""
@@ -96,7 +99,7 @@ class SignIn:
             user_id=user_id,
         )
         await self._platform.say(fact)
-        return _signed_in(request, cookie, path)
+        return signed_in(request, cookie, path)
 
     async def end_all(self, request: web.Request) -> web.Response:
         """End every session of one's own."""
@@ -131,14 +134,16 @@ def _refused_link(error: Denied) -> web.Response:
     )
 
 
-def _signed_in(request: web.Request, cookie: str, path: str) -> web.Response:
-    response = web.Response(
-        status=303,
-        headers={"Location": path, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
-    )
+def signed_in(request: web.Request, cookie: str, path: str) -> web.Response:
+    """Begin a session in a browser, on a page of ours."""
+    response = web.Response(status=303, headers=ELSEWHERE | {"Location": path})
     # Lax, not Strict: the click comes from a terminal or a mail. A cookie may only read anyway.
-    encrypted = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
     response.set_cookie(
-        SESSION_COOKIE, cookie, path="/", httponly=True, samesite="Lax", secure=encrypted
+        SESSION_COOKIE, cookie, path="/", httponly=True, samesite="Lax", secure=encrypted(request)
     )
     return response
+
+
+def encrypted(request: web.Request) -> bool:
+    """Whether the browser has come by TLS, to us or to whatever stands before us."""
+    return request.secure or request.headers.get("X-Forwarded-Proto") == "https"

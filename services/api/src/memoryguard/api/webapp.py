@@ -30,6 +30,8 @@ PAGES = (
     "/imaging",
     "/imaging/{imaging_id}",
     "/imaging/{imaging_id}/compare/{other}",
+    "/sharing",
+    "/log",
 )
 TYPES: Mapping[str, str] = {
     ".js": "text/javascript",

@@ -52,6 +52,12 @@ class OidcVerifier:
 
     async def verify(self, token: str) -> Principal:
         """Read a token; Denied when it is not the provider's, not for us, or not valid now."""
+        claims = await self.claims(token)
+        listed = roles_in(claims, self._roles_claim)
+        return principal_from(claims, ROLES.intersection(listed))
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """Give what a token says once it is checked: signature, issuer, audience and time."""
         try:
             header = jws.extract_compact(token.encode()).headers()
             algorithm, kid = header["alg"], header.get("kid")
@@ -66,8 +72,7 @@ class OidcVerifier:
             self._claims.validate(claims)
         except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise invalid_token() from error
-        listed = roles_in(claims, self._roles_claim)
-        return principal_from(claims, ROLES.intersection(listed))
+        return claims
 
 
 def roles_in(claims: Mapping[str, Any], path: str) -> list[str]:
@@ -104,14 +109,20 @@ async def open_authority(settings: PlatformSettings) -> AsyncGenerator[Authority
     if not settings.oidc.issuer:
         yield Authority(local)
         return
-    connector = aiohttp.TCPConnector(ssl=_trusted(settings.oidc))
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with open_session(settings.oidc) as session:
         keys = Jwks(fetch_of(settings.oidc, session))
         try:
             yield Authority(local, OidcVerifier(settings.oidc, keys))
         finally:
             await keys.close()
+
+
+def open_session(settings: OidcSettings) -> aiohttp.ClientSession:
+    """Open what asks the provider: checked with its certificates, and never for long."""
+    connector = aiohttp.TCPConnector(ssl=_trusted(settings))
+    return aiohttp.ClientSession(
+        connector=connector, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+    )
 
 
 def fetch_of(settings: OidcSettings, session: aiohttp.ClientSession) -> Fetch:
@@ -122,12 +133,24 @@ def fetch_of(settings: OidcSettings, session: aiohttp.ClientSession) -> Fetch:
             return await asyncio.to_thread(settings.jwks_file.read_bytes)
         if settings.jwks_url:
             return await _get(session, settings.jwks_url)
-        document: Any = json.loads(await _get(session, settings.issuer.rstrip("/") + DISCOVERY))
-        if not isinstance(document, dict) or document.get("issuer") != settings.issuer:
-            raise ValueError("the discovery document is another issuer's")
+        document = await discover(settings, session)
         return await _get(session, str(document.get("jwks_uri")))
 
     return fetch
+
+
+async def discover(settings: OidcSettings, session: aiohttp.ClientSession) -> Mapping[str, Any]:
+    """Ask the provider for its discovery document.
+
+    Raises
+    ------
+    OSError, ValueError
+        It is away; it gives no such document, or that of another issuer.
+    """
+    document: Any = json.loads(await _get(session, settings.issuer.rstrip("/") + DISCOVERY))
+    if not isinstance(document, dict) or document.get("issuer") != settings.issuer:
+        raise ValueError("the discovery document is another issuer's")
+    return cast("Mapping[str, Any]", document)
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
@@ -136,14 +159,19 @@ async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
         async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 raise OSError("the identity provider does not answer well")
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(1 << 16):
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise ValueError("the identity provider's answer is too large")
-            return bytes(body)
+            return await small_body(response)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise OSError("the identity provider is away") from error
+
+
+async def small_body(response: aiohttp.ClientResponse) -> bytes:
+    """Read an answer of the provider, which is never large; ValueError where it is."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(1 << 16):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ValueError("the identity provider's answer is too large")
+    return bytes(body)
 
 
 def _trusted(settings: OidcSettings) -> ssl.SSLContext | bool:
