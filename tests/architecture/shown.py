@@ -32,9 +32,9 @@ async def shown(built: Built, scan_id: str, user_id: str | None) -> None:
         engine=e.Engine(name="", version="", weights_sha256=""),
     )  # fmt: skip
     async with platform.pool.acquire() as connection:
-        document = service.handlers[e.DocumentMade].record
-        assert document
-        await document(new_event(made, source="/test"), connection)
+        documents = service.handlers[e.DocumentMade].record_all
+        assert documents
+        await documents([new_event(made, source="/test")], connection)
     for kind in (e.ScanReceived, e.VolumesExtracted, e.AtrophyScored, e.RiskPredicted):
         fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
         changes: dict[str, Any] = {"scan_id": scan_id, "user_id": user_id}
