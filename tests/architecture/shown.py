@@ -7,6 +7,7 @@ from typing import Any
 
 from built import Built
 from examples import EXAMPLES
+from report_samples import empty_files
 
 from memoryguard.api.analysis import ARTIFACTS
 from memoryguard.common.contracts import events as e
@@ -31,14 +32,19 @@ async def shown(built: Built, scan_id: str, user_id: str | None) -> None:
         engine=e.Engine(name="", version="", weights_sha256=""),
     )  # fmt: skip
     async with platform.pool.acquire() as connection:
-        document = service.handlers[e.DocumentMade].record
-        assert document
-        await document(new_event(made, source="/test"), connection)
+        documents = service.handlers[e.DocumentMade].record_all
+        assert documents
+        await documents([new_event(made, source="/test")], connection)
     for kind in (e.ScanReceived, e.VolumesExtracted, e.AtrophyScored, e.RiskPredicted):
         fact = decode((EXAMPLES / f"{kind.type}.json").read_bytes(), FACTS).data
         changes: dict[str, Any] = {"scan_id": scan_id, "user_id": user_id}
-        if kind is e.VolumesExtracted:  # any object will do: who may have it is what is asked
-            changes |= dict.fromkeys(ARTIFACTS.values(), picture)
+        if kind is e.VolumesExtracted:  # who may have them is what is asked
+            changes |= {ARTIFACTS["picture"]: picture} | {
+                ARTIFACTS[name]: await platform.objects.put(
+                    f"derived/{scan_id}/{name}", "5e" * 16, content
+                )
+                for name, content in empty_files().items()
+            }
         record = service.handlers[kind].record_all
         assert record
         async with platform.pool.acquire() as connection, connection.transaction():

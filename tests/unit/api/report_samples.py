@@ -88,6 +88,12 @@ def files() -> dict[str, bytes]:
     }
 
 
+def empty_files() -> dict[str, bytes]:
+    """Files as the processor writes them, in which there is nothing to draw."""
+    voxel = nifti(np.zeros((1, 1, 1), np.int16), AFFINE)
+    return {"brain.nii.gz": voxel, "labels.nii.gz": voxel, "structures.glb": glb()}
+
+
 def document(*facts: Fact, proved: bool = True) -> Document:
     """The analysis of a scan of which so much was said, with its proof."""
     facts = facts or (say.received(), say.extracted(), say.scored(say.change()), say.predicted())
