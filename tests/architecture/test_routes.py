@@ -27,6 +27,7 @@ PUBLIC = {
     "/api/v1/audit/key",    # verifies, opens nothing
     "/s/{code}",            # the code in the link is the secret
     "/static/{name}", "/assets/{name}",  # what pages are drawn with
+    "/api", "/api/v1/openapi.json",      # how the API is used
     *APP,                   # the application, the same for everybody
 }  # fmt: skip
 """Routes without a token. A new one is written here only with a reason like these."""

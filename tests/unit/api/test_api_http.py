@@ -247,7 +247,7 @@ async def test_what_failed_can_be_tried_again_under_its_key(api: Api, client: Cl
     assert (await offer(api, client, "one"))[0] == 201
 
 
-async def test_a_key_is_forgotten_after_a_day_and_with_its_person(api: Api, client: Client) -> None:
+async def test_a_key_is_forgotten_after_a_day_and_has_its_person(api: Api, client: Client) -> None:
     pool = api.platform.pool
     first = await offer(api, client, "one")
     subject_id = await pool.fetchval("select subject_id from keyed_answer")

@@ -198,6 +198,19 @@ async def test_nothing_is_recorded_about_an_erased_person(pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from outbox") == 0
 
 
+async def test_what_was_answered_about_an_erased_person_is_forgotten(pool: Pool) -> None:
+    for subject_id in ("a", "b"):
+        await pool.execute(
+            "insert into keyed_answer (answer_key, request, sealed, subject_id)"
+            " values ($1, 'x', 'x', $1)",
+            subject_id,
+        )
+    await put(pool, received(ScanErased(subject_id="a")))
+    service = Service(SERVICE, {ScanErased: Handler()})
+    await run_until(Worker(service, pool, Outbox(SERVICE)), lambda: _all(pool, "done"))
+    assert await pool.fetchval("select string_agg(subject_id, '') from keyed_answer") == "b"
+
+
 async def test_the_relay_numbers_without_gaps_and_repeats_the_same_number(pool: Pool) -> None:
     bus, outbox = PostgresBus(pool), Outbox(SERVICE)
     async with pool.acquire() as connection, connection.transaction():

@@ -343,7 +343,8 @@ async def test_every_table_about_people_is_emptied_and_guarded(place: Place) -> 
         guarded = await _tables_with(connection, "select event_object_table as table_name from"
             " information_schema.triggers where trigger_name = 'refuse_erased'"
             " and event_manipulation = 'INSERT' and trigger_schema = 'ingest'")  # fmt: skip
-    assert about - {"erasure", "tombstone"} == guarded == set(TABLES)
+    ours = about - {"erasure", "tombstone", "keyed_answer"}  # the worker empties the last one
+    assert ours == guarded == set(TABLES)
 
 
 async def _tables_with(connection: Connection, query: str) -> set[str]:
