@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ssl
 from collections.abc import Generator
@@ -22,6 +23,8 @@ from memoryguard.ingest.results.dimse import Node
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+TOO_BUSY = (0x02, 0x03, 0x01)
+"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4): temporary congestion."""
 
 
 def content() -> bytes:
@@ -31,7 +34,12 @@ def content() -> bytes:
 
 @contextmanager
 def archive(
-    answer: Any = 0x0000, kind: str = MR, tls: ssl.SSLContext | None = None, **settings: Any
+    answer: int | None = 0x0000,
+    kind: str = MR,
+    tls: ssl.SSLContext | None = None,
+    *,
+    busy: bool = False,
+    **settings: Any,
 ) -> Generator[tuple[int, list[Any]]]:
     """A DICOM node that answers as it is told; its port, and what it was sent."""
     got: list[Any] = []
@@ -42,12 +50,19 @@ def archive(
             event.assoc.abort()
         return answer or 0
 
+    def requested(event: evt.Event) -> None:
+        if busy:
+            event.assoc.acse.send_reject(*TOO_BUSY)
+
     entity = AE(ae_title="PACS")
     for name, value in settings.items():
         setattr(entity, name, value)
     entity.add_supported_context(kind)
     server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)], ssl_context=tls
+        ("127.0.0.1", 0),
+        block=False,
+        evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_REQUESTED, requested)],
+        ssl_context=tls,
     )
     assert server is not None
     try:
@@ -84,23 +99,30 @@ async def test_failures_are_tried_again_or_given_up(
         await node(port).store(content())
 
 
-async def test_a_node_that_does_not_know_us_or_the_kind_refuses() -> None:
-    with archive(require_called_aet=True) as (port, _):
+@pytest.mark.parametrize(
+    ("called", "settings"),
+    [
+        ("OTHER", {"require_called_aet": True}),
+        ("PACS", {"require_calling_aet": ["SOMEBODY"]}),
+        ("PACS", {"kind": CT}),
+    ],
+    ids=["not called so", "does not know us", "does not take the kind"],
+)
+async def test_a_node_that_will_not_take_it_refuses(called: str, settings: dict[str, Any]) -> None:
+    with archive(**settings) as (port, got):
         with pytest.raises(Rejected, match="destination_refused"):
-            await node(port, "OTHER").store(content())
-    with archive(require_calling_aet=["SOMEBODY"]) as (port, _):
-        with pytest.raises(Rejected, match="destination_refused"):
-            await node(port).store(content())
-    with archive(kind=CT) as (port, got):
-        with pytest.raises(Rejected, match="destination_refused"):
-            await node(port).store(content())
-    assert got == []
+            await node(port, called).store(content())
+        assert got == []
 
 
-async def test_a_node_that_is_full_or_away_is_tried_again() -> None:
-    with archive(maximum_associations=0) as (port, _):
+async def test_a_node_that_is_busy_is_tried_again() -> None:
+    with archive(busy=True) as (port, got):
         with pytest.raises(Unavailable, match="destination_away"):
             await node(port).store(content())
+        assert got == []
+
+
+async def test_a_node_that_is_away_is_tried_again() -> None:
     with pytest.raises(Unavailable, match="destination_away"):
         await node(free_port()).store(content())
 
@@ -111,8 +133,14 @@ async def test_a_node_is_talked_to_by_tls_or_not_at_all(tmp_path: Path) -> None:
     server.load_cert_chain(cert, key)
     with archive(tls=server) as (port, got):
         await node(port, tls=ssl.create_default_context(cafile=cert)).store(content())
-        assert len(got) == 1
+    assert len(got) == 1
+    listener = await asyncio.start_server(closed, "127.0.0.1", 0, ssl=server)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
         for tls in (None, ssl.create_default_context()):  # in the clear; by a stranger's word
             with pytest.raises(Unavailable, match="destination_away"):
                 await node(port, tls=tls).store(content())
-        assert len(got) == 1
+
+
+async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    raise AssertionError("it was let in")
