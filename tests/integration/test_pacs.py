@@ -156,10 +156,8 @@ class Site:
         good = sorted(2 * [f"{self.orthanc}/dicom-web", second.node])
         async with asyncio.timeout(30):
             while True:
-                stored, failed = (
-                    [e for e in await self.said(kind) if e["data"]["subject_id"] == subject]
-                    for kind in (DocumentStored.type, DeliveryFailed.type)
-                )
+                stored = await self.said_of(subject, DocumentStored.type)
+                failed = await self.said_of(subject, DeliveryFailed.type)
                 if len(stored) == 4 and len(failed) == 2:
                     break
                 await asyncio.sleep(0.05)
@@ -169,6 +167,10 @@ class Site:
         assert {addressed[e["data"]["event_id"]]["destination"] for e in failed} == {refusing}
         whole = json.dumps([stored, failed, list(addressed.values())])
         assert not [secret for secret in ("BACK", "Comes", *secrets) if secret in whole]
+
+    async def said_of(self, subject: str, kind: str) -> list[dict[str, Any]]:
+        """Events of a kind that ingest has said of a person."""
+        return [e for e in await self.said(kind) if e["data"]["subject_id"] == subject]
 
     async def said(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind that ingest has said; waits for the first."""

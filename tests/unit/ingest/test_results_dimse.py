@@ -23,8 +23,8 @@ from memoryguard.ingest.results.dimse import Node
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
-TOO_BUSY = (0x02, 0x03, 0x01)
-"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4): temporary congestion."""
+TOO_BUSY = bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 1))
+"""An A-ASSOCIATE-RJ (PS3.8 9.3.4): rejected for now, temporary congestion."""
 
 
 def content() -> bytes:
@@ -37,8 +37,6 @@ def archive(
     answer: int | None = 0x0000,
     kind: str = MR,
     tls: ssl.SSLContext | None = None,
-    *,
-    busy: bool = False,
     **settings: Any,
 ) -> Generator[tuple[int, list[Any]]]:
     """A DICOM node that answers as it is told; its port, and what it was sent."""
@@ -50,10 +48,6 @@ def archive(
             event.assoc.abort()
         return answer or 0
 
-    def requested(event: evt.Event) -> None:
-        if busy:
-            event.assoc.acse.send_reject(*TOO_BUSY)
-
     entity = AE(ae_title="PACS")
     for name, value in settings.items():
         setattr(entity, name, value)
@@ -61,7 +55,7 @@ def archive(
     server = entity.start_server(
         ("127.0.0.1", 0),
         block=False,
-        evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_REQUESTED, requested)],
+        evt_handlers=[(evt.EVT_C_STORE, store)],
         ssl_context=tls,
     )
     assert server is not None
@@ -116,10 +110,17 @@ async def test_a_node_that_will_not_take_it_refuses(called: str, settings: dict[
 
 
 async def test_a_node_that_is_busy_is_tried_again() -> None:
-    with archive(busy=True) as (port, got):
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(TOO_BUSY)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(busy, "127.0.0.1", 0)
+    async with listener:
         with pytest.raises(Unavailable, match="destination_away"):
-            await node(port).store(content())
-        assert got == []
+            await node(listener.sockets[0].getsockname()[1]).store(content())
 
 
 async def test_a_node_that_is_away_is_tried_again() -> None:
