@@ -123,6 +123,8 @@ async def test_a_node_that_is_busy_is_tried_again() -> None:
             await node(listener.sockets[0].getsockname()[1]).store(content())
 
 
+# The library leaves the socket of a refused connection to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_node_that_is_away_is_tried_again() -> None:
     with pytest.raises(Unavailable, match="destination_away"):
         await node(free_port()).store(content())
