@@ -6,15 +6,16 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoryguard.common.contracts.events import Engine, Quality, Quantity, Reason
+from memoryguard.common.contracts.events import AtrophyScored, Engine, Quality, Quantity, Reason
+from memoryguard.processor.document import Document
 from memoryguard.processor.extract import Extract
 from memoryguard.processor.labelmap import to_nifti
-from memoryguard.processor.segmentation import Segmented
 from memoryguard.processor.series import read_series
 
 ENGINE = Engine(name="headframe", version="stub", weights_sha256="0" * 64)
@@ -60,23 +61,49 @@ def two_boxes(shape: tuple[int, ...]) -> NDArray[np.int16]:
     return labels
 
 
-def drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+def drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Document:
     """Give the same DICOM object for every scan, but for its UID."""
-    return Segmented(
+    return Document(
         content=b"dicom",
         header=b"{}",
         found_by={
             "sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4",
             "study_uid": "2.25.1",
             "series_uid": "2.25.2",
-            "instance_uid": f"2.25.{int(hashlib.sha256(scan_id.encode()).hexdigest()[:16], 16)}",
+            "instance_uid": _uid(scan_id),
+            "modality": "SEG",
             "series_number": 9001,
             "series_description": "stub",
         },
     )
 
 
-def telling_drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Segmented:
+def told(header: bytes, scored: AtrophyScored, earlier: Sequence[str]) -> Document:
+    """Give the same report for every score, but for its UID."""
+    found_by = {
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34",
+        "study_uid": "2.25.1",
+        "series_uid": "2.25.3",
+        "instance_uid": _uid(f"{scored.scan_id} {len(earlier)}"),
+        "modality": "SR",
+        "series_number": 9002,
+        "series_description": "stub",
+        "instance_number": len(earlier) + 1,
+    }
+    return Document(content=b"report", header=b"{}", found_by=found_by)
+
+
+def _uid(name: str) -> str:
+    return f"2.25.{int(hashlib.sha256(name.encode()).hexdigest()[:16], 16)}"
+
+
+def telling_told(header: bytes, scored: AtrophyScored, earlier: Sequence[str]) -> Document:
+    """Put all that is given into the report."""
+    whole = header + scored.model_dump_json().encode()
+    return replace(told(header, scored, earlier), content=whole, header=whole)
+
+
+def telling_drawn(archive: bytes, labels: bytes, scan_id: str, engine: Engine) -> Document:
     """Put all that is given into the object; the labels hold the archive's files."""
     return replace(drawn(archive, labels, scan_id, engine), content=labels, header=labels)
 

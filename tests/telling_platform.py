@@ -26,7 +26,7 @@ from memoryguard.processor.service import recipe as processor
 
 RECIPES = [
     INGEST,
-    processor(stub_measure.telling, stub_measure.telling_drawn),
+    processor(stub_measure.telling, stub_measure.telling_drawn, stub_measure.telling_told),
     ATROPHY,
     ML,
     AUDIT,

@@ -51,7 +51,7 @@ def _changes() -> dict[Path, str]:
     flow = (COMMON / "contracts" / "flow.py").read_text()
     for old, new in (
         ('"audit", "api")', '"audit", "api", "review")'),
-        ('{e.AtrophyScored: "ml api"}', '{e.AtrophyScored: "ml api review"}'),
+        ('{e.AtrophyScored: "processor ml api"}', '{e.AtrophyScored: "processor ml api review"}'),
         (")\n# fmt: on", f"{STREAM})\n# fmt: on"),
     ):
         assert flow.count(old) == 1, old

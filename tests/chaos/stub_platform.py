@@ -17,7 +17,7 @@ from memoryguard.processor.service import recipe
 
 async def run(folder: Path) -> None:
     recipes = [r for r in every_recipe() if r.name != "processor"]
-    recipes.append(recipe(stub_measure.constant, stub_measure.drawn))
+    recipes.append(recipe(stub_measure.constant, stub_measure.drawn, stub_measure.told))
     async with platform(make_home(folder), recipes=recipes) as running:
         await serve_until_signal(running)
 

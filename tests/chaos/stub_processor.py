@@ -35,7 +35,7 @@ def measure(archive: bytes, threads: int) -> Extract:
     return extract
 
 
-RECIPE = recipe(measure, stub_measure.drawn)
+RECIPE = recipe(measure, stub_measure.drawn, stub_measure.told)
 
 if __name__ == "__main__":
     main(RECIPE)

@@ -27,6 +27,8 @@ from memoryguard.common.runtime.database import connect
 TESTS = Path(__file__).parents[1]
 USER = "person"
 SCANS = 6
+DOCUMENTS = 2
+"""Of each scan: a Segmentation, and the report of its score."""
 KILLS = 6
 SEED = 20
 
@@ -120,7 +122,7 @@ async def test_the_same_scans_complete_once_and_the_log_verifies(tmp_path: Path)
             "memoryguard.volumes.extracted.v1": 1,
             "memoryguard.atrophy.scored.v1": 1,
             "memoryguard.risk.predicted.v1": 1,
-            "memoryguard.document.made.v1": 1,
+            "memoryguard.document.made.v1": DOCUMENTS,
         }
     assert report.intact and report.complete, report
 
@@ -144,7 +146,8 @@ async def _said_per_scan(database_url: str) -> dict[str, dict[str, int]]:
 async def _all_documented(database_url: str, ids: list[str]) -> bool:
     """Whether the log has what is made of each scan last; no status waits for it."""
     said = await _said_per_scan(database_url)
-    return all("memoryguard.document.made.v1" in said.get(scan_id, {}) for scan_id in ids)
+    made = "memoryguard.document.made.v1"
+    return all(said.get(scan_id, {}).get(made) == DOCUMENTS for scan_id in ids)
 
 
 async def _drained(database_url: str) -> None:

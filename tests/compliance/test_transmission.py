@@ -52,7 +52,7 @@ def _refusals(folder: Path, profile: str) -> Iterator[str]:
     ways = [
         *(lambda c=changes: check_transport(plain.model_copy(update=c)) for changes in PLAIN),
         lambda: tls_context(DimseSettings(port=1, host="0.0.0.0"), plain),
-        lambda: destinations(back, plain),
+        lambda: destinations(back, plain, DimseSettings()),
     ]
     for way in ways:
         try:

@@ -196,6 +196,8 @@ MEASUREMENT: tuple[Fact, ...] = (
         ratios={"hippocampus_to_brain": e.Quantity(value=None, reason="not_measured_by_engine")},
         earlier_scans=(EARLIER_SCAN,),
         change={"hippocampus_total": CHANGE},
+        archive=e.ObjectRef(uri=ARCHIVE, sha256="ef" * 32, bytes=9_876_543),
+        labels=_objects("labels.nii.gz"),
         seconds={**SECONDS, "score": 0.01},
     ),
     e.RiskPredicted(
@@ -364,6 +366,27 @@ LATER: tuple[Fact, ...] = (
     ),
     *OPERATIONS,
     *COMPLIANCE,
+    e.DocumentAddressed(
+        subject_id=SUBJECT,
+        scan_id=SCAN,
+        user_id=USER,
+        dicom=e.DicomObject(
+            content=_objects("report-abababababababab.dcm"),
+            header=_objects("report-abababababababab.json"),
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+            study_uid="2.25.1001",
+            series_uid="2.25.1004",
+            instance_uid="2.25.1005",
+            study_date=date(2025, 7, 14),
+            sex="F",
+            modality="SR",
+            series_number=9002,
+            series_description="Brain volumes. Research use, not a diagnosis",
+            instance_number=2,
+        ),
+        made_at=START,
+        destination="dicom://PACS@10.0.0.5:104",
+    ),
 )
 """Came later: times and numbers go by the place, and what is committed never changes."""
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,7 +35,15 @@ from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.ml.service import RECIPE as ML
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT, API]
+PROCESSOR = processor(stub_measure.constant, stub_measure.drawn, stub_measure.told)
+RECIPES = [
+    INGEST,
+    PROCESSOR,
+    ATROPHY,
+    ML,
+    AUDIT,
+    API,
+]
 DEADLINE_S = 60.0
 
 
@@ -119,9 +128,9 @@ async def _until_completed(here: Here, user: str, scan: str) -> None:
 
 
 async def _until_documented(here: Here, user: str) -> None:
-    """Wait for the DICOM object, which no status waits for."""
+    """Wait for the DICOM objects, which no status waits for."""
     async with here.of(user, "patient") as patient, asyncio.timeout(DEADLINE_S):
-        while await patient.get_bytes("/dicom-web/results/instances") == b"[]":
+        while len(json.loads(await patient.get_bytes("/dicom-web/results/instances"))) < 2:
             await asyncio.sleep(0.05)
 
 

@@ -33,7 +33,14 @@ from memoryguard.processor.service import recipe as processor
 from memoryguard.tlog.note import VerifierKey
 from memoryguard.tlog.proof import EntryProof
 
-RECIPES = [INGEST, processor(stub_measure.constant, stub_measure.drawn), ATROPHY, ML, AUDIT]
+PROCESSOR = processor(stub_measure.constant, stub_measure.drawn, stub_measure.told)
+RECIPES = [
+    INGEST,
+    PROCESSOR,
+    ATROPHY,
+    ML,
+    AUDIT,
+]
 
 # One platform for the whole file: its worker processes take seconds to load shap.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -15,7 +15,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import pytest
 import pytest_asyncio
 import stub_measure
 from dicomweb_client.api import DICOMwebClient
+from highdicom.sr import srread
 from ingest_samples import ROOT, SIDE, SLICES, series_files
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -44,8 +45,17 @@ from pydicom.uid import (
 )
 
 from memoryguard.api.service import RECIPE as API
+from memoryguard.atrophy.service import RECIPE as ATROPHY
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.up import Running, platform
+from memoryguard.common.contracts.event import decode
+from memoryguard.common.contracts.events import (
+    AtrophyScored,
+    DeliveryFailed,
+    DocumentAddressed,
+    DocumentStored,
+)
+from memoryguard.common.contracts.flow import FACTS
 from memoryguard.common.runtime.blobs import open_store
 from memoryguard.common.runtime.database import connect
 from memoryguard.common.runtime.objects import ObjectStore, Part
@@ -56,7 +66,7 @@ from memoryguard.ingest.domain.elements import TRANSFER_SYNTAXES
 from memoryguard.ingest.service import RECIPE as INGEST
 from memoryguard.processor.service import recipe as processor
 
-RECIPES = [INGEST, API, processor(stub_measure.marked)]
+RECIPES = [INGEST, API, ATROPHY, processor(stub_measure.marked)]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -127,6 +137,40 @@ class Site:
 
     def vault(self) -> VaultKey:
         return VaultKey.from_setting(self.home.environment("")["MEMORYGUARD_VAULT_KEY"])
+
+    async def scored(self, subject: str) -> AtrophyScored:
+        """What atrophy has said of a person's scan."""
+        (row,) = await self.fetch(
+            "select convert_from(body, 'utf8') as body from atrophy.outbox"
+            " where convert_from(body, 'utf8')::jsonb->>'type' = $1"
+            " and convert_from(body, 'utf8')::jsonb->>'partitionkey' = $2",
+            *(AtrophyScored.type, subject),
+        )
+        fact = decode(row["body"].encode(), FACTS).data
+        assert isinstance(fact, AtrophyScored)
+        return fact
+
+    async def until_told(self, subject: str, second: Second, *secrets: str) -> None:
+        """Wait for what is said of each archive, and see that nobody's name is in it."""
+        refusing = second.node.replace("SECOND", "NOBODY")
+        good = sorted(2 * [f"{self.orthanc}/dicom-web", second.node])
+        async with asyncio.timeout(30):
+            while True:
+                stored = await self.said_of(subject, DocumentStored.type)
+                failed = await self.said_of(subject, DeliveryFailed.type)
+                if len(stored) == 4 and len(failed) == 2:
+                    break
+                await asyncio.sleep(0.05)
+        assert sorted(event["data"]["destination"] for event in stored) == good
+        assert [event["data"]["code"] for event in failed] == ["destination_refused"] * 2
+        addressed = {e["id"]: e["data"] for e in await self.said(DocumentAddressed.type)}
+        assert {addressed[e["data"]["event_id"]]["destination"] for e in failed} == {refusing}
+        whole = json.dumps([stored, failed, list(addressed.values())])
+        assert not [secret for secret in ("BACK", "Comes", *secrets) if secret in whole]
+
+    async def said_of(self, subject: str, kind: str) -> list[dict[str, Any]]:
+        """Events of a kind that ingest has said of a person."""
+        return [e for e in await self.said(kind) if e["data"]["subject_id"] == subject]
 
     async def said(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind that ingest has said; waits for the first."""
@@ -228,18 +272,15 @@ async def said(tool: str, *arguments: str) -> str:
     return output.decode(errors="replace")
 
 
-@pytest.fixture(scope="module")
-def orthanc(
-    tmp_path_factory: pytest.TempPathFactory, dimse_port: int, pacs_port: int
-) -> Generator[str]:
-    """A real PACS that knows us; its REST address."""
-    folder = tmp_path_factory.mktemp("orthanc")
+@contextmanager
+def archive(folder: Path, title: str, port: int, **peers: Any) -> Generator[str]:
+    """A real PACS; its REST address."""
     http = free_port()
     settings = {
-        "HttpPort": http, "DicomPort": pacs_port, "DicomAet": "ITPACS", "Name": "test",
+        "HttpPort": http, "DicomPort": port, "DicomAet": title, "Name": "test",
         "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
         "StorageDirectory": str(folder), "IndexDirectory": str(folder),
-        "DicomModalities": {"ours": ["MEMORYGUARD", "127.0.0.1", dimse_port]},
+        "DicomModalities": peers, "DicomCheckCalledAet": True,
         "DicomAlwaysAllowStore": True, "DicomAlwaysAllowMove": True,
         "Plugins": ["/usr/share/orthanc/plugins"],
     }  # fmt: skip
@@ -250,13 +291,40 @@ def orthanc(
     ) as process:  # fmt: skip
         try:
             reach(http)
+            reach(port)
             yield f"http://127.0.0.1:{http}"
         finally:
             process.terminate()
 
 
+@pytest.fixture(scope="module")
+def orthanc(
+    tmp_path_factory: pytest.TempPathFactory, dimse_port: int, pacs_port: int
+) -> Generator[str]:
+    """A real PACS that knows us."""
+    ours = ["MEMORYGUARD", "127.0.0.1", dimse_port]
+    with archive(tmp_path_factory.mktemp("orthanc"), "ITPACS", pacs_port, ours=ours) as address:
+        yield address
+
+
+@dataclass
+class Second:
+    """Another PACS, which results are given to over DIMSE; under this address."""
+
+    rest: str
+    node: str
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Generator[Second]:
+    """A real PACS of another department: it has the study, too."""
+    port = free_port()
+    with archive(tmp_path_factory.mktemp("second"), "SECOND", port) as address:
+        yield Second(address, f"dicom://SECOND@127.0.0.1:{port}")
+
+
 def reach(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -280,12 +348,15 @@ async def site(
     postgres_url: str,
     dimse_port: int,
     orthanc: str,
+    second: Second,
     pacs_port: int,
 ) -> AsyncGenerator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEMORYGUARD_INGEST_QUIET_S", "0.5")
         patch.setenv("MEMORYGUARD_INGEST_ORIGINS", f"{orthanc}/dicom-web")
-        patch.setenv("MEMORYGUARD_INGEST_RESULTS_TO", f"{orthanc}/dicom-web")
+        refusing = second.node.replace("SECOND", "NOBODY")
+        places = f"{orthanc}/dicom-web,{refusing},{second.node}"
+        patch.setenv("MEMORYGUARD_INGEST_RESULTS_TO", places)
         patch.setenv("MEMORYGUARD_DIMSE_PORT", str(dimse_port))
         patch.setenv("MEMORYGUARD_DIMSE_PEERS", "SCANNER@127.0.0.1,ITPACS,FAR@192.0.2.1")
         home = make_home(tmp_path_factory.mktemp("pacs") / "home")
@@ -403,31 +474,90 @@ def another(study: int) -> Callable[[Dataset], None]:
     return change
 
 
-async def test_a_result_is_stored_back_in_the_original_study(site: Site, tmp_path: Path) -> None:
+async def test_results_are_stored_back_in_the_original_study(
+    site: Site, second: Second, tmp_path: Path
+) -> None:
+    """By STOW-RS and by C-STORE; an archive that refuses them is told of, and hides no other."""
     paths = write(tmp_path / "a", "BACK", change=another(88), series=88)
     originals = [pydicom.dcmread(path) for path in paths]
+    async with aiohttp.ClientSession(second.rest) as other:
+        for path in paths:
+            async with other.post("/instances", data=path.read_bytes()) as response:
+                assert response.status == 200
     async with aiohttp.ClientSession(site.orthanc) as session:
         for path in paths:
             async with session.post("/instances", data=path.read_bytes()) as response:
                 parent = (await response.json())["ParentSeries"]
         async with session.post("/modalities/ours/store", data=parent) as response:
             assert response.status == 200, await response.text()
-        await site.until_waiting("BACK", [SLICES])
-        subject = await site.resolve("BACK", "person-back")
-        back = await found_in(session, {"PatientID": "BACK", "Modality": "SEG"})
-        # As the archive itself sees it: the result lies in the study that was there.
+    await site.until_waiting("BACK", [SLICES])
+    subject = await site.resolve("BACK", "person-back")
+    found = [await stored_at(place, originals) for place in (site.orthanc, second.rest)]
+    assert found[0] == found[1]
+    seg, report = found[0]
+    assert np.array_equal(labels_on(seg, originals), stub_measure.two_boxes((SLICES, SIDE, SIDE)))
+    check_report(report, seg, await site.scored(subject))
+    for dataset in found[0]:
+        dataset.save_as(tmp_path / "back.dcm")
+        told = await said("dciodvfy", str(tmp_path / "back.dcm"))
+        assert not re.findall("^Error.*", told, re.MULTILINE)
+    await site.until_told(subject, second, str(seg.SOPInstanceUID), str(report.SOPInstanceUID))
+
+
+async def stored_at(place: str, originals: list[Dataset]) -> list[Dataset]:
+    """The Segmentation and the report as an archive has them: in the study that was there."""
+    async with aiohttp.ClientSession(place) as session:
+        found = [await found_in(session, {"PatientID": "BACK", "Modality": m}) for m in RESULTS]
         studies = await found_ids(session, "Study", {"PatientID": "BACK"})
-        assert len(studies) == 1
-    assert back.StudyInstanceUID == f"{ROOT}.88"
-    assert back.PatientName == "Back^Comes"
-    assert back.FrameOfReferenceUID == originals[0].FrameOfReferenceUID
-    (series,) = back.ReferencedSeriesSequence
-    assert series.SeriesInstanceUID == originals[0].SeriesInstanceUID
-    assert np.array_equal(labels_on(back, originals), stub_measure.two_boxes((SLICES, SIDE, SIDE)))
-    said = await site.said("memoryguard.document.stored.v1")
-    stored = [event for event in said if event["data"]["subject_id"] == subject]
-    assert [event["data"]["destination"] for event in stored] == [f"{site.orthanc}/dicom-web"]
-    assert "BACK" not in json.dumps(stored) and str(back.SOPInstanceUID) not in json.dumps(stored)
+    assert len(studies) == 1
+    first = originals[0]
+    for back in found:
+        for name in ("StudyInstanceUID", "PatientID", "PatientBirthDate", "PatientSex"):
+            assert back[name].value == first[name].value, name
+        assert (back.StudyInstanceUID, back.PatientName) == (f"{ROOT}.88", "Back^Comes")
+        assert "PatientIdentityRemoved" not in back
+    assert found[0].FrameOfReferenceUID == first.FrameOfReferenceUID
+    assert found[0].ReferencedSeriesSequence[0].SeriesInstanceUID == first.SeriesInstanceUID
+    return found
+
+
+RESULTS = ("SEG", "SR")
+
+
+def check_report(report: Dataset, seg: Dataset, scored: AtrophyScored) -> None:
+    """Compare a report that came back with what was said, value by value."""
+    told = io.BytesIO()
+    report.save_as(told)
+    told.seek(0)
+    content = srread(told).content
+    shown = content.get_volumetric_roi_measurement_groups()
+    groups = {g.tracking_identifier: g for g in [*shown, *content.get_image_measurement_groups()]}
+    volumes = {name: each for name, each in scored.volumes_mm3.items() if each.value is not None}
+    assert set(groups) == set(volumes)
+    for name, each in volumes.items():
+        volume, *_ = groups[name].get_measurements()
+        assert (volume.name.meaning, volume.value, volume.unit.value) == (
+            "Volume", each.value, "mm3",
+        )  # fmt: skip
+        inside = {
+            item.ConceptNameCodeSequence[0].CodeValue: item.MeasuredValueSequence[0]
+            for item in volume[0].get("ContentSequence", ())
+            if item.ValueType == "NUM"
+        }
+        assert inside["371884006"].FloatingPointValue == each.error_sd
+        region = scored.regions.get(name)
+        z = region.z if region else None
+        assert (inside["121416"].FloatingPointValue if "121416" in inside else None) == z
+    segments = {item.SegmentLabel: item.SegmentNumber for item in seg.SegmentSequence}
+    assert {group.tracking_identifier for group in shown} == set(segments)
+    for group in shown:
+        (reference,) = (
+            item.ReferencedSOPSequence[0]
+            for item in group[0].ContentSequence
+            if item.ValueType == "IMAGE"
+        )
+        assert reference.ReferencedSOPInstanceUID == seg.SOPInstanceUID
+        assert reference.ReferencedSegmentNumber == segments[group.tracking_identifier]
 
 
 async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> None:
@@ -437,8 +567,9 @@ async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> No
         subject = await site.resolve("WANTED", "person-wanted")
         question = f"/dicom-web/results/studies?PatientID={subject}"
         async with asyncio.timeout(60):
-            while not (found := await answer(us, question)):
+            while not (found := await answer(us, question)) or found[0]["00201208"]["Value"] != [2]:
                 await asyncio.sleep(0.05)
+    assert found[0]["00080061"]["Value"] == ["SEG", "SR"]
     (study,) = (each["0020000D"]["Value"][0] for each in found)
     ours = {
         "Url": f"{site.running.url}/dicom-web/results/",
@@ -450,10 +581,11 @@ async def test_a_pacs_fetches_a_result_from_us(site: Site, tmp_path: Path) -> No
             assert response.status == 200, await response.text()
         async with pacs.post("/dicom-web/servers/ours/retrieve", json=wanted) as response:
             assert response.status == 200, await response.text()
-        fetched = await found_in(pacs, {"PatientID": subject})
-    assert (fetched.Modality, fetched.StudyInstanceUID) == ("SEG", study)
-    assert fetched.PatientIdentityRemoved == "YES"
-    assert "Research use" in fetched.ContentDescription
+        fetched = [await found_in(pacs, {"PatientID": subject, "Modality": m}) for m in RESULTS]
+    for result, modality in zip(fetched, RESULTS, strict=True):
+        assert (result.Modality, result.StudyInstanceUID) == (modality, study)
+        assert result.PatientIdentityRemoved == "YES"
+        assert "Research use" in result.SeriesDescription
 
 
 async def answer(session: aiohttp.ClientSession, path: str) -> Any:
@@ -470,7 +602,7 @@ async def found_ids(session: aiohttp.ClientSession, level: str, query: dict[str,
 
 async def found_in(session: aiohttp.ClientSession, query: dict[str, str]) -> Dataset:
     """Wait for the one instance that an archive has of something."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (ids := await found_ids(session, "Instance", query)):
             await asyncio.sleep(0.05)
     assert len(ids) == 1

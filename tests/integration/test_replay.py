@@ -68,7 +68,7 @@ RECIPES = [
     in_thread(each)
     for each in (
         INGEST,
-        processor(stub_measure.constant, stub_measure.drawn),
+        processor(stub_measure.constant, stub_measure.drawn, stub_measure.told),
         ATROPHY,
         ML,
         AUDIT,

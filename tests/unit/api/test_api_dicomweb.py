@@ -17,8 +17,9 @@ from dicomweb_client.api import DICOMwebClient
 from ingest_samples import SIDE, SLICES, series_files, taken
 
 from memoryguard.common.contracts import events as e
+from memoryguard.processor.document import Document
 from memoryguard.processor.labelmap import to_nifti
-from memoryguard.processor.segmentation import Segmented, segmentation
+from memoryguard.processor.segmentation import segmentation
 
 if TYPE_CHECKING:
     from conftest import Api, Client
@@ -28,7 +29,7 @@ JSON = "application/dicom+json"
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Segmented:
+def drawn() -> Document:
     """A Segmentation of a small series."""
     labels = np.zeros((SLICES, SIDE, SIDE), np.int16)
     labels[8:16, 8:16, 8:20] = 17
@@ -38,7 +39,7 @@ def drawn() -> Segmented:
     return made
 
 
-async def put(api: Api, drawn: Segmented, name: str, **changes: object) -> e.DocumentMade:
+async def put(api: Api, drawn: Document, name: str, **changes: object) -> e.DocumentMade:
     """Store an object, and say that it was made."""
     objects = api.platform.objects
     content = await objects.put(f"derived/x/{name}.dcm", say.SUBJECT, drawn.content)
@@ -47,7 +48,7 @@ async def put(api: Api, drawn: Segmented, name: str, **changes: object) -> e.Doc
 
 
 @pytest_asyncio.fixture
-async def made(api: Api, drawn: Segmented) -> e.DocumentMade:
+async def made(api: Api, drawn: Document) -> e.DocumentMade:
     """One object of Anna's."""
     fact = await put(api, drawn, "a")
     await api.hear(say.at(say.received(), 0), say.at(fact, 12))
@@ -64,7 +65,7 @@ def web(api: Api, client: Client, user_id: str = say.ANNA, role: str = "patient"
 
 
 async def test_somebody_elses_client_finds_and_fetches_it(
-    api: Api, client: Client, made: e.DocumentMade, drawn: Segmented
+    api: Api, client: Client, made: e.DocumentMade, drawn: Document
 ) -> None:
     asking, dicom = web(api, client), made.dicom
     whole = (dicom.study_uid, dicom.series_uid, dicom.instance_uid)
@@ -127,7 +128,7 @@ async def answer(api: Api, client: Client, path: str) -> list[dict[str, Any]]:
     return json.loads(await response.read())
 
 
-async def test_searches_match_and_turn_pages(api: Api, client: Client, drawn: Segmented) -> None:
+async def test_searches_match_and_turn_pages(api: Api, client: Client, drawn: Document) -> None:
     await api.hear(say.at(say.received(), 0))
     for number in range(3):
         uids = {"study_uid": f"1.{number // 2}", "series_uid": f"2.{number}"}
@@ -157,7 +158,7 @@ async def test_searches_match_and_turn_pages(api: Api, client: Client, drawn: Se
 WARNED = {"": 0, "?limit=1": 1, "?limit=2": 0, "?StudyTime=1": 1, "?limit=1&x=y": 2}
 
 
-async def test_what_a_search_leaves_out_is_said(api: Api, client: Client, drawn: Segmented) -> None:
+async def test_what_a_search_leaves_out_is_said(api: Api, client: Client, drawn: Document) -> None:
     await api.hear(say.at(say.received(), 0))
     for number in range(2):
         fact = await put(api, drawn, str(number), study_uid=f"1.{number}", instance_uid=f"{number}")

@@ -25,11 +25,12 @@ from pydicom.sr._concepts_dict import concepts
 
 from memoryguard.common.contracts.parts import Engine
 from memoryguard.common.errors import Rejected
+from memoryguard.processor.document import RESEARCH, Document
 from memoryguard.processor.domain.codes import STRUCTURES
 from memoryguard.processor.domain.labelling import split_side
 from memoryguard.processor.domain.labels import NAMES
 from memoryguard.processor.labelmap import to_nifti
-from memoryguard.processor.segmentation import RESEARCH, Segmented, segmentation
+from memoryguard.processor.segmentation import segmentation
 from memoryguard.processor.series import read_series
 
 ENGINE = Engine(name="headframe", version="1.2.3", weights_sha256="ab" * 32)
@@ -85,7 +86,7 @@ def label_map(*numbers: int) -> NDArray[np.int16]:
 
 def drawn(
     archive: bytes, labels: NDArray[np.int16], scan_id: str = "scan-1", engine: Engine = ENGINE
-) -> Segmented:
+) -> Document:
     """The Segmentation of labels on the grid that the scan is measured on."""
     packed = to_nifti(labels, read_series(archive).ras_from_ijk)
     made = segmentation(archive, packed, scan_id, engine)
@@ -100,7 +101,7 @@ def archive(request: pytest.FixtureRequest) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[bytes, Segmented]:
+def whole() -> tuple[bytes, Document]:
     """One series, and its Segmentation."""
     archive = taken(SERIES["slices"]()).archive
     return archive, drawn(archive, label_map())
@@ -112,7 +113,7 @@ def test_the_voxels_are_those_of_the_label_map(archive: bytes) -> None:
     assert np.array_equal(read_again(made, archive), labels)
 
 
-def test_every_structure_is_a_segment(whole: tuple[bytes, Segmented]) -> None:
+def test_every_structure_is_a_segment(whole: tuple[bytes, Document]) -> None:
     archive, segmented = whole
     made = pydicom.dcmread(io.BytesIO(segmented.content))
     assert {item.SegmentLabel for item in made.SegmentSequence} == set(NAMES.values())
@@ -138,7 +139,7 @@ def read_again(made: Dataset, archive: bytes) -> NDArray[np.int16]:
     return found
 
 
-def test_frames_name_the_slices_they_lie_on(whole: tuple[bytes, Segmented]) -> None:
+def test_frames_name_the_slices_they_lie_on(whole: tuple[bytes, Document]) -> None:
     archive, segmented = whole
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         sources = [pydicom.dcmread(io.BytesIO(packed.read(name))) for name in packed.namelist()]
@@ -153,7 +154,7 @@ def test_frames_name_the_slices_they_lie_on(whole: tuple[bytes, Segmented]) -> N
     assert made.SeriesInstanceUID != sources[0].SeriesInstanceUID
 
 
-def test_it_says_what_it_is_and_what_it_is_not(whole: tuple[bytes, Segmented]) -> None:
+def test_it_says_what_it_is_and_what_it_is_not(whole: tuple[bytes, Document]) -> None:
     made = pydicom.dcmread(io.BytesIO(whole[1].content))
     assert made.ContentDescription == RESEARCH and RESEARCH in made.SeriesDescription
     assert made.SegmentationType == "BINARY"
@@ -169,7 +170,7 @@ def test_it_says_what_it_is_and_what_it_is_not(whole: tuple[bytes, Segmented]) -
     assert "SegmentedPropertyTypeModifierCodeSequence" not in middle
 
 
-def test_the_same_scan_and_weights_give_the_same_bytes(whole: tuple[bytes, Segmented]) -> None:
+def test_the_same_scan_and_weights_give_the_same_bytes(whole: tuple[bytes, Document]) -> None:
     archive, first = whole
     assert drawn(archive, label_map()) == first
     uids = {first.found_by[name] for name in ("instance_uid", "series_uid")}
@@ -180,7 +181,7 @@ def test_the_same_scan_and_weights_give_the_same_bytes(whole: tuple[bytes, Segme
         assert other.found_by["study_uid"] == first.found_by["study_uid"]
 
 
-def test_the_header_is_the_file_without_its_pixels(whole: tuple[bytes, Segmented]) -> None:
+def test_the_header_is_the_file_without_its_pixels(whole: tuple[bytes, Document]) -> None:
     _, segmented = whole
     made = pydicom.dcmread(io.BytesIO(segmented.content))
     header = json.loads(segmented.header)
@@ -190,6 +191,7 @@ def test_the_header_is_the_file_without_its_pixels(whole: tuple[bytes, Segmented
         "00080018": "instance_uid", "00100040": "sex", "00200011": "series_number",
         "0008103E": "series_description", "00280010": "rows", "00280011": "columns",
         "00280008": "frames", "00280100": "bits_allocated",
+        "00080060": "modality", "00200013": "instance_number",
     }  # fmt: skip
     found = {name: header[tag]["Value"][0] for tag, name in said.items()}
     found["study_date"] = date.fromisoformat(header["00080020"]["Value"][0])
@@ -200,12 +202,12 @@ def _without_pixels(made: Dataset) -> dict[str, Any]:
     return {tag: value for tag, value in made.to_json_dict().items() if tag != "7FE00010"}
 
 
-def test_nothing_labelled_makes_nothing(whole: tuple[bytes, Segmented]) -> None:
+def test_nothing_labelled_makes_nothing(whole: tuple[bytes, Document]) -> None:
     labels = np.zeros((SLICES, SIDE, SIDE), np.int16)
     assert segmentation(whole[0], to_nifti(labels, np.eye(4)), "scan-1", ENGINE) is None
 
 
-def test_labels_of_another_grid_are_refused(whole: tuple[bytes, Segmented]) -> None:
+def test_labels_of_another_grid_are_refused(whole: tuple[bytes, Document]) -> None:
     labels = np.full((SLICES, SIDE, SIDE + 1), 17, np.int16)
     with pytest.raises(Rejected, match="other_grid"):
         segmentation(whole[0], to_nifti(labels, np.eye(4)), "scan-1", ENGINE)

@@ -77,6 +77,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "memoryguard.risk.predicted.v1": Kind(ACTIVITY, None, "E"),
     "memoryguard.risk.withheld.v1": Kind(ACTIVITY, None, "E"),
     "memoryguard.document.made.v1": Kind(ACTIVITY, None, "C"),
+    "memoryguard.document.addressed.v1": Kind(ACTIVITY, None, "E"),
     "memoryguard.document.stored.v1": Kind(EXPORT, None, "R"),
     "memoryguard.access.invited.v1": Kind(ALERT, USER_ATTRIBUTES, "C"),
     "memoryguard.access.granted.v1": Kind(ALERT, USER_ATTRIBUTES, "U"),

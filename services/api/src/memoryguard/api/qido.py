@@ -150,7 +150,7 @@ def _instance(dicom: DicomObject) -> Attributes:
     said = {
         "00080016": _value("UI", dicom.sop_class_uid),
         "00080018": _value("UI", dicom.instance_uid),
-        "00200013": _value("IS", 1),
+        "00200013": _value("IS", dicom.instance_number),
     }
     pixels = {
         "00280008": ("IS", dicom.frames),

@@ -79,6 +79,8 @@ def answer(scan: VolumesExtracted, earlier: Sequence[VolumesExtracted] = ()) -> 
         earlier_scans=tuple(before.scan_id for before in earlier),
         change=changes,
         change_reason=change_reason,
+        archive=scan.archive,
+        labels=scan.labels,
         seconds={**scan.seconds, "score": time.perf_counter() - started},
     )
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answer ``scan.available``: fetch what an integration named, and take it in.
 
-And ``document.made``: store a result back where the hospital keeps its images.
+And ``document.made``: store a result back wherever the hospital keeps its images.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from memoryguard.common.contracts.event import Event, Fact
 from memoryguard.common.contracts.events import (
+    DocumentAddressed,
     DocumentMade,
     DocumentStored,
     Reason,
@@ -96,37 +97,71 @@ class ResultHandler:
     identities
         Who it is.
     destinations
-        Where to; there may be none.
+        Where to, by address; there may be none.
     """
 
     def __init__(
-        self, platform: Platform, identities: IdentityVault, destinations: Sequence[Destination]
+        self,
+        platform: Platform,
+        identities: IdentityVault,
+        destinations: Mapping[str, Destination],
     ) -> None:
         self._platform = platform
         self._identities = identities
         self._destinations = destinations
 
-    async def transform(self, event: Event) -> Sequence[Fact]:
-        """Answer with ``document.stored`` for each destination.
+    async def address(self, event: Event) -> Sequence[Fact]:
+        """Answer ``document.made`` with ``document.addressed`` for each destination.
 
-        The object is the same at every try, and so is its UID: storing it twice does no harm.
+        Each is tried, and given up, by itself: one that is away or refuses hides no other.
         """
         made = event.data
         assert isinstance(made, DocumentMade)  # noqa: S101  # the type the handler is for
         if not self._destinations or not await self._may_be_told(made.scan_id):
             return []
-        content = await self._original(made, event)
-        for destination in self._destinations:
-            await destination.store(content)
         return [
-            DocumentStored(
+            DocumentAddressed(
                 subject_id=made.subject_id,
                 scan_id=made.scan_id,
                 user_id=made.user_id,
-                instance_uid=made.dicom.instance_uid,
-                destination=destination.base,
+                dicom=made.dicom,
+                made_at=event.time,
+                destination=address,
             )
-            for destination in self._destinations
+            for address in self._destinations
+        ]
+
+    async def store(self, event: Event) -> Sequence[Fact]:
+        """Answer ``document.addressed`` with ``document.stored``.
+
+        The object is the same at every try, and so is its UID: storing it twice does no harm.
+
+        Raises
+        ------
+        Rejected
+            ``destination_unlisted``, ``destination_refused``; ``identity_incomplete``,
+            ``identity_unusable``; ``subject_erased``.
+        Unavailable
+            ``destination_away``.
+        """
+        addressed = event.data
+        assert isinstance(addressed, DocumentAddressed)  # noqa: S101  # the type it is for
+        destination = self._destinations.get(addressed.destination)
+        if destination is None:
+            raise Rejected(
+                "destination_unlisted",
+                "the result was to be stored at an archive that is not listed any more",
+                "see MEMORYGUARD_INGEST_RESULTS_TO",
+            )
+        await destination.store(await self._original(addressed))
+        return [
+            DocumentStored(
+                subject_id=addressed.subject_id,
+                scan_id=addressed.scan_id,
+                user_id=addressed.user_id,
+                instance_uid=addressed.dicom.instance_uid,
+                destination=addressed.destination,
+            )
         ]
 
     async def _may_be_told(self, scan_id: str) -> bool:
@@ -137,10 +172,11 @@ class ResultHandler:
             scan_id,
         )
 
-    async def _original(self, made: DocumentMade, event: Event) -> bytes:
-        identity = await self._identities.get(made.subject_id, made.scan_id)
-        content = await self._platform.objects.get(made.dicom.content, made.subject_id)
-        uid_key = self._platform.vault.uid_key(made.subject_id)
+    async def _original(self, addressed: DocumentAddressed) -> bytes:
+        subject_id = addressed.subject_id
+        identity = await self._identities.get(subject_id, addressed.scan_id)
+        content = await self._platform.objects.get(addressed.dicom.content, subject_id)
+        uid_key = self._platform.vault.uid_key(subject_id)
         return await self._platform.processes.run(
-            original, content, identity or {}, uid_key, event.time
+            original, content, identity or {}, uid_key, addressed.made_at
         )

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from memoryguard.common.contracts.events import DocumentMade, ScanAvailable, ScanErased
+from memoryguard.common.contracts.events import (
+    DocumentAddressed,
+    DocumentMade,
+    ScanAvailable,
+    ScanErased,
+)
 from memoryguard.common.contracts.oversight import HoldLifted, HoldPlaced
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.runtime.run import Recipe
@@ -43,12 +48,15 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
     worklist = Worklist(platform, identities, settling)
     addresses, origins = Addresses(platform.pool, platform.vault), Origins(settings)
     arrivals = ArrivalHandler(platform, intake, settings, addresses, origins)
-    results = ResultHandler(platform, identities, destinations(settings, platform.settings))
+    dimse = DimseSettings()
+    listed = destinations(settings, platform.settings, dimse)
+    results = ResultHandler(platform, identities, listed)
     return Service(
         name="ingest",
         handlers={
             ScanAvailable: Handler(transform=arrivals.transform, record=arrivals.record),
-            DocumentMade: Handler(transform=results.transform),
+            DocumentMade: Handler(transform=results.address, version=2),
+            DocumentAddressed: Handler(transform=results.store),
             ScanErased: Handler(record=forget),
             HoldPlaced: Handler(record=holds.hear),
             HoldLifted: Handler(record=holds.hear),
@@ -65,7 +73,7 @@ async def build(platform: Platform, stack: AsyncExitStack) -> Service:
             settling.run,
             worklist.run,
             Sweeper(platform).run,
-            Receiver(DimseSettings()).run,
+            Receiver(dimse).run,
         ],
         concurrency=settings.concurrency,
     )

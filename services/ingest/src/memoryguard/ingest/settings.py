@@ -44,13 +44,15 @@ class IngestSettings(BaseSettings):
     )
     results_to: str = Field(
         default="",
-        description="DICOMweb servers that results are stored back to under the original identity,"
-        " separated by commas: https://pacs.example/dicom-web. Only results of scans that a PACS,"
-        " an integration or a clinician sent. Empty: none are.",
+        description="Archives that results are stored back to under the original identity,"
+        " separated by commas: DICOMweb servers (https://pacs.example/dicom-web) and DICOM nodes"
+        " (dicom://TITLE@10.0.0.5:104, dicoms:// with TLS). Only results of scans that a PACS, an"
+        " integration or a clinician sent. Empty: none are.",
     )
     results_authorizations: SecretStr = Field(
         default=SecretStr(""),
-        description="JSON object: such a server, and the Authorization header that is sent to it.",
+        description="JSON object: such a DICOMweb server, and the Authorization header that is sent"
+        " to it.",
     )
     identity_key: SecretStr | None = Field(
         default=None,

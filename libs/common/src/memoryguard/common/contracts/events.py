@@ -144,6 +144,17 @@ class DocumentMade(Fact):
     dicom: DicomObject
 
 
+class DocumentAddressed(Fact):
+    """A result is to be stored back at this archive; each is tried until it is there or refused."""
+
+    type: ClassVar[str] = "memoryguard.document.addressed.v1"
+    scan_id: str
+    user_id: str | None = None
+    dicom: DicomObject
+    made_at: datetime = Field(description="When it was said that the object was made, UTC.")
+    destination: str = Field(description="Address of a DICOMweb server or DICOM node.")
+
+
 class DocumentStored(Fact):
     """A result was stored back at a hospital's archive, under the original identity."""
 
@@ -151,7 +162,7 @@ class DocumentStored(Fact):
     scan_id: str
     user_id: str | None = None
     instance_uid: str = Field(description="Of the object that was made; there it has another one.")
-    destination: str = Field(description="Address of the DICOMweb server.")
+    destination: str = Field(description="Address of a DICOMweb server or DICOM node.")
 
 
 class VolumesRefused(Fact):
@@ -207,6 +218,8 @@ class AtrophyScored(Fact):
     earlier_scans: tuple[str, ...] = ()
     change: dict[str, Change] = Field(default_factory=dict)
     change_reason: str | None = Field(default=None, description="Why there is no change.")
+    archive: ObjectRef | None = Field(default=None, description="What was measured.")
+    labels: ObjectRef | None = Field(default=None, description="NIfTI, FreeSurfer label numbers.")
     seconds: dict[str, float]
 
 

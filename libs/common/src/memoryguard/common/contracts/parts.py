@@ -235,12 +235,17 @@ class DicomObject(Part):
     sop_class_uid: str
     study_uid: str = Field(description="Of the de-identified scan.")
     series_uid: str
-    instance_uid: str = Field(description="The same for the same scan and weights.")
+    instance_uid: str = Field(
+        description="The same for the same scan and weights, and of a report for the same score."
+    )
     study_date: date | None = Field(default=None, description="Shifted, as in the scan.")
     sex: Literal["F", "M", "O"] | None = None
-    modality: str = Field(description="SEG and the like.")
+    modality: str = Field(description="SEG or SR.")
     series_number: int
     series_description: str
+    instance_number: int = Field(
+        default=1, ge=1, description="In its series: of several reports the highest is the newest."
+    )
     rows: int | None = None
     columns: int | None = None
     frames: int | None = None

@@ -1,34 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results are stored back to: DICOMweb servers that the deployment has listed (STOW-RS)."""
+"""Where results are stored back to: archives that the deployment has listed, and no other."""
 
 from __future__ import annotations
 
-import json
-import secrets
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
 
-import aiohttp
-
-from memoryguard.common.errors import Misconfigured, Rejected, Unavailable
+from memoryguard.common.errors import Misconfigured
 from memoryguard.common.runtime.settings import PlatformSettings
 from memoryguard.common.security.tls import on_this_machine
 from memoryguard.ingest.listing import listed
+from memoryguard.ingest.results.dicomweb import DicomWeb
+from memoryguard.ingest.results.dimse import Node
 from memoryguard.ingest.settings import IngestSettings
+from memoryguard.ingest.ways.peers import DimseSettings
 
-PATIENCE_S = 60.0
-FAILED = "00081198"
-"""Failed SOP Sequence (PS3.18 10.5.3)."""
-_LATER = frozenset({408, 425, 429})
-_DICOM = "application/dicom"
+SECURE = {"https": True, "http": False, "dicoms": True, "dicom": False}
+"""What an address may begin with, and whether what is sent there is encrypted."""
+_TITLE_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A DICOMweb server, and what is said to it to be let in."""
+class Destination(Protocol):
+    """An archive: `dicomweb.DicomWeb` or `dimse.Node`."""
 
-    base: str
-    authorization: str | None
+    @property
+    def address(self) -> str:
+        """As the setting names it, without a secret."""
+        ...
 
     async def store(self, content: bytes) -> None:
         """Store an object; one that is there already is no error.
@@ -40,85 +41,91 @@ class Destination:
         Unavailable
             ``destination_away``.
         """
-        boundary = secrets.token_hex(16)
-        headers = {
-            "Accept": "application/dicom+json",
-            "Content-Type": f'multipart/related; type="{_DICOM}"; boundary={boundary}',
-        }
-        if self.authorization is not None:
-            headers["Authorization"] = self.authorization
-        head = f"--{boundary}\r\nContent-Type: {_DICOM}\r\n\r\n".encode()
-        body = b"".join((head, content, f"\r\n--{boundary}--\r\n".encode()))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE_S, sock_read=PATIENCE_S)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(
-                    f"{self.base}/studies", data=body, headers=headers, allow_redirects=False
-                ) as response,
-            ):
-                _check(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _away() from error
+        ...
 
 
-def destinations(settings: IngestSettings, platform: PlatformSettings) -> list[Destination]:
-    """Read the list.
+def destinations(
+    settings: IngestSettings, platform: PlatformSettings, dimse: DimseSettings
+) -> Mapping[str, Destination]:
+    """Read the list, by address.
 
     Raises
     ------
     Misconfigured
-        ``bad_destinations``; ``plaintext_results`` in the production profile.
+        ``bad_destinations``; ``bad_dimse_ca``; ``plaintext_results`` in the production profile.
     """
     try:
         bases = listed(settings.results_to, settings.results_authorizations)
-        parts = [urlsplit(base) for base in bases]
-        good = all(p.scheme in ("http", "https") and p.hostname and not p.query for p in parts)
-        good = good and not any(p.username or p.password or p.fragment for p in parts)
+        parts = {base: urlsplit(base) for base in bases}
+        if not all(_good(parts[base], secret) for base, secret in bases.items()):
+            raise _bad_destinations()
     except ValueError as error:
         raise _bad_destinations() from error
-    if not good:
-        raise _bad_destinations()
-    for part in parts:
-        plain = part.scheme == "http" and not on_this_machine(part.hostname or "")
-        if plain and platform.profile == "production":
+    for part in parts.values():
+        if platform.profile == "production" and not _kept_secret(part):
             raise Misconfigured(
                 "plaintext_results",
-                "the production profile does not store results back over plain HTTP",
-                "use https in MEMORYGUARD_INGEST_RESULTS_TO",
+                "the production profile does not store results back without TLS",
+                "use https or dicoms in MEMORYGUARD_INGEST_RESULTS_TO",
             )
-    return [Destination(*each) for each in bases.items()]
+    return {
+        base: _node(base, parts[base], dimse)
+        if parts[base].scheme.startswith("dicom")
+        else DicomWeb(base, secret)
+        for base, secret in bases.items()
+    }
 
 
-def _check(status: int, answer: bytes) -> None:
-    if status >= 500 or status in _LATER:
-        raise _away()
-    if status not in (200, 202) or _failed(answer):
-        raise Rejected(
-            "destination_refused",
-            "the server that results are stored back to does not take one",
-            "may this deployment store there? see MEMORYGUARD_INGEST_RESULTS_AUTHORIZATIONS",
-        )
+def _good(part: SplitResult, authorization: str | None) -> bool:
+    if part.scheme not in SECURE or not part.hostname or part.query or part.fragment:
+        return False
+    if part.password is not None:
+        return False
+    if part.scheme.startswith("http"):
+        return part.username is None
+    title = unquote(part.username or "").strip()
+    named = 0 < len(title) <= _TITLE_LENGTH and title.isascii() and title.isprintable()
+    bare = not part.path and authorization is None
+    return named and bare and "\\" not in title and part.port is not None
 
 
-def _failed(answer: bytes) -> bool:
-    try:
-        said = json.loads(answer or b"{}")
-    except ValueError:
-        return False  # not DICOM JSON: the status is all there is
-    failed = said.get(FAILED) if isinstance(said, dict) else None
-    return isinstance(failed, dict) and bool(failed.get("Value"))  # Orthanc sends an empty one
+def _kept_secret(part: SplitResult) -> bool:
+    return SECURE[part.scheme] or on_this_machine(part.hostname or "")
 
 
-def _away() -> Unavailable:
-    return Unavailable(
-        "destination_away", "the server that results are stored back to does not answer"
+def _node(address: str, part: SplitResult, dimse: DimseSettings) -> Node:
+    return Node(
+        address,
+        part.hostname or "",
+        part.port or 0,
+        called=unquote(part.username or "").strip(),
+        calling=dimse.ae_title,
+        tls=_tls(dimse) if SECURE[part.scheme] else None,
     )
+
+
+def _tls(dimse: DimseSettings) -> ssl.SSLContext:
+    """Check the node's certificate, and show our own where we have one."""
+    try:
+        context = ssl.create_default_context(cafile=_text(dimse.tls_ca_file))
+        if dimse.tls_cert_file is not None:
+            context.load_cert_chain(dimse.tls_cert_file, dimse.tls_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(
+            "bad_results_tls",
+            "the certificates for storing results back over DICOM cannot be read",
+            "see MEMORYGUARD_DIMSE_TLS_CERT_FILE, …_TLS_KEY_FILE and …_TLS_CA_FILE",
+        ) from error
+    return context
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _bad_destinations() -> Misconfigured:
     return Misconfigured(
         "bad_destinations",
         "MEMORYGUARD_INGEST_RESULTS_TO or their authorizations cannot be read",
-        "https://pacs.example/dicom-web",
+        "https://pacs.example/dicom-web,dicom://PACS@10.0.0.5:104",
     )

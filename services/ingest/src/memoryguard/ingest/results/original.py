@@ -19,6 +19,13 @@ from memoryguard.common.security.keyring import mapped_uid
 
 STANDARD: Final = "1.2.840.10008."
 """Below it lie the UIDs of DICOM itself."""
+OURS: Final = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+        "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
+    }
+)
+"""Objects that were made here: one that names another finds it where that is stored, too."""
 _TEXTS: Final = {
     "PatientName": "patient_name",
     "PatientID": "patient_id",
@@ -89,18 +96,31 @@ def _originals(identity: Mapping[str, Any], uid_key: bytes) -> dict[str, str]:
 
 
 def _map_back(dataset: Any, originals: Mapping[str, str], uid_key: bytes) -> None:
-    must = {"StudyInstanceUID", "ReferencedSOPInstanceUID"}
-    for element in dataset.iterall():
-        if element.VR != "UI" or not element.value:
-            continue
-        uid = str(element.value)
-        if element.keyword in must and uid not in originals:
-            raise Rejected(
-                "identity_incomplete", "the vault does not know all that the result refers to"
-            )
-        if not uid.startswith(STANDARD):
-            element.value = originals.get(uid) or mapped_uid(uid_key, uid)
+    _map_items(dataset, originals, uid_key)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+
+def _map_items(dataset: Any, originals: Mapping[str, str], uid_key: bytes) -> None:
+    """Map every UID, in sequences too: the scan's back, those of our own objects once more."""
+    must = {"StudyInstanceUID"}
+    if dataset.get("ReferencedSOPClassUID") not in OURS:
+        must.add("ReferencedSOPInstanceUID")
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value or ():
+                _map_items(item, originals, uid_key)
+        elif element.VR == "UI" and element.value:
+            _map_uid(element, originals, uid_key, must=element.keyword in must)
+
+
+def _map_uid(element: Any, originals: Mapping[str, str], uid_key: bytes, *, must: bool) -> None:
+    uid = str(element.value)
+    if must and uid not in originals:
+        raise Rejected(
+            "identity_incomplete", "the vault does not know all that the result refers to"
+        )
+    if not uid.startswith(STANDARD):
+        element.value = originals.get(uid) or mapped_uid(uid_key, uid)
 
 
 def _name(dataset: Any, identity: Mapping[str, Any]) -> None:

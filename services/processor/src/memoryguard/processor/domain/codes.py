@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from memoryguard.processor.domain.labelling import split_side
+
 
 class Code(NamedTuple):
     """A coded word: value, scheme, and what it means."""
@@ -13,6 +15,25 @@ class Code(NamedTuple):
     scheme: str
     meaning: str
 
+
+class Site(NamedTuple):
+    """Where something was measured: its code, its side, and the structure that shows it alone."""
+
+    code: Code
+    side: Code | None = None
+    structure: str | None = None
+
+
+PRIVATE: Final = "99MEMGUARD"
+"""Scheme of our own words, where the standard has none (docs/DICOM.md)."""
+SOFT_VOLUME: Final = Code("SOFT_VOLUME", PRIVATE, "Sum of tissue probabilities, calibrated")
+THICKNESS: Final = Code("THICKNESS", PRIVATE, "Mean thickness of the cortex")
+CHANGE: Final = Code("VOLUME_CHANGE", PRIVATE, "Relative change of volume per year")
+CHANGE_LOW: Final = Code("CHANGE_CI95_LOW", PRIVATE, "Lower end of the 95 % interval")
+CHANGE_HIGH: Final = Code("CHANGE_CI95_HIGH", PRIVATE, "Upper end of the 95 % interval")
+CHANGE_YEARS: Final = Code("CHANGE_YEARS", PRIVATE, "Years between the first and the last scan")
+CHANGE_SCANS: Final = Code("CHANGE_SCANS", PRIVATE, "Scans that the change is computed from")
+OURS: Final = (SOFT_VOLUME, THICKNESS, CHANGE, CHANGE_LOW, CHANGE_HIGH, CHANGE_YEARS, CHANGE_SCANS)
 
 ANATOMY: Final = Code("91723000", "SCT", "Anatomical Structure")
 SUBSTANCE: Final = Code("91720002", "SCT", "Body Substance")
@@ -42,6 +63,41 @@ STRUCTURES: Final[dict[str, Code]] = {
     "csf": Code("65216001", "SCT", "Cerebrospinal Fluid"),
 }
 """By structure, named as in labels.py without its side."""
+
+
+BILATERAL: Final = Code("51440002", "SCT", "Bilateral")
+_WHOLES: Final[dict[str, Site]] = {
+    "hippocampus_total": Site(STRUCTURES["hippocampus"], BILATERAL),
+    "lateral_ventricles": Site(STRUCTURES["lateral_ventricle"], BILATERAL),
+    "cortical_grey_matter": Site(STRUCTURES["cortex"], BILATERAL),
+    "cerebral_white_matter": Site(STRUCTURES["white"], BILATERAL),
+    "cerebellum": Site(Code("113305005", "SCT", "Cerebellum")),
+    "grey_matter": Site(Code("389081007", "SCT", "Gray Matter")),
+    "white_matter": Site(Code("389080008", "SCT", "White Matter")),
+    "total_brain": Site(BRAIN),
+    "intracranial": Site(Code("1101003", "SCT", "Cranial Cavity")),
+    "cortex_mean": Site(STRUCTURES["cortex"], BILATERAL),
+}
+"""What is measured over several structures."""
+_ONES: Final = {
+    "cortical_grey": "cortex",
+    "cerebral_white": "white",
+    "brain_stem": "brainstem",
+    "extraventricular_csf": "csf",
+}
+"""Names of volumes of one structure that is called otherwise in labels.py."""
+
+
+def site_of(measured: str) -> Site | None:
+    """Tell where something lies that is measured (`common.vocabulary`); None: nobody knows."""
+    if measured in _WHOLES:
+        return _WHOLES[measured]
+    name, side = split_side(measured)
+    structure = _ONES.get(name, name)
+    if structure not in STRUCTURES:
+        return None
+    label = f"{structure}_{side}" if side else structure
+    return Site(STRUCTURES[structure], SIDES[side] if side else None, label)
 
 
 def category_of(structure: str) -> Code:
