@@ -284,6 +284,12 @@ class SessionsEnded(Described):
     ended: int
 
 
+class WaysIn(Described):
+    """How one signs in, beside links and tokens: at an identity provider, or not."""
+
+    oidc: str | None
+
+
 # --- consent -------------------------------------------------------------------------------
 
 

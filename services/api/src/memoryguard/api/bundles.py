@@ -9,7 +9,7 @@ import json
 
 from aiohttp import web
 
-from memoryguard.api import documents
+from memoryguard.api import described, documents
 from memoryguard.api.access import Access
 from memoryguard.api.fhir.bundle import bundle
 from memoryguard.api.imaging import require_final
@@ -36,4 +36,4 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         body = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
         return answer(request, body, MEDIA_TYPE, tag_of(hashlib.sha256(body).hexdigest()))
 
-    return [Route("GET", PATH, result, Policy("imaging.fhir", PEOPLE))]
+    return [Route("GET", PATH, result, Policy("imaging.fhir", PEOPLE), doc=described.FHIR)]

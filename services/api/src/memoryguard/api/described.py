@@ -68,6 +68,10 @@ EVENTS: Final = Operation(
             None, _STREAM, tagged=False,
         )
     },
+    parameters=(
+        Parameter("stay", "1: stay when it is finished, and say `closed` once the caller may no"
+                  " longer look.", {"enum": ["0", "1"]}),
+    ),
     errors=NOT_FOUND,
 )  # fmt: skip
 
@@ -91,6 +95,42 @@ REPORT: Final = Operation(
         500: "object_missing object_corrupt subject_key_corrupt",
         503: "object_store_unavailable",
     },
+)
+
+
+FHIR: Final = Operation(
+    "Give the result of a scan as FHIR R4",
+    SCANS,
+    {200: Answer("A Bundle in which every reference resolves.", None, ("application/fhir+json",))},
+    parameters=(
+        Parameter("proof", "1: with the proof of every event behind it.", {"enum": ["0", "1"]}),
+    ),
+    errors={
+        404: "not_found",
+        409: "not_ready",
+        500: "subject_key_corrupt",
+        503: "object_store_unavailable",
+    },
+)
+_CSV: Final = ("text/csv",)
+_SHAPE: Final = "long: a row for every measurement; wide: one for every scan. Otherwise"
+_SHAPES: Final = {"enum": ["long", "wide"]}
+MEASUREMENTS: Final = Operation(
+    "Give the measurements of a scan as a table",
+    SCANS,
+    {200: Answer("Comma-separated values (RFC 4180).", None, _CSV)},
+    parameters=(Parameter("shape", f"{_SHAPE} long.", _SHAPES),),
+    errors={404: "not_found", 409: "not_ready", 422: "bad_shape"},
+)
+ALL_MEASUREMENTS: Final = Operation(
+    "Give the measurements of every scan that the caller may see as a table",
+    SCANS,
+    {200: Answer("Comma-separated values (RFC 4180), newest scan first.", None, _CSV, False)},
+    parameters=(
+        Parameter("shape", f"{_SHAPE} wide.", _SHAPES),
+        Parameter("user_id", "Of this account only."),
+    ),
+    errors={422: "bad_account bad_shape"},
 )
 
 
@@ -149,6 +189,34 @@ FOLLOW_LINK: Final = Operation(
     SESSIONS,
     {303: Answer("To the page, with the session's cookie.", None, (), tagged=False)},
     errors={404: "dead_link"},
+)
+WAYS: Final = Operation(
+    "Say how one signs in here",
+    SESSIONS,
+    {200: Answer("The address that leads to the identity provider.", answers.WaysIn, tagged=False)},
+)
+BEGIN_SIGN_IN: Final = Operation(
+    "Sign in at the identity provider",
+    SESSIONS,
+    {303: Answer("To the provider.", None, (), tagged=False)},
+    more="OpenID Connect: authorization code flow with PKCE, state and nonce.",
+    parameters=(Parameter("path", "The page that is wanted then."),),
+    errors={404: "no_single_sign_on"},
+)
+END_SIGN_IN: Final = Operation(
+    "Come back from the identity provider",
+    SESSIONS,
+    {303: Answer("To the page that was wanted, with the session's cookie.", None, (), False)},
+    parameters=tuple(
+        Parameter(name, what)
+        for name, what in (
+            ("code", "Of the provider."),
+            ("state", "Of this browser."),
+            ("iss", "The provider (RFC 9207)."),
+            ("error", "Why the provider signs nobody in."),
+        )
+    ),
+    errors={404: "no_single_sign_on"},
 )
 SIGN_OUT: Final = Operation(
     "End the session of this browser",

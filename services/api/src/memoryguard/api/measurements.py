@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.api.access import Access, is_id
 from memoryguard.api.imaging import require_final
 from memoryguard.api.known import Known
@@ -49,8 +50,14 @@ def routes(platform: Platform, access: Access) -> list[Route]:
         return await _everything(platform, access, request)
 
     return [
-        Route("GET", "/api/v1/imaging/{imaging_id}/measurements.csv", one, ONE),
-        Route("GET", "/api/v1/measurements.csv", everything, ALL),
+        Route(
+            "GET",
+            "/api/v1/imaging/{imaging_id}/measurements.csv",
+            one,
+            ONE,
+            doc=described.MEASUREMENTS,
+        ),
+        Route("GET", "/api/v1/measurements.csv", everything, ALL, doc=described.ALL_MEASUREMENTS),
     ]
 
 

@@ -21,8 +21,8 @@ from memoryguard.api import (
 from memoryguard.api.access import Access
 from memoryguard.api.changes import Changes
 from memoryguard.api.grants import Consent
-from memoryguard.api.reports import Reports
 from memoryguard.api.provider import open_provider
+from memoryguard.api.reports import Reports
 from memoryguard.api.sessions import Sessions
 from memoryguard.api.settings import ApiSettings
 from memoryguard.api.sign_in import SignIn

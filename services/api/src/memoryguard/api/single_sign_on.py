@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from memoryguard.api import described
 from memoryguard.api.page import error_page, refused_page
 from memoryguard.api.provider import CALLBACK, Flow, Provider, failed
 from memoryguard.api.sessions import CODE_BYTES, Sessions
@@ -52,9 +53,9 @@ class SingleSignOn:
         begin = Policy("session.begin", public="leads to the identity provider, which asks")
         callback = Policy("session.oidc", public="the provider's code and the state are secrets")
         return [
-            Route("GET", "/api/v1/sign-in", self.ways, known),
-            Route("GET", BEGIN, self.begin, begin, _refused),
-            Route("GET", CALLBACK, self.callback, callback, _refused),
+            Route("GET", "/api/v1/sign-in", self.ways, known, doc=described.WAYS),
+            Route("GET", BEGIN, self.begin, begin, _refused, doc=described.BEGIN_SIGN_IN),
+            Route("GET", CALLBACK, self.callback, callback, _refused, doc=described.END_SIGN_IN),
         ]
 
     async def ways(self, request: web.Request) -> web.Response:

@@ -28,6 +28,7 @@ ABOUT = (
 )
 PLACES: Final[Mapping[str, str]] = {
     "imaging_id": "The scan, as the answer to its upload names it.",
+    "other": "Another scan of the same person.",
     "user_id": "The account.",
     "grantee_id": "The account that may see the data.",
     "invitation_id": "The invitation, as the answer that made it says.",
