@@ -131,6 +131,7 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging":                           Rule(PEOPLE),
         "GET /api/v1/sessions":                          Rule(ALL),
         "GET /":                                         Rule(),
+        "GET /upload":                                   Rule(),
         "GET /imaging":                                  Rule(),
         "GET /imaging/{imaging_id}":                     Rule(),
         "GET /imaging/{imaging_id}/compare/{other}":     Rule(),

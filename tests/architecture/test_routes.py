@@ -25,6 +25,8 @@ SAMPLE = "a" * 24  # fits every pattern of a path
 PUBLIC = {
     "/health/live", "/health/ready", "/metrics",  # tell nothing about anybody
     "/api/v1/audit/key",    # verifies, opens nothing
+    "/api/v1/sign-in",      # whether there is a provider
+    "/sign-in/oidc", "/sign-in/callback",  # lead to the provider, which asks, and back
     "/s/{code}",            # the code in the link is the secret
     "/static/{name}", "/assets/{name}",  # what pages are drawn with
     "/api", "/api/v1/openapi.json",      # how the API is used

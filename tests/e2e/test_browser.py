@@ -18,10 +18,10 @@ import pytest
 import pytest_asyncio
 from deployment import ROOT, program
 
-from memoryguard.cli.client import client
 from memoryguard.cli.home import make_home
 from memoryguard.cli.sample import make_ct, make_sample
 from memoryguard.cli.up import platform
+from memoryguard.client import AsyncClient
 from memoryguard.common.testing.databases import fresh_database
 
 WEB = ROOT / "web"
@@ -51,7 +51,7 @@ async def known(
     async with (
         fresh_database(postgres_url) as url,
         platform(home, database_url=url) as running,
-        client(running.url, tokens["anna"]) as anna,
+        AsyncClient(running.url, tokens["anna"]) as anna,
     ):
         await anna.send("PUT", "/api/v1/users/anna/health-metrics", person.document["health"])
         uploaded = await anna.upload(first)

@@ -6,20 +6,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from memoryguard.atrophy.domain.setting import Norm, Setting
 
 STEP_YEARS = 5
-CENTILES_Z: Mapping[str, float] = MappingProxyType(
-    {
-        "p5": -1.6448536269514722,
-        "p25": -0.6744897501960817,
-        "p50": 0.0,
-        "p75": 0.6744897501960817,
-        "p95": 1.6448536269514722,
-    }
-)
+CENTILES_Z: Mapping[str, float] = {
+    "p5": -1.6448536269514722,
+    "p25": -0.6744897501960817,
+    "p50": 0.0,
+    "p75": 0.6744897501960817,
+    "p95": 1.6448536269514722,
+}
 """Quantiles of the normal distribution, which the packs' residuals have on their own scale."""
 DIGITS = 4
 
