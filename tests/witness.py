@@ -424,7 +424,7 @@ async def exports(witness: Witness) -> list[bytes]:
             assert (await witness.ask("GET", path, "patient", user))[0] == 200
         assert (await witness.ask("GET", "/api/v1/imaging", "clinician", "doctor"))[0] == 200
         assert (await witness.ask("GET", f"/api/v1/audit/scans/{scan}", "compliance"))[0] == 200
-    await documents(witness, len(scans))
+    await documents(witness, 2 * len(scans))
     for number in range(entries):
         for more in ("", "/event"):
             await witness.ask("GET", f"/api/v1/audit/entries/{number}{more}", "compliance")
@@ -437,7 +437,7 @@ async def exports(witness: Witness) -> list[bytes]:
 
 
 async def documents(witness: Witness, count: int) -> None:
-    """Search and fetch every DICOM object that was made; the stub's lie in one study."""
+    """Search and fetch every DICOM object: two of each scan; the stub's lie in one study."""
     base = "/dicom-web/results"
     async with asyncio.timeout(60):
         while True:

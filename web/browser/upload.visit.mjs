@@ -22,9 +22,9 @@ test("a folder is sent, followed and read", async (t) => {
   await page.getByRole("heading", { level: 1, name: "Result of a brain scan" }).waitFor();
   await page.getByText("Hippocampi").first().waitFor();
   const text = await page.locator("main").innerText();
-  assert.match(text, /\d\.\d\d ± 0\.\d\d mL/);
-  assert.match(text, /for age/);
-  assert.match(text, /95 % interval/);
+  assert.match(text, /\d\.\d\d\s±\s\d\.\d\d\smL/);
+  assert.match(text, /for\sage/);
+  assert.match(text, /95\s%\sinterval/);
   assert.doesNotMatch(text, NEVER);
   assert.ok(await page.getByText("Research use, not a diagnosis").first().isVisible());
   await page.locator(".brain-stage canvas").waitFor();

@@ -40,7 +40,7 @@ export async function browserFor(test, { webGl = true } = {}) {
 
 /** Open a page signed in as somebody, by a one-time link; what goes wrong in it is collected.
  * @param {import("playwright-core").Browser} browser
- * @param {string} who one of `platform.tokens`
+ * @param {string | null} who nobody, or one of `platform.tokens`
  * @param {string} path
  * @param {import("playwright-core").BrowserContextOptions} options */
 export async function signedIn(browser, who, path, options = {}) {
@@ -50,7 +50,7 @@ export async function signedIn(browser, who, path, options = {}) {
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`${error}`));
   page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
-  await page.goto(platform.url + (await link(who, path)));
+  await page.goto(platform.url + (who ? await link(who, path) : path));
   return { page, context, wrong };
 }
 

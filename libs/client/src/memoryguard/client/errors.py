@@ -67,3 +67,9 @@ class ApiError(MemoryGuardError):
 def no_answer() -> ApiError:
     """Make the error of a platform that is not there, or went away in the middle."""
     return ApiError("no_answer", "the platform does not answer", "is it running? memoryguard up")
+
+
+class NothingToSend(ApiError):
+    """What was named to be sent is not there, or empty: nobody was asked."""
+
+    http_status = 422

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from memoryguard.client.documents import Receipt
-from memoryguard.client.errors import ApiError
+from memoryguard.client.errors import ApiError, NothingToSend
 from memoryguard.client.wire import Body, Flow, Pause, Request, asked, request_with
 
 UPLOAD = "/api/v1/imaging/upload"
@@ -82,7 +82,7 @@ def upload_paths(places: Sequence[Path]) -> list[Path]:
         ``no_such_file``, ``empty_upload``.
     """
     if not all(place.exists() for place in places):
-        raise ApiError("no_such_file", "there is no such file or folder", status=422)
+        raise NothingToSend("no_such_file", "there is no such file or folder", status=422)
     found = [
         path
         for place in places
@@ -91,7 +91,7 @@ def upload_paths(places: Sequence[Path]) -> list[Path]:
     ]
     if not found:
         hint = "name a folder, a zip or a file"
-        raise ApiError("empty_upload", "there is no file in it", hint, status=422)
+        raise NothingToSend("empty_upload", "there is no file in it", hint, status=422)
     return list(dict.fromkeys(found))
 
 
