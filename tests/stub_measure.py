@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -90,7 +91,26 @@ def told(header: bytes, scored: AtrophyScored, earlier: Sequence[str]) -> Docume
         "series_description": "stub",
         "instance_number": len(earlier) + 1,
     }
-    return Document(content=b"report", header=b"{}", found_by=found_by)
+    return Document(b"report", _header(found_by), found_by)
+
+
+TAGS = {
+    "sop_class_uid": ("00080016", "UI"),
+    "instance_uid": ("00080018", "UI"),
+    "study_uid": ("0020000D", "UI"),
+    "series_uid": ("0020000E", "UI"),
+    "modality": ("00080060", "CS"),
+    "series_number": ("00200011", "IS"),
+    "series_description": ("0008103E", "LO"),
+    "instance_number": ("00200013", "IS"),
+}
+
+
+def _header(found_by: Mapping[str, object]) -> bytes:
+    """Write as DICOM JSON what finds a document: one that is told again is found by it."""
+    said = {TAGS[name][0]: {"vr": TAGS[name][1], "Value": [v]} for name, v in found_by.items()}
+    empty = {"00080020": {"vr": "DA"}, "00100040": {"vr": "CS"}}
+    return json.dumps(said | empty).encode()
 
 
 def _uid(name: str) -> str:

@@ -79,11 +79,11 @@ def intake(folder: Path, home: Home) -> Script:
 
     async def script(run: Run) -> None:
         await ask(run, "pacs", "integration", lambda c: c.send("POST", "/api/v1/events", announced))
-        await ask(run, ANNA, "patient", lambda c: c.upload(later))
+        await ask(run, ANNA, "patient", lambda c: c.upload(later, pause_s=RETRY_S))
         path = f"/api/v1/users/{ANNA}/health-metrics"
         await ask(run, ANNA, "patient", lambda c: c.send("PUT", path, health))
-        await ask(run, ANNA, "patient", lambda c: c.upload(earlier))
-        await ask(run, ANNA, "patient", lambda c: c.upload(noise))
+        await ask(run, ANNA, "patient", lambda c: c.upload(earlier, pause_s=RETRY_S))
+        await ask(run, ANNA, "patient", lambda c: c.upload(noise, pause_s=RETRY_S))
         assert run.answered == ["ok", "ok", "ok", "ok", "not_dicom"]
 
     return script

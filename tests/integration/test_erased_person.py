@@ -57,8 +57,8 @@ async def test_a_person_is_erased_everywhere_and_the_log_still_verifies(
             scans = {user: await _measured(here, user, tmp_path / user) for user in (gone, kept)}
             await _rotation_waits_for_a_restart(home)
             answer = await _erased(here, gone, capsys)
-            # The archive, what the processor made of it, and who it is.
-            assert answer["objects_deleted"] == 8
+            # The archive, what the processor made of it (two documents), and who it is.
+            assert answer["objects_deleted"] == 10
             await _nothing_but_tombstones(here, gone)
             await _nothing_more_is_taken(here, gone, tmp_path / gone)
             assert await _status(here, kept, scans[kept]) == "completed"
