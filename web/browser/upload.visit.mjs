@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A patient sends a scan and reads its result; what is no MRI of a head is refused in words.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { browserFor, picture, platform, signedIn } from "./visit.mjs";
 
@@ -29,6 +30,11 @@ test("a folder is sent, followed and read", async (t) => {
   assert.ok(await page.getByText("Research use, not a diagnosis").first().isVisible());
   await page.locator(".brain-stage canvas").waitFor();
   await picture(page, "result", { fullPage: true });
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Report in plain words (PDF)" }).click(),
+  ]);
+  assert.ok(readFileSync(await download.path()).subarray(0, 5).equals(Buffer.from("%PDF-")));
   assert.deepEqual(wrong, []);
 });
 

@@ -766,6 +766,23 @@ export const messages = {
     caption: "The latest values of this account, which may be newer than the answer above.",
     heads: ["Metric", "Value", "Source"],
   },
+  downloads: {
+    title: "Documents",
+    /** Of the API, below the address of the scan. */
+    made: [
+      ["report.pdf?for=plain", "Report in plain words (PDF)"],
+      ["report.pdf?for=clinician", "Report for clinicians (PDF)"],
+      ["measurements.csv", "Measurements as a table (CSV)"],
+      ["fhir", "Result for other systems (FHIR R4)"],
+    ] as const,
+    files: {
+      picture: "Picture of the slices (PNG)",
+      "structures.glb": "Surfaces of the structures (glTF)",
+      "brain.nii.gz": "The brain without the head (NIfTI)",
+      "labels.nii.gz": "Labels of its structures (NIfTI)",
+    } as Record<string, string>,
+    note: "What you save leaves the protection of this page. No face is in any of it.",
+  },
   provenance: {
     title: "Where this comes from",
     scan: "Scan",

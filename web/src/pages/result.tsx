@@ -9,6 +9,7 @@ import { Awaited, useDocument } from "../loading";
 import { messages } from "../messages/en";
 import { Changes } from "../result/change";
 import { Contents, usePrintedWhole } from "../result/contents";
+import { Downloads } from "../result/downloads";
 import { Lead, Verdict } from "../result/lead";
 import { comparedOf, Norms } from "../result/norms";
 import { isFinal, Progress } from "../result/progress";
@@ -98,6 +99,7 @@ function Measured({ document }: { document: Analysis }) {
           <Changes document={document} />
           <Similarity document={document} />
           <Health document={document} />
+          <Downloads document={document} />
           <Provenance document={document} />
         </div>
       </div>
@@ -128,6 +130,7 @@ function partsOf(document: Analysis) {
     { id: "change", title: messages.change.title },
     { id: "similarity", title: messages.risk.title },
     given && { id: "health", title: messages.health.title },
+    { id: "downloads", title: messages.downloads.title },
     { id: "provenance", title: messages.provenance.title },
   ];
   return parts.filter((part) => part !== false);
