@@ -34,7 +34,11 @@ test("a folder is sent, followed and read", async (t) => {
     page.waitForEvent("download"),
     page.getByRole("link", { name: "Report in plain words (PDF)" }).click(),
   ]);
-  assert.ok(readFileSync(await download.path()).subarray(0, 5).equals(Buffer.from("%PDF-")));
+  assert.ok(
+    readFileSync(await download.path())
+      .subarray(0, 5)
+      .equals(Buffer.from("%PDF-")),
+  );
   assert.deepEqual(wrong, []);
 });
 
