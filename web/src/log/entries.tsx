@@ -5,6 +5,7 @@ import { moment } from "../format";
 import type { Query } from "../http";
 import { Awaited, useDocument } from "../loading";
 import { messages } from "../messages/en";
+import { Pager } from "../parts/pager";
 import { Section, Table } from "../result/section";
 
 /** An entry's header, as the audit service lists it. */
@@ -39,14 +40,14 @@ export function Entries({
 }) {
   const words = messages.log;
   const [filter, setFilter] = useState<Query>({});
-  const [cursors, setCursors] = useState<string[]>([]);
+  const [cursor, setCursor] = useState<string | null>(null);
   const page = useDocument<Page>("/api/v1/audit/entries", {
     ...filter,
     limit: LIMIT,
-    cursor: cursors.at(-1) ?? null,
+    cursor,
   });
   const narrow = (wanted: Query) => {
-    setCursors([]);
+    setCursor(null);
     setFilter(wanted);
   };
   return (
@@ -56,22 +57,7 @@ export function Entries({
         {({ entries, next_cursor }) => (
           <>
             <EntryTable entries={entries} chosen={chosen} choose={choose} />
-            <p className="pager">
-              {cursors.length > 0 && (
-                <button type="button" className="plain" onClick={() => setCursors([])}>
-                  {words.newest}
-                </button>
-              )}
-              {next_cursor && (
-                <button
-                  type="button"
-                  className="plain"
-                  onClick={() => setCursors([...cursors, next_cursor])}
-                >
-                  {words.older}
-                </button>
-              )}
-            </p>
+            <Pager words={words} cursor={cursor} next={next_cursor} go={setCursor} />
           </>
         )}
       </Awaited>

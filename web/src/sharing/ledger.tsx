@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { moment } from "../format";
 import { Awaited, useDocument } from "../loading";
 import { messages } from "../messages/en";
+import { Pager } from "../parts/pager";
 import { Section, Table } from "../result/section";
 
 export interface Look {
@@ -31,11 +32,11 @@ const LIMIT = 200;
 
 export function Ledger() {
   const words = messages.sharing.ledger;
-  const [cursors, setCursors] = useState<string[]>([]);
+  const [cursor, setCursor] = useState<string | null>(null);
   const [own, setOwn] = useState(false);
   const page = useDocument<Page>("/api/v1/audit/ledger", {
     limit: LIMIT,
-    cursor: cursors.at(-1) ?? null,
+    cursor,
   });
   return (
     <Section title={words.title}>
@@ -47,22 +48,7 @@ export function Ledger() {
         {({ entries, next_cursor }) => (
           <>
             <Looks looks={entries.filter((look) => own || !look.by_yourself)} />
-            <p className="pager">
-              {cursors.length > 0 && (
-                <button type="button" className="plain" onClick={() => setCursors([])}>
-                  {words.newest}
-                </button>
-              )}
-              {next_cursor && (
-                <button
-                  type="button"
-                  className="plain"
-                  onClick={() => setCursors([...cursors, next_cursor])}
-                >
-                  {words.older}
-                </button>
-              )}
-            </p>
+            <Pager words={words} cursor={cursor} next={next_cursor} go={setCursor} />
           </>
         )}
       </Awaited>

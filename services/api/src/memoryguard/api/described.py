@@ -43,20 +43,22 @@ STATUS: Final = Operation(
     _said("Status, stage, and why it failed if it did.", answers.ScanStatus),
     errors=NOT_FOUND,
 )
+_PROOF: Final = Parameter(
+    "proof", "1: with the proof of every event behind it.", {"enum": ["0", "1"]}
+)
+_PROVABLE: Final[Mapping[int, str]] = {
+    404: "not_found",
+    409: "not_ready",
+    500: "subject_key_corrupt",
+    503: "object_store_unavailable",
+}
 ANALYSIS: Final = Operation(
     "Give everything that is known about a scan",
     SCANS,
     _said("The analysis.", answers.Analysis),
     more="What is null has its reason in `reasons`. Every number has its error where one is known.",
-    parameters=(
-        Parameter("proof", "1: with the proof of every event behind it.", {"enum": ["0", "1"]}),
-    ),
-    errors={
-        404: "not_found",
-        409: "not_ready",
-        500: "subject_key_corrupt",
-        503: "object_store_unavailable",
-    },
+    parameters=(_PROOF,),
+    errors=_PROVABLE,
 )
 EVENTS: Final = Operation(
     "Watch a scan until it is finished",
@@ -102,15 +104,8 @@ FHIR: Final = Operation(
     "Give the result of a scan as FHIR R4",
     SCANS,
     {200: Answer("A Bundle in which every reference resolves.", None, ("application/fhir+json",))},
-    parameters=(
-        Parameter("proof", "1: with the proof of every event behind it.", {"enum": ["0", "1"]}),
-    ),
-    errors={
-        404: "not_found",
-        409: "not_ready",
-        500: "subject_key_corrupt",
-        503: "object_store_unavailable",
-    },
+    parameters=(_PROOF,),
+    errors=_PROVABLE,
 )
 _CSV: Final = ("text/csv",)
 _SHAPE: Final = "long: a row for every measurement; wide: one for every scan. Otherwise"

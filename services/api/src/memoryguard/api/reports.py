@@ -18,7 +18,7 @@ from aiohttp import web
 from memoryguard.api import described, scans
 from memoryguard.api.access import Access
 from memoryguard.api.analysis import Document, analysis_document, artifact_of
-from memoryguard.api.imaging import NotReady
+from memoryguard.api.imaging import require_final
 from memoryguard.api.proofs import proof_of
 from memoryguard.api.report.document import PICTURES, Audience, make, version
 from memoryguard.api.scans import Scan
@@ -54,8 +54,7 @@ class Reports:
     async def _report(self, request: web.Request) -> web.Response:
         scan = await self._access.scan(request, "results")
         audience = _audience(request)
-        if not scan.standing.final:
-            raise NotReady("not_ready", "the scan is still being worked on", "ask /status or wait")
+        require_final(scan)
         health = await scans.latest_health(self._platform.pool, scan.user_id)
         document = analysis_document(scan, health)
         document["proof"] = await proof_of(self._platform.store, self._platform.objects.keys, scan)
