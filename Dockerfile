@@ -11,6 +11,7 @@ WORKDIR /source/web
 COPY web/package.json web/package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY libs/common/schemas /source/libs/common/schemas
+COPY services/api/src/memoryguard/api/names.json /source/services/api/src/memoryguard/api/names.json
 COPY web ./
 RUN npm run -s build
 

@@ -86,7 +86,7 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 # --- the web application, into the package of the service that serves it -----------------------
 
 APP := services/api/src/memoryguard/api/app/index.html
-WEB := $(shell find web libs/common/schemas -type f -not -path '*/node_modules/*' -not -path '*/contracts/*')
+WEB := services/api/src/memoryguard/api/names.json $(shell find web libs/common/schemas -type f -not -path '*/node_modules/*' -not -path '*/contracts/*')
 
 web: $(APP)
 	@:

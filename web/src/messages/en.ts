@@ -3,7 +3,7 @@
 //
 // One scan shows what is low or large for age, not loss over time; the model says how similar a
 // person is to diagnosed groups today. The texts keep to that.
-import names from "./names.json";
+import names from "../../../services/api/src/memoryguard/api/names.json";
 
 const degrees = { mild: "mildly", moderate: "moderately", severe: "severely" } as const;
 
@@ -119,7 +119,7 @@ const told: Record<string, Record<string, string>> = {
 };
 
 export const messages = {
-  names: names.names as Record<string, string>,
+  names: names as Record<string, string>,
   frame: {
     name: "MemoryGuard Imaging",
     skip: "Skip to the content",
