@@ -35,7 +35,7 @@ from memoryguard.common.security.keyring import KeyRing
 
 HERE = Path(__file__).parent
 POLL_S = 0.02
-QUIET_S = 8.0
+QUIET_S = 60.0  # only what is broken, or a machine that has much else to do, needs so long
 SESSION_TIMEOUT_S = 0.6
 CHECKPOINTS = "memoryguard.checkpoints.v1"
 OURS = "crash points"  # how our own connections are told from the service's

@@ -73,6 +73,7 @@ class _Builder:
         async with fresh(world, service, self._stage.folder) as run:
             first = await perform(run, self._stage.zygote, script)
             undisturbed = await run.outcome()
+            assert not undisturbed.wrong, f"{service}, undisturbed: {undisturbed.wrong}"
             source = f"/memoryguard/{service}"
             said = [r for r in await run.records() if _source(r) == source]
             self._said += [r for r in said if "checkpoints" not in r.topic]
