@@ -45,9 +45,11 @@ def _limits(report: Report) -> Iterator[str]:
     if report.pruned_entries:
         yield f"{report.pruned_entries} entries were pruned: their hashes are what was signed"
     if report.unsigned_entries:
+        one = report.unsigned_entries == 1
         yield (
-            f"{report.unsigned_entries} entries are under no checkpoint yet: whoever has the"
-            " database could still rewrite them unnoticed"
+            f"{report.unsigned_entries} {'entry is' if one else 'entries are'} under no checkpoint"
+            f" yet: whoever has the database could still rewrite {'it' if one else 'them'}"
+            " unnoticed"
         )
     open_to_the_key = report.signed_size - report.anchored_size
     if not report.anchored_size and report.signed_size:
