@@ -33,7 +33,7 @@ import aiohttp
 import pydicom
 from aiohttp import web
 from intakes import Http, Orthanc, orthanc
-from report import Result, machine, percentile, say, table
+from report import Result, machine, middle_and_range, say, table
 
 from memoryguard.cli.home import make_home
 from memoryguard.cli.sample import make_sample
@@ -43,7 +43,6 @@ from memoryguard.client import AsyncClient
 ROOT = Path(__file__).resolve().parents[1]
 SLOWED = {"cpu": 4, "latencyMs": 40, "bytesPerS": 10e6 / 8}
 TURNING_S = 5.0
-LOAD_DEADLINE_S = 300.0
 VIEWER = "scene-"
 """Begins the name of the script that draws surfaces; all others come before it, or without it."""
 
@@ -80,6 +79,10 @@ MARKS = (
 )
 
 
+class Unanswered(Exception):
+    """A page answers nothing within the time that web/browser/speed.mjs grants it."""
+
+
 @dataclass(frozen=True)
 class Page:
     """What is opened.
@@ -107,7 +110,13 @@ class Page:
     async def load(
         self, *, slowed: bool = False, turning_s: float = 0, headed: bool = False
     ) -> Result:
-        """Open it in a new browser, once: what web/browser/speed.mjs prints."""
+        """Open it in a new browser, once: what web/browser/speed.mjs prints.
+
+        Raises
+        ------
+        Unanswered
+            It draws too slowly to be told anything.
+        """
         link = None
         if self.anna:
             session = await self.anna.send("POST", "/api/v1/sessions", {"path": "/"})
@@ -122,11 +131,14 @@ class Page:
             command = ["node", "browser/speed.mjs", file.name]
             done = await asyncio.to_thread(
                 subprocess.run, command, cwd=ROOT / "web", capture_output=True, text=True,
-                timeout=LOAD_DEADLINE_S, check=False,
+                check=False,
             )  # fmt: skip
         if done.returncode != 0:
             raise SystemExit(f"{self.name}: not measured: {done.stderr}")
-        return json.loads(done.stdout)
+        load = json.loads(done.stdout)
+        if load is None:
+            raise Unanswered(self.name)
+        return load
 
 
 def result_page(url: str, scan: str, anna: AsyncClient) -> Page:
@@ -246,10 +258,10 @@ async def run(rounds: int, *, with_peer: bool, headed: bool) -> Result:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="w")))
         mine, series = await stack.enter_async_context(ours(folder))
-        shown, turned = [mine], [mine]
+        shown, turning = [mine], [mine]
         if with_peer:
             others = await stack.enter_async_context(peer(folder / "orthanc", series))
-            shown, turned = [mine, others[0]], [mine, others[1]]
+            shown, turning = [mine, others[0]], [mine, others[1]]
         for number in range(rounds + 1):
             say(f"web: round {number} of {rounds}")
             for slowed in (False, True):
@@ -257,10 +269,13 @@ async def run(rounds: int, *, with_peer: bool, headed: bool) -> Result:
                     load = await page.load(slowed=slowed, headed=headed)
                     if number:
                         result["loads"].append({"page": page.name, "slowed": slowed, **load})
-        for page in turned:
+        for page in turning:
             say(f"web: turning, {page.name}")
-            load = await page.load(turning_s=TURNING_S, headed=headed)
-            result["turning"].append({"page": page.name, **load})
+            try:
+                turned = (await page.load(turning_s=TURNING_S, headed=headed))["turned"]
+            except Unanswered:
+                turned = None
+            result["turning"].append({"page": page.name, "turned": turned})
     return result
 
 
@@ -274,7 +289,7 @@ def show(result: Result) -> None:
     for slowed in (False, True):
         of = {p: [x for x in loads if (x["page"], x["slowed"]) == (p, slowed)] for p in pages}
         rows = [
-            (label, *(_range([x["marks"].get(mark) for x in of[page]], 1e-3) for page in pages))
+            (label, *(_seconds([x["marks"].get(mark) for x in of[page]]) for page in pages))
             for label, mark in MARKS
         ]
         rounds = len(of[pages[0]])
@@ -285,19 +300,13 @@ def show(result: Result) -> None:
         for label, v in (("before its viewer", False), ("with it", True))
     ]
     table(("JavaScript on the way, gzipped, kB", *pages), weights)
-    rows = [
-        (f"{each['page']}, {how}", *_turned(each, key))
-        for each in result["turning"]
-        for how, key in (("by itself", "alone"), ("by hand", "hand"))
-    ]
+    rows = [row for each in result["turning"] for row in _turned(each)]
     table(("turning", "frames/s", "draw calls a frame", "triangles a frame"), rows)
 
 
-def _range(values: Sequence[float | None], factor: float) -> str:
-    known = [factor * value for value in values if value is not None]
-    if not known:
-        return "—"
-    return f"{percentile(known, 50):.2f} ({min(known):.2f}–{max(known):.2f})"
+def _seconds(milliseconds: Sequence[float | None]) -> str:
+    known = [each / 1000 for each in milliseconds if each is not None]
+    return middle_and_range(known) if known else "—"
 
 
 def _weight(load: Result, *, viewer: bool) -> str:
@@ -305,15 +314,19 @@ def _weight(load: Result, *, viewer: bool) -> str:
     return f"{script_bytes(load, viewer=viewer) / 1e3:.0f}" if apart or viewer else "—"
 
 
-def _turned(load: Result, key: str) -> tuple[str, str, str]:
-    found = (load["turned"] or {}).get(key)
-    if found is None or found["frames"] == 0:
-        return "—", "—", "—"
-    return (
-        f"{found['frames'] / found['seconds']:.1f}",
-        f"{found['drawCalls']:.0f}",
-        f"{found['triangles']:.0f}",
-    )
+def _turned(each: Result) -> list[tuple[str, str, str, str]]:
+    if each["turned"] is None:
+        return [(each["page"], "no answer", "", "")]
+    return [
+        (
+            f"{each['page']}, {how}",
+            f"{found['frames'] / found['seconds']:.1f}",
+            f"{found['drawCalls']:.0f}",
+            f"{found['triangles']:.0f}",
+        )
+        for how, key in (("by itself", "alone"), ("by hand", "hand"))
+        if (found := each["turned"][key])
+    ]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import { DESK, started } from "./chromium.mjs";
  * @typedef {object} Plan
  * @property {string} url
  * @property {string | null} link signs in, beside the page
- * @property {string | null} number selects the elements of which one shows a volume
+ * @property {string | null} number selects the elements of which one shows a volume, in sight
  * @property {string | null} button sets the picture turning
  * @property {number} turningS for how long it is looked at while it turns; 0 does not look
  * @property {{cpu: number, latencyMs: number, bytesPerS: number} | null} slowed
@@ -27,12 +27,9 @@ const PATIENCE_MS = 120_000;
 const STEP_MS = 16;
 
 const browser = await started(DRAWS, { headless: !plan.headed });
-try {
-  process.stdout.write(`${JSON.stringify(await measured())}\n`);
-} finally {
-  await browser.close();
-}
-process.exit();
+const answer = await Promise.race([measured(), patience()]);
+process.stdout.write(`${JSON.stringify(answer)}\n`);
+process.exit(); // takes the browser with it, even one that answers no more
 
 async function measured() {
   const context = await browser.newContext({ viewport: DESK });
@@ -43,7 +40,7 @@ async function measured() {
   const scripts = await scriptsOf(network);
   if (plan.slowed) await slow(network, plan.slowed);
   await page.goto(plan.url, { waitUntil: "commit" });
-  await page.waitForFunction(() => globalThis.watched.done(), null, { timeout: PATIENCE_MS });
+  await page.waitForFunction(() => globalThis.watched.done(), null, { timeout: 0 });
   await page.waitForTimeout(1000); // the largest paint may still come
   const marks = await page.evaluate(() => globalThis.watched.marks());
   return {
@@ -51,7 +48,7 @@ async function measured() {
     renderer: await page.evaluate(() => globalThis.watched.renderer()),
     marks,
     scripts,
-    turned: plan.turningS ? await Promise.race([turned(page), patience()]) : null,
+    turned: plan.turningS ? await turned(page) : null,
   };
 }
 
@@ -86,7 +83,7 @@ async function slow(network, { cpu, latencyMs, bytesPerS }) {
   });
 }
 
-/** What draws may be too slow to answer. */
+/** A page may be too slow to answer: that is told as null. */
 async function patience() {
   await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
   return null;
@@ -128,8 +125,8 @@ async function counted(page, during) {
   return {
     frames,
     seconds: (after.ms - before.ms) / 1000,
-    drawCalls: (after.calls - before.calls) / frames,
-    triangles: (after.triangles - before.triangles) / frames,
+    drawCalls: (after.calls - before.calls) / Math.max(frames, 1),
+    triangles: (after.triangles - before.triangles) / Math.max(frames, 1),
   };
 }
 
@@ -218,9 +215,9 @@ function watch(number) {
   if (number) {
     const observer = new MutationObserver(() => {
       for (const element of document.querySelectorAll(number)) {
-        if (!/\d\.?\d*\s.*mL/.test(element.textContent ?? "")) continue;
+        if (!/\d\s.*mL/.test(element.textContent ?? "")) continue;
+        if (element.getBoundingClientRect().bottom > innerHeight) continue;
         observer.disconnect();
-        marks["number_top"] = element.getBoundingClientRect().bottom;
         painted("number");
         return;
       }
