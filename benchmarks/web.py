@@ -21,6 +21,7 @@ import asyncio
 import gzip
 import json
 import mimetypes
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -153,7 +154,15 @@ def script_bytes(load: Result, *, viewer: bool) -> int:
 
 @asynccontextmanager
 async def ours(folder: Path) -> AsyncGenerator[tuple[Page, Path]]:
-    """Run a platform with a measured scan; give the page of its result, and its series."""
+    """Run a platform with a measured scan; give the page of its result, and its series.
+
+    Raises
+    ------
+    SystemExit
+        There is no Node, or the application was not built.
+    """
+    if shutil.which("node") is None or not (ROOT / "web" / "node_modules").is_dir():
+        raise SystemExit("not measured: no web application here (make web)")
     home, person = make_home(folder / "home"), make_sample(folder / "sample")
     token = home.issuer().issue("anna", ["patient"])
     async with platform(home) as running, AsyncClient(running.url, token) as anna:
