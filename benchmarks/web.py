@@ -191,20 +191,21 @@ async def peer(folder: Path, series: Path) -> AsyncGenerator[tuple[Page, Page]]:
 
 def _installed() -> Path:
     """Fetch what the peer publishes on npm, built, unless it is there."""
-    dist = PEER_FOLDER / "package" / "dist"
-    if not dist.is_dir():
+    if not PEER_FOLDER.is_dir():
         say(f"fetching OHIF {PEER_VERSION}")
-        PEER_FOLDER.mkdir(parents=True, exist_ok=True)
-        packed = subprocess.run(
-            ["npm", "pack", "--json", f"@ohif/app@{PEER_VERSION}"],
-            cwd=PEER_FOLDER, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        (told,) = json.loads(packed.stdout)
-        if told["integrity"] != PEER_INTEGRITY:
-            raise SystemExit("not measured: OHIF's package is not the one that was measured")
-        with tarfile.open(PEER_FOLDER / told["filename"]) as packed_files:
-            packed_files.extractall(PEER_FOLDER, filter="data")
-    return dist
+        PEER_FOLDER.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=PEER_FOLDER.parent) as folder:
+            packed = subprocess.run(
+                ["npm", "pack", "--json", f"@ohif/app@{PEER_VERSION}"],
+                cwd=folder, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            (told,) = json.loads(packed.stdout)
+            if told["integrity"] != PEER_INTEGRITY:
+                raise SystemExit("not measured: OHIF's package is not the one that was measured")
+            with tarfile.open(Path(folder) / told["filename"]) as files:
+                files.extractall(folder, filter="data")
+            (Path(folder) / "package").rename(PEER_FOLDER)
+    return PEER_FOLDER / "dist"
 
 
 def _stored(archive: Orthanc, series: Path) -> str:
