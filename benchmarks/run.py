@@ -26,7 +26,7 @@ ON_REAL_HEADS = ("segmentation", "thickness")
 ON_TABLES = {"norms": "Norms on healthy people", "risk": "Risk model beside its peers"}
 FULL: dict[str, list[str]] = {
     "start": [], "stages": [], "storage": [], "intake": [], "memory": [], "cut_uploads": [],
-    "flow": [], "rebuild": [], "audit": ["append"], "audit_verify": [], "log_kills": [],
+    "flow": [], "rebuild": [], "audit": ["append"], "audit_verify": [], "log_kills": [], "web": [],
     **{name: [] for name in (*ON_REAL_HEADS, *ON_TABLES)},
 }  # fmt: skip
 QUICK: dict[str, list[str]] = {
@@ -38,6 +38,7 @@ QUICK: dict[str, list[str]] = {
     "audit": ["append", "--events", "20000"],
     "audit_verify": ["--entries", "50000"],
     "log_kills": ["--kills", "10"],
+    "web": ["--rounds", "1", "--no-peer"],
 }
 
 

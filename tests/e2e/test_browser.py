@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from deployment import ROOT, program
+from web import result_page, script_bytes
 
 from memoryguard.cli.home import make_home
 from memoryguard.cli.sample import make_ct, make_sample
@@ -84,3 +85,13 @@ async def test_a_visit(known: Path, name: str) -> None:
         cwd=WEB, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+async def test_a_result_weighs_little_before_its_viewer(known: Path) -> None:
+    """Once, what benchmarks/web.py does; its times are not judged on a busy machine."""
+    told = json.loads(await asyncio.to_thread(known.read_text))
+    async with AsyncClient(told["url"], told["tokens"]["anna"]) as anna:
+        load = await result_page(told["url"], told["scan"], anna).load(turning_s=0.5)
+    assert 0 < script_bytes(load, viewer=False) < min(1_000_000, script_bytes(load, viewer=True))
+    assert {"first-contentful-paint", "number", "picture"} <= load["marks"].keys()
+    assert load["turned"]["alone"]["triangles"] > 10_000

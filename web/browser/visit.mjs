@@ -5,7 +5,7 @@
 // may sign in, and runs each *.visit.mjs here with `node --test`.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { DESK, started } from "./chromium.mjs";
 
 /** Where it is, a token of each user, a measured scan of anna's, folders to send, and where
  * pictures go.
@@ -13,16 +13,7 @@ import { chromium } from "playwright-core";
  *   tomography: string, pictures: string}} */
 export const platform = JSON.parse(readFileSync(process.env.MEMORYGUARD_VISIT, "utf8"));
 
-export const DESK = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
-const QUIET = [
-  "--no-sandbox",
-  "--no-first-run",
-  "--disable-quic",
-  "--disable-sync",
-  "--disable-background-networking",
-  "--disable-component-update",
-];
 const DRAWS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 const CANNOT_DRAW = ["--disable-gpu", "--disable-3d-apis"];
 
@@ -30,10 +21,7 @@ const CANNOT_DRAW = ["--disable-gpu", "--disable-3d-apis"];
  * @param {import("node:test").TestContext} test
  * @param {{webGl?: boolean}} options */
 export async function browserFor(test, { webGl = true } = {}) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...QUIET, ...(webGl ? DRAWS : CANNOT_DRAW)],
-  });
+  const browser = await started(webGl ? DRAWS : CANNOT_DRAW);
   test.after(() => browser.close());
   return browser;
 }
