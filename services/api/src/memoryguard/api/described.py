@@ -4,11 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, get_args
 
 from memoryguard.api import answers
+from memoryguard.api.answers import Severity
 from memoryguard.api.bodies import Acceptance, Emergency, Offer
-from memoryguard.common.http.operation import Answer, Body, Operation, Parameter, Schema, paged
+from memoryguard.api.status import Status
+from memoryguard.api.wanted import MAX_TEXT
+from memoryguard.common.http.operation import (
+    PERIOD,
+    Answer,
+    Body,
+    Operation,
+    Parameter,
+    Schema,
+    paged,
+)
 
 NOT_FOUND: Final[Mapping[int, str]] = {404: "not_found"}
 
@@ -23,12 +35,22 @@ SCANS: Final = "Scans"
 _PAGES: Final = paged(usual=20, most=100)
 _STREAM: Final = ("text/event-stream",)
 
+_CAME: Final = tuple(replace(each, what=f"When they came. {each.what}") for each in PERIOD)
+
 SEARCH: Final = Operation(
     "List the scans whose results the caller may see",
     SCANS,
     _said("A page of scans, newest first.", answers.ScanPage),
-    parameters=(Parameter("user_id", "Of this account only."), *_PAGES),
-    errors={422: "bad_account bad_limit bad_cursor"},
+    more="What filters is joined by and, and goes into next_cursor's link.",
+    parameters=(
+        Parameter("user_id", "Of this account only."),
+        Parameter("q", "Part of the scan's name.", {"type": "string", "maxLength": MAX_TEXT}),
+        Parameter("status", "Where they stand.", {"enum": [*get_args(Status)]}),
+        Parameter("severity", "What the list says for age.", {"enum": [*get_args(Severity)]}),
+        *_CAME,
+        *_PAGES,
+    ),
+    errors={422: "bad_account bad_filter bad_limit bad_cursor"},
 )
 LIST: Final = Operation(
     "List an account's scans",
