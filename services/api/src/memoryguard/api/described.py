@@ -122,12 +122,25 @@ REPORT: Final = Operation(
 )
 
 
+_FHIR: Final = ("application/fhir+json",)
 FHIR: Final = Operation(
     "Give the result of a scan as FHIR R4",
     SCANS,
-    {200: Answer("A Bundle in which every reference resolves.", None, ("application/fhir+json",))},
+    {200: Answer("A Bundle in which every reference resolves.", None, _FHIR)},
     parameters=(_PROOF,),
     errors=_PROVABLE,
+)
+FHIR_RESOURCE: Final = Operation(
+    "Give one resource of the result of a scan as FHIR R4",
+    SCANS,
+    {200: Answer("The resource; what it refers to is read in the same way.", None, _FHIR)},
+    parameters=(_PROOF,),
+    errors={**_PROVABLE, 404: "not_found no_such_resource"},
+)
+CAPABILITY: Final = Operation(
+    "Say what can be read as FHIR R4",
+    SCANS,
+    {200: Answer("A CapabilityStatement, the same for every scan.", None, _FHIR)},
 )
 _CSV: Final = ("text/csv",)
 _SHAPE: Final = "long: a row for every measurement; wide: one for every scan. Otherwise"
