@@ -8,7 +8,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -93,7 +93,8 @@ class Cursor:
             created_at = datetime.fromisoformat(at)
             if created_at.tzinfo is None or not scan_id.isprintable():
                 raise ValueError
-        except (ValueError, binascii.Error) as error:
+            created_at = created_at.astimezone(UTC)
+        except (ValueError, OverflowError, binascii.Error) as error:
             raise Rejected("bad_cursor", "the cursor is not one of ours") from error
         return cls(created_at, scan_id)
 
