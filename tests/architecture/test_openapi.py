@@ -23,6 +23,7 @@ from schemathesis import Case, checks
 from schemathesis.core.failures import FailureGroup
 from shown import shown
 
+from memoryguard.api.fhir.elements import identity
 from memoryguard.common.http import openapi
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.operation import ANY_OTHER
@@ -41,6 +42,7 @@ ME, SCAN = "me", "scan-0"
 KNOWN = {
     "imaging_id": SCAN, "user_id": ME, "scan_id": SCAN, "study_uid": f"{SCAN}-study",
     "series_uid": "series", "instance_uid": SCAN, "sequence": "0", "name": "page.css",
+    "resource_type": "ImagingStudy", "resource_id": str(identity("ImagingStudy", f"{SCAN}/")),
 }  # fmt: skip
 WAITS = "/api/v1/imaging/{imaging_id}/events"
 """It gives a scan that nobody knows a moment to arrive."""

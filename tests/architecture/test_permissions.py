@@ -23,6 +23,7 @@ from cryptography.fernet import Fernet
 from described import hold_to_its_word
 from shown import shown
 
+from memoryguard.api.fhir.elements import identity
 from memoryguard.common.http.app import build_app
 from memoryguard.common.http.route import Route
 from memoryguard.common.security.policy import Role
@@ -117,6 +118,8 @@ TABLE: Mapping[str, Mapping[str, Rule]] = {
         "GET /api/v1/imaging/{imaging_id}/events":       Rule(PEOPLE, "scan", "status"),
         "GET /api/v1/imaging/{imaging_id}/analysis":     Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/fhir":         Rule(PEOPLE, "scan", "results"),
+        "GET /api/v1/imaging/{imaging_id}/fhir/metadata": Rule(),
+        "GET /api/v1/imaging/{imaging_id}/fhir/{resource_type}/{resource_id}": Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/imaging/{imaging_id}/measurements.csv": Rule(PEOPLE, "scan", "results"),
         "GET /api/v1/measurements.csv":                  Rule(PEOPLE),
         "GET /api/v1/imaging/{imaging_id}/picture":      Rule(PEOPLE, "scan", "results"),
@@ -273,7 +276,9 @@ async def answered(house: House, case: Case) -> int:
     named = user_id if case.rule.of else "somebody-else-still"
     words = {"imaging_id": house.scans[case.whose], "user_id": named, "sequence": "0",
              "study_uid": f"{house.scans[case.whose]}-study", "series_uid": "series",
-             "instance_uid": house.scans[case.whose], "name": "page.css", "code": "x" * 24, "invitation_id": "x"}  # fmt: skip
+             "instance_uid": house.scans[case.whose], "name": "page.css", "code": "x" * 24, "invitation_id": "x",
+             "resource_type": "ImagingStudy",
+             "resource_id": str(identity("ImagingStudy", f"{house.scans[case.whose]}/"))}  # fmt: skip
     path = re.sub(r"{(\w+)}", lambda m: words.get(m[1], "x"), plain(case.route.path))
     body = case.rule.body
     if body is FILES:

@@ -30,6 +30,7 @@ PUBLIC = {
     "/s/{code}",            # the code in the link is the secret
     "/static/{name}", "/assets/{name}",  # what pages are drawn with
     "/api", "/api/v1/openapi.json",      # how the API is used
+    "/api/v1/imaging/{imaging_id}/fhir/metadata",  # the same of every scan, there or not
     *APP,                   # the application, the same for everybody
 }  # fmt: skip
 """Routes without a token. A new one is written here only with a reason like these."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ SAME: dict[str, tuple[tuple[str, ...], Callable[[Any, Place], Any]]] = {
     "analysis": ((), lambda c, p: c.analysis(p.scan)),
     "proof": ((), lambda c, p: c.analysis(p.scan, proof=True)["proof"]["events"]),
     "scans": ((), lambda c, p: c.scans(page=1)),
+    "no such status": ((), lambda c, p: c.scans(status="lost")),
     "watch": ((), lambda c, p: c.watch(p.scan)),
     "wait": ((), lambda c, p: c.wait(p.scan)),
     "consents": ((), lambda c, p: c.consents()),
@@ -156,6 +158,18 @@ async def test_both_have_every_method_documented() -> None:
     for name in names:
         described = vars(Methods)[name].__doc__
         assert described and described[0].isupper(), name
+
+
+@WAYS
+async def test_the_list_is_filtered(place: Place, way: Way) -> None:
+    day = datetime(2020, 1, 1)  # noqa: DTZ001  # of wherever this runs
+
+    async def found(**wanted: Any) -> list[str]:
+        scans = await way(place.url, place.token(), lambda c: c.scans("anna", **wanted))
+        return [scan["imaging_id"] for scan in scans]
+
+    assert await found(name=place.scan.upper(), status="completed", since=day) == [place.scan]
+    assert await found(until=day) == await found(severity="severe") == []
 
 
 @WAYS

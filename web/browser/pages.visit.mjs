@@ -56,3 +56,32 @@ test("by keyboard: past the frame, and on to another page", async (t) => {
   await page.getByText("Who may see your results").waitFor();
   assert.equal(await focused(), "content");
 });
+
+test("the list is filtered by the platform, and a link keeps the filter", async (t) => {
+  const browser = await browserFor(t);
+  const { page, wrong } = await signedIn(browser, "anna", "/");
+  const row = page.locator(`a[href="/imaging/${platform.scan}"]`);
+  await row.waitFor();
+  await page.getByLabel("Scan", { exact: true }).fill(platform.scan.slice(0, 8).toUpperCase());
+  await page.waitForURL(/\?q=/);
+  await row.waitFor();
+  await page.getByLabel("Uploaded until").fill("2020-01-01");
+  await page.getByText("No scan matches this filter").waitFor();
+  await usable(page, "no scan matches");
+  await page.reload();
+  await page.getByText("No scan matches this filter").waitFor();
+  assert.equal(await page.getByLabel("Uploaded until").inputValue(), "2020-01-01");
+  await page.getByLabel("Uploaded from").fill("2026-01-01");
+  await page.getByText("from is not before to").waitFor();
+  await page.getByLabel("Uploaded until").fill("");
+  await row.waitFor();
+  await page.getByLabel("Status").selectOption("failed");
+  await page.getByRole("link", { name: "Show all scans" }).click();
+  await row.waitFor();
+  assert.equal(new URL(page.url()).search, "");
+  assert.equal(await page.getByLabel("Status").inputValue(), "");
+  assert.deepEqual(
+    wrong.filter((each) => !each.includes("422")),
+    [],
+  );
+});

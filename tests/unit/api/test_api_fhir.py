@@ -20,7 +20,8 @@ from pydicom.sr._concepts_dict import concepts
 
 from memoryguard.api.documents import Document as DicomDocument
 from memoryguard.api.fhir import codes
-from memoryguard.api.fhir.bundle import bundle
+from memoryguard.api.fhir.bundle import alone, bundle
+from memoryguard.api.fhir.capability import TYPES, capability
 from memoryguard.api.projection import KINDS
 from memoryguard.api.scans import Scan
 from memoryguard.api.status import FAILED, Arrived
@@ -165,6 +166,33 @@ def test_what_is_not_fhir_is_noticed(kind: str, path: tuple[Any, ...], value: An
         place[path[-1]] = value
     with pytest.raises(ValidationError):
         model.model_validate(spoiled)
+
+
+# --- one by one ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_resource_is_read_alone_and_leads_to_the_others(case: str) -> None:
+    found = made(case)
+    for resource in [entry["resource"] for entry in found["entry"]]:
+        kind = resource["resourceType"]
+        read = alone(found, kind, resource["id"])
+        assert read
+        model = get_fhir_model_class(kind)
+        assert json.loads(model.model_validate(read).model_dump_json()) == read
+        for each in every(read, having("reference")):
+            assert alone(found, *each["reference"].split("/"))
+        moved = re.sub(r'"reference": "\w+/', '"reference": "urn:uuid:', json.dumps(read))
+        assert json.loads(moved) == resource
+    assert alone(found, "Observation", one(found, "Patient")["id"]) is None
+
+
+def test_what_can_be_read_is_what_there_is() -> None:
+    said = capability()
+    model = get_fhir_model_class("CapabilityStatement")
+    assert json.loads(model.model_validate(said).model_dump_json()) == said
+    there = {entry["resource"]["resourceType"] for case in CASES for entry in made(case)["entry"]}
+    assert there == set(TYPES)
 
 
 # --- complete in itself --------------------------------------------------------------------------
@@ -454,3 +482,26 @@ async def test_it_waits_for_the_end_and_is_for_nobody_else(api: Api, client: Cli
     assert (await client.get(PATH, headers=api.bearer("berta"))).status == 404
     assert (await client.get(PATH, headers=api.bearer(say.ANNA, "compliance"))).status == 403
     assert (await client.get(PATH)).status == 401
+
+
+async def test_a_resource_is_read_by_itself_and_recorded(api: Api, client: Client) -> None:
+    await hear(api, *CASES["full"], say.made())
+    anna = api.bearer(say.ANNA)
+    there = await client.get(f"{PATH}/metadata")
+    assert (there.status, await there.json()) == (200, capability())
+    report = one(made("full"), "DiagnosticReport")
+    path = f"{PATH}/DiagnosticReport/{report['id']}"
+    response = await client.get(path, headers=anna)
+    assert response.content_type == "application/fhir+json"
+    read = await response.json()
+    assert read == alone(made("full"), "DiagnosticReport", report["id"])
+    assert [fact.action for fact in await api.said() if isinstance(fact, e.AccessRead)] == [
+        "imaging.fhir"
+    ]
+    following = await client.get(f"{PATH}/{read['imagingStudy'][0]['reference']}", headers=anna)
+    assert (await following.json())["resourceType"] == "ImagingStudy"
+    for wrong in ("DiagnosticReport/none", f"Observation/{report['id']}"):
+        missing = await client.get(f"{PATH}/{wrong}", headers=anna)
+        assert (missing.status, (await missing.json())["code"]) == (404, "no_such_resource")
+        hidden = await client.get(f"{PATH}/{wrong}", headers=api.bearer("berta"))
+        assert (hidden.status, (await hidden.json())["code"]) == (404, "not_found")

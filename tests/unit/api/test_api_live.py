@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import api_facts as say
+import pytest
 
 from memoryguard.api.changes import Changes
+from memoryguard.api.live import HEARTBEAT_S, POLL_S
+from memoryguard.api.projection import CHANNEL
 from memoryguard.common.contracts import events as e
 from memoryguard.common.runtime.database import connect
 
 if TYPE_CHECKING:
     from conftest import Api, Client
 
+CLOSED = b"event: closed\ndata: {}\n\n"
 PATH = f"/api/v1/imaging/{say.SCAN}/events"
 
 
@@ -116,19 +120,54 @@ async def test_a_page_that_is_open_hears_when_it_is_closed(api: Api, client: Cli
     assert (await client.get(f"{PATH}?stay=1", headers=carer)).status == 404
 
 
+async def test_an_open_page_hears_at_once_and_asks_only_then(api: Api, client: Client) -> None:
+    await api.hear(say.at(say.received(), 0), say.at(say.extracted(), 1))
+    pool, (listen,) = api.platform.pool, api.service.background
+    grant = "insert into access_grant values ($1, $2, $3, true, now())"
+    for carer in ("carla", "cora"):
+        await pool.execute(grant, say.ANNA, carer, say.SUBJECT)
+
+    async def soon(page: aiohttp.ClientResponse) -> bytes:
+        async with asyncio.timeout(HEARTBEAT_S / 3):
+            return await page.content.readuntil(b"\n\n")
+
+    async with in_background(listen()):
+        carla, cora = [
+            await client.get(f"{PATH}?stay=1", headers=api.bearer(carer, "caregiver"))
+            for carer in ("carla", "cora")
+        ]
+        assert b"processing" in await soon(carla) and b"processing" in await soon(cora)
+        await api.hear(say.at(say.refused(), 2))
+        assert b"failed" in await soon(carla) and b"failed" in await soon(cora)
+        gone = await client.delete("/api/v1/access/grants/carla", headers=api.bearer(say.ANNA))
+        assert gone.status == 200
+        assert await soon(carla) == CLOSED
+        await pool.execute("update access_grant set granted = false")  # and nobody is told
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2 * POLL_S):
+                await cora.content.readuntil(b"\n\n")
+        await pool.execute("select pg_notify($1, $2)", CHANNEL, say.SCAN)
+        assert await soon(cora) == CLOSED
+
+
 async def test_watchers_are_woken_by_the_database(api: Api) -> None:
     changes = Changes(api.platform.pool)
-    async with in_background(changes.listen()):
-        with changes.watching(say.SCAN) as mine, changes.watching("another") as other:
 
-            async def heard() -> bool:
-                await api.hear(say.at(say.received(), 0))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(mine.wait(), 0.05)
-                return mine.is_set()
+    async def listening() -> bool:
+        await asyncio.sleep(0.01)
+        return changes.listening
 
-            await until(heard)  # again and again, since nobody says when the listener is there
+    with changes.watching(say.SCAN) as mine, changes.watching("another") as other:
+        async with in_background(changes.listen()):
+            await until(listening)
+            assert mine.is_set() and other.is_set(), "what came before was not heard"
+            mine.clear()
+            other.clear()
+            await api.hear(say.at(say.received(), 0))
+            async with asyncio.timeout(20):
+                await mine.wait()
             assert not other.is_set()
+        assert not changes.listening
 
 
 async def test_the_listener_comes_back_after_its_connection_is_cut(

@@ -258,6 +258,7 @@ async def test_a_list_is_paged_newest_first(api: Api, client: Client) -> None:
         ("cursor=x", "bad_cursor"),
         ("cursor=é", "bad_cursor"),
         ("cursor=MjAyNi0wMS0wMXx4", "bad_cursor"),  # a time without its zone
+        ("cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzowMHx4", "bad_cursor"),  # before the first year
     ],
 )
 async def test_bad_pages_are_refused(api: Api, client: Client, query: str, code: str) -> None:

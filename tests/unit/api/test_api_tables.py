@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import api_facts as say
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -26,6 +29,7 @@ from memoryguard.cli.score.columns import every_column
 from memoryguard.cli.score.command import score_table
 from memoryguard.cli.score.scorer import Wanted
 from memoryguard.common.contracts import events as e
+from memoryguard.common.http.app import build_app
 from memoryguard.common.vocabulary import THICKNESS, VOLUMES
 from memoryguard.tlog.exported import STARTS_A_FORMULA
 
@@ -300,3 +304,49 @@ async def test_all_that_one_may_see_is_streamed_in_pages_and_every_look_recorded
     assert rows(await nobody.text()) == []
     assert (await client.get(ALL, headers=api.bearer("x", "compliance"))).status == 403
     assert (await client.get(f"{ALL}?user_id=%00", headers=dora)).status == 422
+
+
+def narrow(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """Make a socket that takes little at once, so that whoever reads slowly is waited for."""
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    made.bind((host, port))
+    return made
+
+
+async def test_a_table_ends_where_consent_is_taken_back_or_nobody_reads_on(
+    api: Api, stopping: asyncio.Event
+) -> None:
+    pages, pool = 4, api.platform.pool
+    await hear(api, 1)
+    for more in (
+        "insert into scan select 'x-' || n, subject_id, user_id, created_at, updated_at"
+        " from scan, generate_series(2, $1::int) n",
+        "insert into scan_fact select 'x-' || n, kind, at, data, first_at"
+        " from scan_fact, generate_series(2, $1::int) n",
+    ):
+        await pool.execute(more, pages * PAGE)
+    grant = "insert into access_grant values ($1, 'carla', $2, true, now())"
+    await pool.execute(grant, say.ANNA, say.SUBJECT)
+
+    async def looks() -> int:
+        return sum(isinstance(fact, e.AccessRead) for fact in await api.said())
+
+    app = build_app([(api.platform, api.service)], stopping)
+    async with TestClient(TestServer(app, socket_factory=narrow)) as client:
+        url, carla = f"{ALL}?shape=long", api.bearer("carla", "caregiver")
+        shared = await client.get(url, headers=carla)
+        gone = await client.delete("/api/v1/access/grants/carla", headers=api.bearer(say.ANNA))
+        assert gone.status == 200
+        scans = {row["id"] for row in rows(await shared.text())}
+        assert PAGE <= len(scans) < pages * PAGE, "what was fetched before, whole, and no more"
+
+        before = await looks()
+        left = await client.get(url, headers=api.bearer(say.ANNA))
+        left.close()
+        await asyncio.sleep(0.3)
+        stopped = await looks() - before
+        assert 2 <= stopped < pages + 1, "the list, and the pages that were made"
+        again = await client.get(url, headers=api.bearer(say.ANNA))
+        assert len({row["id"] for row in rows(await again.text())}) == pages * PAGE
+        assert await looks() - before - stopped == pages + 1

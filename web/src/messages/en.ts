@@ -362,8 +362,14 @@ export const messages = {
     emptyShared:
       "There is no scan for you to see yet. The person whose scans you may see has to share them with you.",
     filter: "Filter",
-    filterPeople: "Account or scan",
-    filterText: "Scan",
+    filters: {
+      user_id: "Account, in full",
+      q: "Scan",
+      from: "Uploaded from",
+      to: "Uploaded until",
+    },
+    noneMatches: "No scan matches this filter.",
+    showAll: "Show all scans",
     any: "Any",
     heads: {
       uploaded: "Uploaded",
@@ -373,8 +379,8 @@ export const messages = {
       brain: "Whole brain",
       severity: "For age",
     },
-    shown: (count: number, of: number) =>
-      count === of ? `${count} shown` : `${count} of ${of} shown`,
+    shown: (count: number, older: boolean) =>
+      older ? `${count} shown; there are older ones` : `${count} shown`,
     choose: "Compare",
     chooseOne: (when: string) => `Compare the scan of ${when}`,
     compare: "Compare these two scans",

@@ -7,7 +7,7 @@ import { moment, volume } from "../format";
 import { Title } from "../frame";
 import { Refusal } from "../loading";
 import { messages } from "../messages/en";
-import { comparable, comparePath, type Filter, filterOf, matches, queryOf } from "../scans/filter";
+import { comparable, comparePath, filterOf, queryOf } from "../scans/filter";
 import { FilterBar } from "../scans/filter-bar";
 import { useScans } from "../scans/pages";
 import { can, useSession } from "../session";
@@ -17,19 +17,28 @@ import "../scans/scans.css";
 export function ScansPage() {
   const words = messages.scans;
   const session = useSession();
-  const [, go] = useLocation();
-  const { listed, problem, more, refresh } = useScans();
+  const [path, go] = useLocation();
+  const query = queryOf(filterOf(useSearch()));
+  const { listed, problem, more, refresh } = useScans(query);
   const sends = can(session, "patient", "clinician");
+  const people = can(session, "caregiver", "clinician");
+  const some = listed !== undefined && listed.scans.length > 0;
   return (
     <>
       <Title>{words.title}</Title>
       {sends && <DropZone small taken={() => go("/upload")} />}
+      {(some || query) && <FilterBar people={people} />}
       {problem && <Refusal problem={problem} again={refresh} />}
       {!listed && !problem && <p role="status">{messages.loading.awaited}</p>}
-      {listed?.scans.length === 0 && (
+      {some && <ScanList scans={listed.scans} people={people} older={listed.next !== null} />}
+      {listed && !some && !query && (
         <p className="lead">{sends ? words.emptySend : words.emptyShared}</p>
       )}
-      {listed && listed.scans.length > 0 && <ScanList scans={listed.scans} />}
+      {listed && !some && query && (
+        <p className="lead" role="status">
+          {words.noneMatches} <Link href={path}>{words.showAll}</Link>
+        </p>
+      )}
       {listed?.next && (
         <p>
           <button type="button" className="plain" onClick={more}>
@@ -41,28 +50,33 @@ export function ScansPage() {
   );
 }
 
-function ScanList({ scans }: { scans: ScanSummary[] }) {
+function ScanList({
+  scans,
+  people,
+  older,
+}: {
+  scans: ScanSummary[];
+  people: boolean;
+  older: boolean;
+}) {
   const words = messages.scans;
-  const [path, go] = useLocation();
-  const filter = filterOf(useSearch());
-  const [picked, setPicked] = useState<string[]>([]);
-  const people = new Set(scans.map(({ user_id }) => user_id)).size > 1;
-  const shown = scans.filter((scan) => matches(scan, filter));
-  const change = (next: Filter) => go(path + queryOf(next), { replace: true });
+  const [picked, setPicked] = useState<ScanSummary[]>([]);
+  const isPicked = ({ imaging_id }: ScanSummary) =>
+    picked.some((each) => each.imaging_id === imaging_id);
   // A third one takes the place of the first.
-  const pick = (id: string) =>
-    setPicked((ids) =>
-      ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id].slice(-2),
+  const pick = (scan: ScanSummary) =>
+    setPicked(
+      isPicked(scan)
+        ? picked.filter(({ imaging_id }) => imaging_id !== scan.imaging_id)
+        : [...picked, scan].slice(-2),
     );
-  const [one, other] = picked.map((id) => scans.find(({ imaging_id }) => imaging_id === id));
   return (
     <>
-      <FilterBar filter={filter} change={change} people={people} />
       <p role="status" className="why">
-        {words.shown(shown.length, scans.length)}
+        {words.shown(scans.length, older)}
       </p>
-      {shown.length > 0 && <ScanTable scans={shown} people={people} picked={picked} pick={pick} />}
-      <Compare one={one} other={other} />
+      <ScanTable scans={scans} people={people} isPicked={isPicked} pick={pick} />
+      <Compare one={picked[0]} other={picked[1]} />
     </>
   );
 }
@@ -86,13 +100,13 @@ function Compare({ one, other }: { one: ScanSummary | undefined; other: ScanSumm
 function ScanTable({
   scans,
   people,
-  picked,
+  isPicked,
   pick,
 }: {
   scans: ScanSummary[];
   people: boolean;
-  picked: string[];
-  pick: (id: string) => void;
+  isPicked: (scan: ScanSummary) => boolean;
+  pick: (scan: ScanSummary) => void;
 }) {
   const { heads, choose } = messages.scans;
   return (
@@ -118,7 +132,7 @@ function ScanTable({
             key={scan.imaging_id}
             scan={scan}
             people={people}
-            picked={picked.includes(scan.imaging_id)}
+            picked={isPicked(scan)}
             pick={pick}
           />
         ))}
@@ -136,7 +150,7 @@ function ScanRow({
   scan: ScanSummary;
   people: boolean;
   picked: boolean;
-  pick: (id: string) => void;
+  pick: (scan: ScanSummary) => void;
 }) {
   const words = messages.scans;
   const { heads } = words;
@@ -150,7 +164,7 @@ function ScanRow({
             type="checkbox"
             aria-label={words.chooseOne(when)}
             checked={picked}
-            onChange={() => pick(scan.imaging_id)}
+            onChange={() => pick(scan)}
           />
         )}
       </td>

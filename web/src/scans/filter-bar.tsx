@@ -1,42 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fields of the filter above the list.
+// The fields of the filter above the list. What is typed is asked for when the typing stops.
+import { useEffect, useState } from "react";
+import { useLocation, useSearch } from "wouter";
 import { messages } from "../messages/en";
-import type { Filter } from "./filter";
+import { type Filter, filterOf, queryOf } from "./filter";
 
-export function FilterBar({
-  filter,
-  change,
-  people,
-}: {
-  filter: Filter;
-  change: (filter: Filter) => void;
-  people: boolean;
-}) {
-  const words = messages.scans;
+const STOPPED_MS = 300;
+
+export function FilterBar({ people }: { people: boolean }) {
+  const { filter: label, filters, heads } = messages.scans;
+  const [draft, setDraft] = useDraft();
+  const field = (name: keyof Filter, type: "search" | "date") => (
+    <label>
+      {filters[name as keyof typeof filters]}
+      <input
+        type={type}
+        value={draft[name]}
+        onChange={(event) => setDraft({ ...draft, [name]: event.target.value })}
+      />
+    </label>
+  );
   return (
-    <search className="filter" aria-label={words.filter}>
-      <label>
-        {people ? words.filterPeople : words.filterText}
-        <input
-          type="search"
-          value={filter.text}
-          onChange={(event) => change({ ...filter, text: event.target.value })}
-        />
-      </label>
+    <search className="filter" aria-label={label}>
+      {people && field("user_id", "search")}
+      {field("q", "search")}
       <Choice
-        label={words.heads.status}
-        value={filter.status}
+        label={heads.status}
+        value={draft.status}
         words={messages.statuses}
-        choose={(status) => change({ ...filter, status })}
+        choose={(status) => setDraft({ ...draft, status })}
       />
       <Choice
-        label={words.heads.severity}
-        value={filter.severity}
+        label={heads.severity}
+        value={draft.severity}
         words={messages.distances}
-        choose={(severity) => change({ ...filter, severity })}
+        choose={(severity) => setDraft({ ...draft, severity })}
       />
+      {field("from", "date")}
+      {field("to", "date")}
     </search>
   );
+}
+
+/** The filter as it is typed; the address follows it, and it follows the address. */
+function useDraft() {
+  const [path, go] = useLocation();
+  const shown = queryOf(filterOf(useSearch()));
+  const [draft, setDraft] = useState(() => filterOf(shown));
+  useEffect(() => setDraft(filterOf(shown)), [shown]);
+  const typed = queryOf(draft);
+  useEffect(() => {
+    if (typed === shown) return;
+    const timer = window.setTimeout(() => go(path + typed, { replace: true }), STOPPED_MS);
+    return () => window.clearTimeout(timer);
+  }, [typed, shown, path, go]);
+  return [draft, setDraft] as const;
 }
 
 function Choice({

@@ -1,39 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which scans of a list are shown. The filter is the address's query, so that it can be shared.
 import type { ScanSummary } from "../documents";
+import type { Query } from "../http";
 
-export interface Filter {
-  text: string;
-  status: string;
-  severity: string;
-}
+const NAMES = ["user_id", "q", "status", "severity", "from", "to"] as const;
 
-const NAMES = { text: "q", status: "status", severity: "severity" } as const;
+/** By the names of the API's parameters; `from` and `to` are days, both included. */
+export type Filter = Record<(typeof NAMES)[number], string>;
 
 export function filterOf(query: string): Filter {
   const given = new URLSearchParams(query);
-  const value = (name: keyof Filter) => given.get(NAMES[name]) ?? "";
-  return { text: value("text"), status: value("status"), severity: value("severity") };
+  return Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""])) as Filter;
 }
 
 /** The query of a filter; empty where everything is shown. */
 export function queryOf(filter: Filter): string {
-  const given = (Object.keys(NAMES) as (keyof Filter)[])
-    .filter((name) => filter[name] !== "")
-    .map((name) => [NAMES[name], filter[name]]);
+  const given = NAMES.filter((name) => filter[name] !== "").map((name) => [name, filter[name]]);
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-export function matches(scan: ScanSummary, { text, status, severity }: Filter): boolean {
-  const wanted = text.trim().toLowerCase();
-  const named = [scan.imaging_id, scan.user_id ?? ""].some((part) =>
-    part.toLowerCase().includes(wanted),
-  );
-  return (
-    named &&
-    (status === "" || scan.status === status) &&
-    (severity === "" || scan.atrophy_severity === severity)
-  );
+/** What the API is asked for: days are those of whoever looks. */
+export function asked(filter: Filter): Query {
+  return { ...filter, from: midnight(filter.from, 0), to: midnight(filter.to, 1) };
+}
+
+/** When a day begins, or one some days later; what is no day is for the API to refuse. */
+function midnight(day: string, later: number): string {
+  const at = new Date(`${day}T00:00`);
+  if (Number.isNaN(at.getTime())) return day;
+  at.setDate(at.getDate() + later);
+  return at.toISOString();
 }
 
 /** Two scans can be compared when both are done and of one person. */

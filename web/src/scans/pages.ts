@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list that is asked for page by page, and its newest page again while something is worked on.
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Page, ScanSummary } from "../documents";
 import { get, Problem } from "../http";
 import { isFinal } from "../result/progress";
+import { asked, filterOf } from "./filter";
 
 const PATH = "/api/v1/imaging";
 const AGAIN_MS = 5000;
@@ -13,32 +14,41 @@ export interface Listed {
   next: string | null;
 }
 
-export function useScans() {
-  const [listed, setListed] = useState<Listed>();
+type Join = (known: Listed | undefined, page: Page<ScanSummary>) => Listed;
+
+/** The list that a filter lets through; `query` is the filter, as the address has it. */
+export function useScans(query: string) {
+  const [known, setKnown] = useState<{ query: string; listed: Listed }>();
   const [problem, setProblem] = useState<Problem>();
-  const load = useCallback((cursor: string | null, join: (page: Page<ScanSummary>) => void) => {
-    const abort = new AbortController();
-    get<Page<ScanSummary>>(PATH, { cursor }, abort.signal)
-      .then((page) => {
-        join(page);
-        setProblem(undefined);
-      })
-      .catch((error) => {
-        if (error instanceof Problem) setProblem(error);
-        else if (!abort.signal.aborted) throw error;
-      });
-    return abort;
-  }, []);
-  const refresh = useCallback(
-    () => load(null, (page) => setListed((known) => renewed(known, page))),
-    [load],
+  const asking = useRef(new AbortController());
+  const load = useCallback(
+    (cursor: string | null, join: Join) => {
+      const { signal } = asking.current;
+      get<Page<ScanSummary>>(PATH, { ...asked(filterOf(query)), cursor }, signal)
+        .then((page) => {
+          setKnown((before) => {
+            const listed = before?.query === query ? before.listed : undefined;
+            return { query, listed: join(listed, page) };
+          });
+          setProblem(undefined);
+        })
+        .catch((error) => {
+          if (error instanceof Problem) setProblem(error);
+          else if (!signal.aborted) throw error;
+        });
+    },
+    [query],
   );
+  const refresh = useCallback(() => load(null, renewed), [load]);
+  // What another filter let through stays until there is an answer.
+  const listed = known?.query === query || !problem ? known?.listed : undefined;
   const more = useCallback(() => {
-    if (listed?.next) load(listed.next, (page) => setListed((known) => followed(known, page)));
-  }, [listed, load]);
+    if (known?.query === query && known.listed.next) load(known.listed.next, followed);
+  }, [known, query, load]);
   useEffect(() => {
-    const abort = refresh();
-    return () => abort.abort();
+    asking.current = new AbortController();
+    refresh();
+    return () => asking.current.abort();
   }, [refresh]);
   const working = listed?.scans.some((scan) => !isFinal(scan)) ?? false;
   useEffect(() => {

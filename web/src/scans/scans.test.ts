@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 import type { ScanSummary } from "../documents";
-import { comparable, comparePath, filterOf, matches, queryOf } from "./filter";
+import { asked, comparable, comparePath, filterOf, queryOf } from "./filter";
 import { followed, renewed } from "./pages";
 
 function scan(id: string, changed: Partial<ScanSummary> = {}): ScanSummary {
@@ -24,19 +24,20 @@ function scan(id: string, changed: Partial<ScanSummary> = {}): ScanSummary {
 
 describe("the filter", () => {
   it("is the query of the address, both ways", () => {
-    const filter = { text: "anna b", status: "failed", severity: "" };
+    const filter = { ...filterOf(""), q: "anna b", status: "failed" };
     expect(queryOf(filter)).toBe("?q=anna+b&status=failed");
     expect(filterOf(queryOf(filter))).toEqual(filter);
-    expect(queryOf(filterOf(""))).toBe("");
+    expect(queryOf(filterOf("?other=1"))).toBe("");
   });
 
-  it("asks for text, status and severity at once", () => {
-    const all = filterOf("");
-    expect(matches(scan("1"), all)).toBe(true);
-    expect(matches(scan("1"), { ...all, text: " ANN " })).toBe(true);
-    expect(matches(scan("1", { user_id: null }), { ...all, text: "anna" })).toBe(false);
-    expect(matches(scan("1"), { ...all, status: "failed" })).toBe(false);
-    expect(matches(scan("1"), { ...all, severity: "mild" })).toBe(false);
+  it("asks for whole days of whoever looks, the last one included", () => {
+    const { from, to } = asked({ ...filterOf(""), from: "2026-02-28", to: "2026-02-28" });
+    expect(from).toBe(new Date(2026, 1, 28).toISOString());
+    expect(to).toBe(new Date(2026, 2, 1).toISOString());
+  });
+
+  it("leaves it to the API to refuse what is no day", () => {
+    expect(asked(filterOf("?from=soon"))).toMatchObject({ from: "soon", to: "" });
   });
 });
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -57,9 +58,41 @@ def analysis(imaging_id: str, *, proof: bool = False) -> Flow[Analysis]:
     return cast("Flow[Analysis]", asked(Request("GET", named(imaging_id, "analysis") + query)))
 
 
-def scans(user_id: str | None = None, *, page: int = 100) -> Stream[Document]:
-    """Give every scan whose results one may see, newest first, page after page."""
-    query = {"limit": str(page)} | ({"user_id": user_id} if user_id else {})
+def scans(
+    user_id: str | None = None,
+    *,
+    name: str | None = None,
+    status: str | None = None,
+    severity: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    page: int = 100,
+) -> Stream[Document]:
+    """Give every scan whose results one may see, newest first, page after page.
+
+    Parameters
+    ----------
+    user_id
+        Only those of this account.
+    name
+        Only those with this in their name.
+    status, severity
+        Only those of which the list says so, for instance ``failed``, ``moderate``.
+    since, until
+        Only those that came from `since` on and before `until`, in local time if they name no zone.
+    page
+        How many are asked for at once.
+
+    Raises
+    ------
+    ApiError
+        ``bad_filter``, ``bad_account``.
+    """
+    period = {"from": since, "to": until}
+    given = {"user_id": user_id, "q": name, "status": status, "severity": severity} | {
+        end: at.astimezone().isoformat() for end, at in period.items() if at
+    }
+    query = {"limit": str(page)} | {key: value for key, value in given.items() if value}
     while True:
         found = yield from asked(Request("GET", f"{PATH}?{urlencode(query)}"))
         for item in found["items"]:

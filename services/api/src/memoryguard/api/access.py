@@ -15,6 +15,7 @@ from memoryguard.api import consent, documents, override, scans
 from memoryguard.api.documents import Document
 from memoryguard.api.scans import Cursor, Scan
 from memoryguard.api.settings import ApiSettings
+from memoryguard.api.wanted import EVERYTHING, Wanted
 from memoryguard.common.contracts.events import AccessRead, Basis, Scope
 from memoryguard.common.errors import Denied
 from memoryguard.common.http import purpose
@@ -160,9 +161,14 @@ class Access:
         )  # fmt: skip
 
     async def shown_to(
-        self, principal: Principal, user_id: str | None, limit: int, after: Cursor | None
+        self,
+        principal: Principal,
+        user_id: str | None,
+        limit: int,
+        after: Cursor | None,
+        wanted: Wanted = EVERYTHING,
     ) -> tuple[list[Scan], Cursor | None]:
         """Give the scans whose results a caller may see; see `scans.visible_to`."""
         return await scans.visible_to(
-            self._pool, principal, user_id, limit, after, everybody=self._everybody
+            self._pool, principal, user_id, limit, after, wanted, everybody=self._everybody
         )

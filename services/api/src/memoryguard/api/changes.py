@@ -30,6 +30,8 @@ class Changes:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._watched: dict[str, set[asyncio.Event]] = {}
+        self.listening = False
+        """Whether every change is heard of."""
 
     @contextmanager
     def watching(self, scan_id: str) -> Generator[asyncio.Event]:
@@ -55,9 +57,15 @@ class Changes:
 
     async def _listen_once(self) -> None:
         async with listening(self._pool, CHANNEL, self._heard) as (connection, lost):
-            while not lost.is_set():
-                await connection.execute("select 1")  # a half-open one is noticed by use
-                await wait_until_set(lost, ALIVE_S)
+            self.listening = True
+            for scan_id in self._watched:  # what has changed until now was not heard
+                self._heard(connection, 0, CHANNEL, scan_id)
+            try:
+                while not lost.is_set():
+                    await connection.execute("select 1")  # a half-open one is noticed by use
+                    await wait_until_set(lost, ALIVE_S)
+            finally:
+                self.listening = False
 
     def _heard(self, _connection: object, _pid: int, _channel: str, scan_id: object) -> None:
         for changed in self._watched.get(str(scan_id), ()):

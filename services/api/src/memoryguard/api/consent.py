@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from memoryguard.api.projection import CHANNEL
 from memoryguard.common.contracts import events as e
-from memoryguard.common.contracts.event import Fact, new_event
+from memoryguard.common.contracts.event import new_event
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Connection, Pool
 from memoryguard.common.runtime.outbox import source_of
@@ -65,6 +66,8 @@ set granted = false, scopes = '{}', expires_at = null,
 where user_id = $1 and grantee_id = $2 and granted
 returning at
 """
+# Whoever has one of the person's scans open looks again whether they may.
+_WAKE = "select pg_notify($1, scan_id) from scan where user_id = $2"
 _NOW = "select clock_timestamp()"
 _LISTS = {
     "items": """
@@ -251,7 +254,12 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-async def _say(platform: Platform, connection: Connection, fact: Fact, at: datetime) -> None:
+async def _say(
+    platform: Platform,
+    connection: Connection,
+    fact: e.AccessGranted | e.AccessRevoked,
+    at: datetime,
+) -> None:
     """Say a fact with the time of its row: hearing it again then changes nothing."""
     event = new_event(
         fact,
@@ -260,6 +268,7 @@ async def _say(platform: Platform, connection: Connection, fact: Fact, at: datet
         time=at.astimezone(UTC),
     )
     await platform.outbox.write(connection, [event])
+    await connection.execute(_WAKE, CHANNEL, fact.user_id)
 
 
 def _digest(code: str) -> bytes:

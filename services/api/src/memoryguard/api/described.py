@@ -4,11 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, get_args
 
 from memoryguard.api import answers
+from memoryguard.api.answers import Severity
 from memoryguard.api.bodies import Acceptance, Emergency, Offer
-from memoryguard.common.http.operation import Answer, Body, Operation, Parameter, Schema, paged
+from memoryguard.api.status import Status
+from memoryguard.api.wanted import MAX_TEXT
+from memoryguard.common.http.operation import (
+    PERIOD,
+    Answer,
+    Body,
+    Operation,
+    Parameter,
+    Schema,
+    paged,
+)
 
 NOT_FOUND: Final[Mapping[int, str]] = {404: "not_found"}
 
@@ -23,12 +35,22 @@ SCANS: Final = "Scans"
 _PAGES: Final = paged(usual=20, most=100)
 _STREAM: Final = ("text/event-stream",)
 
+_CAME: Final = tuple(replace(each, what=f"When they came. {each.what}") for each in PERIOD)
+
 SEARCH: Final = Operation(
     "List the scans whose results the caller may see",
     SCANS,
     _said("A page of scans, newest first.", answers.ScanPage),
-    parameters=(Parameter("user_id", "Of this account only."), *_PAGES),
-    errors={422: "bad_account bad_limit bad_cursor"},
+    more="What filters is joined by and, and goes into next_cursor's link.",
+    parameters=(
+        Parameter("user_id", "Of this account only."),
+        Parameter("q", "Part of the scan's name.", {"type": "string", "maxLength": MAX_TEXT}),
+        Parameter("status", "Where they stand.", {"enum": [*get_args(Status)]}),
+        Parameter("severity", "What the list says for age.", {"enum": [*get_args(Severity)]}),
+        *_CAME,
+        *_PAGES,
+    ),
+    errors={422: "bad_account bad_filter bad_limit bad_cursor"},
 )
 LIST: Final = Operation(
     "List an account's scans",
@@ -100,12 +122,25 @@ REPORT: Final = Operation(
 )
 
 
+_FHIR: Final = ("application/fhir+json",)
 FHIR: Final = Operation(
     "Give the result of a scan as FHIR R4",
     SCANS,
-    {200: Answer("A Bundle in which every reference resolves.", None, ("application/fhir+json",))},
+    {200: Answer("A Bundle in which every reference resolves.", None, _FHIR)},
     parameters=(_PROOF,),
     errors=_PROVABLE,
+)
+FHIR_RESOURCE: Final = Operation(
+    "Give one resource of the result of a scan as FHIR R4",
+    SCANS,
+    {200: Answer("The resource; what it refers to is read in the same way.", None, _FHIR)},
+    parameters=(_PROOF,),
+    errors={**_PROVABLE, 404: "not_found no_such_resource"},
+)
+CAPABILITY: Final = Operation(
+    "Say what can be read as FHIR R4",
+    SCANS,
+    {200: Answer("A CapabilityStatement, the same for every scan.", None, _FHIR)},
 )
 _CSV: Final = ("text/csv",)
 _SHAPE: Final = "long: a row for every measurement; wide: one for every scan. Otherwise"

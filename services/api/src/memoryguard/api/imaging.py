@@ -14,6 +14,7 @@ from memoryguard.api.analysis import (
 )
 from memoryguard.api.proofs import proof_of
 from memoryguard.api.scans import Cursor, Scan
+from memoryguard.api.wanted import read_wanted
 from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import concerns, principal_of
 from memoryguard.common.http.conditional import answer_json, answer_page
@@ -98,12 +99,12 @@ async def _list(platform: Platform, access: Access, request: web.Request) -> web
 
 
 async def _everything(access: Access, request: web.Request) -> web.Response:
-    """List what the caller may see the results of, of one account or of all."""
+    """List what the caller may see the results of: of one account or of all, filtered."""
     user_id = request.query.get("user_id")
     if user_id is not None and not is_id(user_id):
         raise Rejected("bad_account", "user_id is not an account's name")
-    principal = principal_of(request)
-    found, following = await access.shown_to(principal, user_id, _limit(request), _cursor(request))
+    page = (_limit(request), _cursor(request), read_wanted(request.query))
+    found, following = await access.shown_to(principal_of(request), user_id, *page)
     people = ((scan.subject_id, scan.user_id) for scan in found)
     await access.record_shown(request, "imaging.search", people)
     items = [summary_document(scan) for scan in found]

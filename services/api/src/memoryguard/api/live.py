@@ -23,7 +23,7 @@ from memoryguard.common.runtime.waiting import wait_until_set
 from memoryguard.common.security.policy import PEOPLE, Policy
 
 POLL_S = 1.0
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 15.0  # and who may look is asked again: what was lent may end by itself
 GRACE_S = 2.0
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -47,7 +47,7 @@ def routes(platform: Platform, access: Access, changes: Changes) -> list[Route]:
             response = web.StreamResponse(headers=HEADERS)
             await response.prepare(request)
             try:
-                await _send_until_final(access, request, response, changed)
+                await _send_until_final(access, request, response, changes, changed)
             except Hidden:  # taken back, or the scan is gone
                 if _stays(request):
                     with suppress(ConnectionError):
@@ -84,6 +84,7 @@ async def _send_until_final(
     access: Access,
     request: web.Request,
     response: web.StreamResponse,
+    changes: Changes,
     changed: asyncio.Event,
 ) -> None:
     sent: dict[str, Any] | None = None
@@ -100,8 +101,18 @@ async def _send_until_final(
             last_write = time.monotonic()
         if scan.standing.final and not _stays(request):
             break
-        await wait_until_set(changed, POLL_S)
+        await _due(changes, changed, stopping_of(request))
     await response.write_eof()
+
+
+async def _due(changes: Changes, changed: asyncio.Event, stopping: asyncio.Event) -> None:
+    """Wait for a change, or for the next heartbeat; for a moment only while nobody listens."""
+    began = time.monotonic()
+    while True:
+        await wait_until_set(changed, POLL_S)
+        waited = time.monotonic() - began
+        if changed.is_set() or stopping.is_set() or not changes.listening or waited >= HEARTBEAT_S:
+            return
 
 
 def _stays(request: web.Request) -> bool:

@@ -8,12 +8,13 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
 from memoryguard.api.status import Arrived, Standing, standing
+from memoryguard.api.wanted import Wanted
 from memoryguard.common.errors import Rejected
 from memoryguard.common.runtime.database import Pool
 from memoryguard.common.security.policy import Principal
@@ -45,7 +46,6 @@ SEEN = (
 _VISIBLE = (
     f"{_SELECT}where ({SEEN}) and ($6::text is null or s.user_id = $6)"
     " and ($7::timestamptz is null or (s.created_at, s.scan_id) < ($7, $8::text))"
-    f"{_ORDER}$9"
 )
 
 
@@ -93,7 +93,8 @@ class Cursor:
             created_at = datetime.fromisoformat(at)
             if created_at.tzinfo is None or not scan_id.isprintable():
                 raise ValueError
-        except (ValueError, binascii.Error) as error:
+            created_at = created_at.astimezone(UTC)
+        except (ValueError, OverflowError, binascii.Error) as error:
             raise Rejected("bad_cursor", "the cursor is not one of ours") from error
         return cls(created_at, scan_id)
 
@@ -117,6 +118,7 @@ async def visible_to(
     user_id: str | None,
     limit: int,
     after: Cursor | None,
+    wanted: Wanted,
     *,
     everybody: bool,
 ) -> tuple[list[Scan], Cursor | None]:
@@ -126,9 +128,12 @@ async def visible_to(
     ----------
     user_id
         Only those of this account; None for all.
+    wanted
+        Which of them.
     """
-    seen = seen_by(principal, everybody=everybody)
-    rows = await pool.fetch(_VISIBLE, *seen, user_id, *_place(after), limit + 1)
+    given = (*seen_by(principal, everybody=everybody), user_id, *_place(after), limit + 1)
+    conditions, values = wanted.conditions(len(given) + 1)
+    rows = await pool.fetch(f"{_VISIBLE}{conditions}{_ORDER}$9", *given, *values)
     return _page(rows, limit)
 
 

@@ -11,18 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from memoryguard.audit.bodies import Holding, SignOff
 from memoryguard.common.contracts.oversight import HoldReason, ReviewNote
 from memoryguard.common.contracts.parts import Basis
-from memoryguard.common.http.operation import Answer, Body, Operation, Parameter, paged
+from memoryguard.common.http.operation import PERIOD, Answer, Body, Operation, Parameter, paged
 from memoryguard.common.http.purpose import PURPOSES
 from memoryguard.tlog.entry import Outcome
 
 AUDIT: Final = "Audit"
 TEXT: Final = ("text/plain",)
-_MOMENT: Final = {"type": "string", "format": "date-time"}
 _SIZE: Final = {"type": "integer", "minimum": 1}
-_PERIOD: Final = (
-    Parameter("from", "Begin, RFC 3339; a + is written %2B.", _MOMENT),
-    Parameter("to", "End, which does not belong to it.", _MOMENT),
-)
 _FILTERS: Final = (
     Parameter("subject", "Whom it is about: a pseudonym.", {"pattern": "^[0-9a-f]{32}$"}),
     Parameter("user", "Whom it is about: an account."),
@@ -32,7 +27,7 @@ _FILTERS: Final = (
     Parameter("outcome", "How it ended.", {"enum": [*get_args(Outcome)]}),
     Parameter("purpose", "What for.", {"type": "string", "examples": [*PURPOSES]}),
     Parameter("type", "Type of the event, for instance memoryguard.access.read.v1."),
-    *_PERIOD,
+    *PERIOD,
 )
 
 
@@ -215,7 +210,7 @@ REVIEW: Final = Operation(
     "Report on a period's activity",
     AUDIT,
     {200: Answer("The report; of the last seven days, where no period is named.", Reviewed)},
-    parameters=_PERIOD,
+    parameters=PERIOD,
     errors={422: "bad_filter query_too_wide"},
 )
 SIGN: Final = Operation(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from memoryguard.audit.filing import UNREADABLE, microseconds, moment
 from memoryguard.common.errors import Rejected
+from memoryguard.common.http.moment import read_moment
 from memoryguard.common.security.keyring import VaultKey
 from memoryguard.tlog.entry import Outcome
 
@@ -28,10 +29,6 @@ NAMES: Final = (
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _TYPE = re.compile(r"memoryguard\.[a-z]+\.[a-z]+\.v[0-9]+")
 _ACTION = re.compile(r"[^*]+\*?")
-# RFC 3339, section 5.6; `datetime` reads more than that.
-_MOMENT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,23 +191,6 @@ def _checked(found: Filter) -> Filter:
 
 def _moment(said: Mapping[str, str], name: str) -> datetime | None:
     return read_moment(said[name], name) if name in said else None
-
-
-def read_moment(text: str, name: str) -> datetime:
-    """Read a moment of time (RFC 3339).
-
-    Raises
-    ------
-    Rejected
-        ``bad_filter``.
-    """
-    try:
-        if not _MOMENT.fullmatch(text):
-            raise ValueError
-        return datetime.fromisoformat(text.upper())
-    except ValueError:
-        hint = "for instance 2026-03-01T09:00:00Z; a + is written %2B in an address"
-        raise _bad(f"{name} is not a moment of time (RFC 3339)", hint) from None
 
 
 def _bad(message: str, hint: str = "") -> Rejected:

@@ -12,7 +12,7 @@ from aiohttp import web
 from memoryguard.audit import described
 from memoryguard.audit.bodies import SignOff
 from memoryguard.audit.domain.review import METHOD, digest
-from memoryguard.audit.filters import parameters, read_moment
+from memoryguard.audit.filters import parameters
 from memoryguard.audit.finding import bounded
 from memoryguard.audit.gathering import Period
 from memoryguard.common.contracts.event import NOBODY
@@ -21,6 +21,7 @@ from memoryguard.common.errors import Rejected
 from memoryguard.common.http.app import principal_of
 from memoryguard.common.http.body import read_model
 from memoryguard.common.http.conditional import answer_json
+from memoryguard.common.http.moment import read_moment
 from memoryguard.common.http.route import Route
 from memoryguard.common.runtime.platform import Platform
 from memoryguard.common.security.policy import Policy, Role

@@ -41,6 +41,8 @@ PLACES: Final[Mapping[str, str]] = {
     "instance_uid": "SOP Instance UID.",
     "code": "The code in the link.",
     "name": "Name of the file.",
+    "resource_type": "Type of the FHIR resource.",
+    "resource_id": "Its id, as in the Bundle.",
 }
 """What the parameters of paths are."""
 

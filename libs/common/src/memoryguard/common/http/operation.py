@@ -89,6 +89,14 @@ class Operation:
     errors: Mapping[int, str] = field(default_factory=lambda: NOTHING)
 
 
+_MOMENT: Mapping[str, Any] = MappingProxyType({"type": "string", "format": "date-time"})
+PERIOD = (
+    Parameter("from", "Begin, RFC 3339; a + is written %2B.", _MOMENT),
+    Parameter("to", "End, which does not belong to it.", _MOMENT),
+)
+"""Parameters that `moment.read_moment` reads."""
+
+
 def paged(usual: int, most: int) -> tuple[Parameter, Parameter]:
     """Describe the parameters of a list that comes in pages."""
     limit = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}

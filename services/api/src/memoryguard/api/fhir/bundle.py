@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A result as one Bundle, in which every reference resolves."""
+"""A result as one Bundle, in which every reference resolves; and one resource of it."""
 
 from __future__ import annotations
 
@@ -54,3 +54,33 @@ def bundle(
         timestamp=instant(scan.updated_at),
         entry=[{"fullUrl": full_url(each), "resource": each} for each in resources],
     )
+
+
+def alone(found: Json, kind: str, identity: str) -> Json | None:
+    """Take one resource out of a Bundle; what it refers to stands beside it, not in it.
+
+    Parameters
+    ----------
+    found
+        The Bundle.
+    kind, identity
+        Type and id of the resource; None is given when no such one is there.
+    """
+    resources = {each["fullUrl"]: each["resource"] for each in found["entry"]}
+    places = {url: f"{each['resourceType']}/{each['id']}" for url, each in resources.items()}
+    for url, each in resources.items():
+        if places[url] == f"{kind}/{identity}":
+            return _moved(each, places)
+    return None
+
+
+def _moved(value: Any, places: Mapping[str, str]) -> Any:
+    """Write references anew."""
+    if isinstance(value, list):
+        return [_moved(each, places) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: places[each] if name == "reference" else _moved(each, places)
+        for name, each in value.items()
+    }
