@@ -164,7 +164,8 @@ def _compared(group: Group, score: Mapping[str, Any] | None) -> Iterator[Json]:
     yield component(codes.Z_SCORE, "z", **measured(z, "1", score["z_sd"], reason))
     median = group.said("median", score)
     if median is not None:
-        yield component(codes.MEDIAN, "Median", **measured(median, group.unit, None, None))
+        said = measured(median, group.unit, None, None)
+        yield component(codes.MEDIAN, "Median of healthy people", **said)
     if score["centile"] is not None:
         centile = measured(score["centile"], "%", None, None)
         yield component(codes.CENTILE, "Centile", **centile)

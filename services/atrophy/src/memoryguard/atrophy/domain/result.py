@@ -76,8 +76,8 @@ class RegionScore:
     `expected` is the norm's prediction (for ventricles the median, since their logarithm is
     normal), on the scale of the norm's software; `median` is the same on the scale of `measured`:
     the curve at this person's age. `pack` joins the names with a plus where two norms are averaged;
-    `site` is what healthy controls of that scanner are off, which is taken out of z. `centile` is in
-    percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
+    `site` is what healthy controls of that scanner are off, which is taken out of z. `centile` is
+    in percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
     the word is "uncertain". `curve` is the norm over age.
     """
 
