@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -196,7 +196,7 @@ def report(imaging_id: str, into: Path, form: Form = "pdf") -> Flow[Path]:
 
 
 @contextmanager
-def _whole(into: Path) -> Iterator[Path]:
+def _whole(into: Path) -> Generator[Path]:
     """Give a place to write to beside a file, which is there when all is written."""
     part = into.with_name(into.name + ".part")
     try:

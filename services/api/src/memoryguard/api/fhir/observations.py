@@ -148,7 +148,7 @@ def _interpretation(score: Mapping[str, Any] | None) -> list[Json]:
 
 def _reference_range(group: Group, score: Mapping[str, Any] | None) -> list[Json]:
     """Say the median. The norms' bounds are not said by any event, so none stand here."""
-    median = score and group.said("median", score)
+    median = None if score is None else group.said("median", score)
     if score is None or median is None:
         return []
     written = words.volume(median) if group.unit == "mm3" else words.thickness(median)
