@@ -28,7 +28,6 @@ from memoryguard.cli.access import (
 from memoryguard.cli.home import Home, make_home
 from memoryguard.cli.prepare import app as prepare_app
 from memoryguard.client import ApiError
-from memoryguard.client.documents import Form
 from memoryguard.common.errors import EX_CONFIG, MemoryGuardError, Misconfigured, Rejected
 from memoryguard.common.security.policy import Role
 from memoryguard.tlog.errors import Unverified
@@ -60,6 +59,7 @@ app.command(prepare_app)
 app.command("memoryguard.cli.keys:app", name="keys")
 app.command("memoryguard.cli.norms:app", name="norms")
 app.command("memoryguard.cli.worklist:app", name="worklist")
+app.command("memoryguard.cli.report:report", name="report")
 app.command("memoryguard.cli.score.command:score", name="score")
 app.command("memoryguard.cli.rerun.command:app", name="rerun")
 app.command("memoryguard.cli.witness:app", name="witness")
@@ -180,28 +180,6 @@ def result(
     from memoryguard.cli import use
 
     asyncio.run(use.result(access_to(home, url, token), imaging_id, json or proof, out, proof))
-
-
-@app.command
-def report(
-    imaging_id: str,
-    *,
-    form: Annotated[
-        Form, Parameter("--as", help="PDF by your role, for clinicians or in plain words; or data.")
-    ] = "pdf",
-    out_file: Annotated[
-        Path, Parameter("--out", help="File, or folder for it: this one by default.")
-    ] = Path(),
-    url: Url = None,
-    token: Token = None,
-    home: HomeFolder = DEFAULT_HOME,
-    json: AsJson = False,
-) -> None:
-    """Write a scan's result as a document."""
-    from memoryguard.cli import use
-
-    into = use.report_file(out_file, imaging_id, form)
-    asyncio.run(use.report(access_to(home, url, token), imaging_id, form, into, json, out))
 
 
 @app.command

@@ -15,17 +15,9 @@ from memoryguard.cli.access import Access
 from memoryguard.cli.received import received
 from memoryguard.cli.show import show
 from memoryguard.client import ApiError, AsyncClient
-from memoryguard.client.documents import Form, Receipt, Status
+from memoryguard.client.documents import Receipt, Status
 from memoryguard.client.uploading import upload_paths
 from memoryguard.common.errors import Rejected
-
-SUFFIXES: Mapping[Form, str] = {
-    "pdf": "pdf",
-    "clinician": "clinician.pdf",
-    "plain": "plain.pdf",
-    "fhir": "fhir.json",
-    "csv": "csv",
-}
 
 
 async def upload(
@@ -111,32 +103,6 @@ async def result(
         print(json.dumps(document))
     else:
         out.print(show(document))
-
-
-def report_file(target: Path, imaging_id: str, form: Form) -> Path:
-    """Say where a document goes: to a file, or by its own name into a folder.
-
-    Raises
-    ------
-    Rejected
-        ``no_such_folder``.
-    """
-    into = target / f"{imaging_id}.{SUFFIXES[form]}" if target.is_dir() else target
-    if not into.parent.is_dir():
-        raise Rejected("no_such_folder", "the folder for the report does not exist")
-    return into
-
-
-async def report(
-    access: Access, imaging_id: str, form: Form, into: Path, as_json: bool, out: Console
-) -> None:
-    """Write a scan's result as a document; say where."""
-    async with AsyncClient(*access) as platform:
-        await platform.report(imaging_id, into, form)
-    if as_json:
-        print(json.dumps({"file": str(into)}))
-    else:
-        out.print(str(into), highlight=False, markup=False, soft_wrap=True)
 
 
 def confirm_erasure(user_id: str, out: Console) -> None:
