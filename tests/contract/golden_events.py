@@ -74,6 +74,7 @@ SCORE = e.RegionScore(
     volume_mm3=5900.0,
     error_sd_mm3=130.0,
     expected_mm3=6800.0,
+    median_mm3=6540.0,
     z=-1.7,
     z_sd=0.124,
     z_sd_parts={

@@ -22,6 +22,7 @@ import stub_measure
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from in_thread import InThread
+from report_samples import empty_files
 from series import small_series
 
 from memoryguard.cli.home import make_home
@@ -30,6 +31,7 @@ from memoryguard.client import ApiError, AsyncClient, Client
 from memoryguard.client.methods import Methods
 from memoryguard.common.runtime.run import Recipe
 from memoryguard.common.testing.databases import fresh_database
+from memoryguard.processor.extract import Extract
 from memoryguard.processor.service import recipe as processor
 
 CLIENT_MD = Path(__file__).parents[2] / "docs" / "CLIENT.md"
@@ -43,6 +45,17 @@ def in_thread(recipe: Recipe) -> Recipe:
         return await recipe.build(replace(platform, processes=InThread()), stack)
 
     return replace(recipe, build=build)
+
+
+def measured(archive: bytes, threads: int) -> Extract:
+    """Constant volumes, and files that a report can be made of."""
+    files = empty_files()
+    return replace(
+        stub_measure.constant(archive, threads),
+        stripped_nifti=files["brain.nii.gz"],
+        labels_nifti=files["labels.nii.gz"],
+        meshes_glb=files["structures.glb"],
+    )
 
 
 def names(folder: Path) -> list[str]:
@@ -64,7 +77,7 @@ async def place(
     """A platform with one person's scan, measured."""
     folder = tmp_path_factory.mktemp("client")
     home = make_home(folder / "home")
-    stub = processor(stub_measure.constant, stub_measure.drawn)
+    stub = processor(measured, stub_measure.drawn)
     recipes = [in_thread(stub if r.name == "processor" else r) for r in every_recipe()]
 
     def token(user: str = "anna", *roles: str) -> str:
@@ -206,6 +219,30 @@ async def test_the_examples_of_the_documentation_run(place: Place, tmp_path: Pat
     assert names(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "begins"),
+    [
+        ("pdf", "{}.pdf", b"%PDF-"),
+        ("plain", "{}.plain.pdf", b"%PDF-"),
+        ("fhir", "{}.fhir.json", b'{"resourceType": "Bundle"'),
+        ("csv", "{}.csv", b"id,person,"),
+    ],
+)
+async def test_the_command_line_writes_a_document(
+    place: Place, tmp_path: Path, form: str, name: str, begins: bytes
+) -> None:
+    command = (
+        sys.executable, "-m", "memoryguard.cli", "report", place.scan, "--as", form,
+        "--out", str(tmp_path), "--url", place.url, "--token", place.token(), "--json",
+    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    written = tmp_path / name.format(place.scan)
+    assert (process.returncode, json.loads(printed)) == (0, {"file": str(written)})
+    assert written.read_bytes().startswith(begins)
+    assert names(tmp_path) == [written.name]
+
+
 # --- refusals ------------------------------------------------------------------------------------
 
 
@@ -222,6 +259,9 @@ async def test_refusals_say_what_to_do(place: Place, tmp_path: Path, way: Way) -
     with pytest.raises(ApiError) as nothing:
         await way(place.url, place.token(), lambda c: c.download(place.scan, "x", tmp_path / "x"))
     assert nothing.value.code == "no_such_artifact"
+    with pytest.raises(ApiError) as unknown:
+        await way(place.url, place.token(), lambda c: c.report("none", tmp_path / "x", "csv"))
+    assert (unknown.value.code, names(tmp_path)) == ("not_found", ["letter.dcm"])
 
 
 @WAYS

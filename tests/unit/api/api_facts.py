@@ -39,6 +39,7 @@ THIN = e.ThicknessScore(
     thickness_mm=2.31,
     error_sd_mm=0.05,
     expected_mm=2.42,
+    median_mm=2.45,
     z=-1.1,
     z_sd=0.9,
     centile=13.6,
@@ -51,7 +52,8 @@ REGIONS = {
     "hippocampus_total": e.RegionScore(
         volume_mm3=6000.0,
         error_sd_mm3=130.0,
-        expected_mm3=7100.0,
+        expected_mm3=7000.0,
+        median_mm3=7100.0,
         z=-2.4,
         z_sd=0.3,
         centile=0.8,

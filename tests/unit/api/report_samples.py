@@ -18,6 +18,8 @@ from memoryguard.api.report.files import Surface
 from memoryguard.api.scans import Scan
 from memoryguard.api.status import KIND_OF_EVENT, Arrived
 from memoryguard.common.contracts.event import Fact
+from memoryguard.common.contracts.events import AtrophyScored
+from memoryguard.common.contracts.parts import ChangePoint, NormCurve
 from memoryguard.processor.domain.surface import Surface as Cut
 from memoryguard.processor.meshes import to_glb
 from memoryguard.tlog.checkpoint import Checkpoint, sign_checkpoint
@@ -25,6 +27,16 @@ from memoryguard.tlog.merkle import Frontier, inclusion_proof, leaf_hash
 from memoryguard.tlog.note import Signer
 
 Document = dict[str, Any]
+
+CURVE_MM3 = {
+    "age_years": (50.0, 60.0, 70.0, 80.0),
+    "p5": (6600.0, 6300.0, 5800.0, 5100.0),
+    "p25": (7200.0, 6900.0, 6500.0, 5800.0),
+    "p50": (7700.0, 7400.0, 7000.0, 6300.0),
+    "p75": (8200.0, 7900.0, 7500.0, 6800.0),
+    "p95": (8900.0, 8600.0, 8200.0, 7500.0),
+}
+"""Of the hippocampi."""
 
 SIGNER = Signer("memoryguard/test", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 LEAVES = [b"entry %d" % number for number in range(1000)]
@@ -94,9 +106,28 @@ def empty_files() -> dict[str, bytes]:
     return {"brain.nii.gz": voxel, "labels.nii.gz": voxel, "structures.glb": glb()}
 
 
+def curved() -> AtrophyScored:
+    """The score with the age curve of the hippocampi, and the volume of an earlier scan."""
+    said, changes = say.scored(), say.change()
+    name = "hippocampus_total"
+    points = (
+        ChangePoint(years=-1.5, volume_mm3=6290.0, error_sd_mm3=130.0),
+        ChangePoint(years=0.0, volume_mm3=6000.0, error_sd_mm3=None),
+    )
+    region = said.regions[name].model_copy(update={"curve": NormCurve(**CURVE_MM3)})
+    change = changes[name].model_copy(update={"points": points})
+    return said.model_copy(
+        update={
+            "regions": {**said.regions, name: region},
+            "change": {**changes, name: change},
+            "change_reason": None,
+        }
+    )
+
+
 def document(*facts: Fact, proved: bool = True) -> Document:
     """The analysis of a scan of which so much was said, with its proof."""
-    facts = facts or (say.received(), say.extracted(), say.scored(say.change()), say.predicted())
+    facts = facts or (say.received(), say.extracted(), curved(), say.predicted())
     events = [say.at(fact, seconds) for seconds, fact in enumerate(facts)]
     arrived = {
         KIND_OF_EVENT.get(each.type, "rejected"): Arrived(

@@ -287,7 +287,7 @@ def test_every_measurement_stands_in_it_with_unit_and_error() -> None:
     assert part(total, "Centile")["valueQuantity"]["value"] == 0.8
     band = part(total, "80 % band of the centile")["valueRange"]
     assert (band["low"]["value"], band["high"]["value"]) == (0.3, 2.1)
-    assert part(total, "Expected")["valueQuantity"]["value"] == 7100.0
+    assert part(total, "Median of healthy people")["valueQuantity"]["value"] == 7100.0
     assert total["interpretation"][0]["coding"][0]["code"] == "L"
     assert total["interpretation"][0]["text"] == "moderately low for age"
     assert total["referenceRange"] == [

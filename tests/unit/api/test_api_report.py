@@ -15,6 +15,7 @@ import zxingcpp
 from PIL import Image
 
 from memoryguard.api.report import document as report
+from memoryguard.api.report.curves import curves
 from memoryguard.api.report.document import Audience, make
 from memoryguard.api.report.plain import plain_of
 from memoryguard.tlog.files import verify_file
@@ -65,9 +66,37 @@ def test_clinicians_read_the_numbers(made: dict[Audience, bytes]) -> None:
         "72 years, female", "Maker, 3 T", "−3.1 %", "−4.8 % to −1.4 %", "beyond measurement noise",
         "30 %", "20 to 41 %", "with reservations", "Ringing near the edge",
         "potvin_2016_2017", "ab" * 32, "0" * 64, "is entry 902 of the log memoryguard/test",
-        sample.FRONTIER.root.hex(),
+        sample.FRONTIER.root.hex(), "On the age curve", "Age, years", "median of healthy people",
     ):  # fmt: skip
         assert words in said, words
+    assert "7.00 mL" not in said  # as the norm's own software would measure it
+
+
+def test_a_person_is_drawn_on_the_age_curve() -> None:
+    """What has a curve, on axes that hold all of it, and in words for who hears it."""
+    (chart,) = curves(sample.document())
+    assert chart["name"] == "Hippocampi, both"
+    assert chart["curve"]["p50"] == [7.7, 7.4, 7.0, 6.3]
+    assert chart["dot"] == {"age": 72.0, "value": 6.0, "low": 5.87, "high": 6.13}
+    (before,) = chart["earlier"]
+    assert (before["age"], before["value"]) == (70.5, 6.29)
+    assert [chart["x"]["low"], chart["x"]["high"]] == [50.0, 80.0]
+    assert [tick["text"] for tick in chart["x"]["ticks"]] == ["50", "60", "70", "80"]
+    assert chart["y"]["low"] < 5.1 < 8.9 < chart["y"]["high"]
+    assert [tick["text"] for tick in chart["y"]["ticks"]] == ["5", "6", "7", "8", "9"]
+    assert chart["said"] == (
+        "Hippocampi, both over age: 6.00 ± 0.13 mL at 72 years; centile below 1 of healthy people;"
+        " moderately low for age; 6.29 ± 0.13 mL at 70.5 years in an earlier scan."
+    ).replace(" ± ", "\u00a0±\u00a0").replace(" mL", "\u00a0mL")
+
+
+def test_without_an_age_or_a_curve_nothing_is_drawn() -> None:
+    ageless = sample.document()
+    ageless["person"]["age_years"] = None
+    assert curves(ageless) == []
+    bare = sample.document(say.received(), say.extracted(), say.scored(), say.predicted())
+    assert curves(bare) == []
+    assert "On the age curve" not in text(make("clinician", bare, {}))
 
 
 def test_plain_words_come_with_context_and_intervals(made: dict[Audience, bytes]) -> None:

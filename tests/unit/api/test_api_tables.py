@@ -77,7 +77,7 @@ def test_the_wide_table_has_one_row_for_each_scan() -> None:
     )  # fmt: skip
     assert first["hippocampus_total_mm3"] == "6000.0"
     assert first["hippocampus_total_error_sd_mm3"] == "130.0"
-    assert first["hippocampus_total_expected_mm3"] == "7100.0"
+    assert first["hippocampus_total_median_mm3"] == "7100.0"
     assert (first["hippocampus_total_z"], first["hippocampus_total_z_sd"]) == ("-2.4", "0.3")
     assert first["hippocampus_total_severity"] == "moderate"
     assert first["cortex_left_mm"] == "2.31"

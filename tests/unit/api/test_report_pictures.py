@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import report_samples as sample
 from report_samples import cube
 
 from memoryguard.api.report import slices, solid
-from memoryguard.api.report.centiles import CLASSES, colour_of
+from memoryguard.api.report.centiles import CLASSES, CLASSES_Z, colour_of
+from memoryguard.api.report.curves import COLOURS
 from memoryguard.api.report.files import Surface, surfaces_of, volume_of
 from memoryguard.api.report.raster import Seen, rasterise
 
+WEB = Path(__file__).parents[3] / "web" / "src"
 FRONT = solid.view_from(0, 0)
 
 
@@ -134,3 +139,14 @@ def test_interpolation_is_exact_for_what_is_linear() -> None:
 @pytest.mark.parametrize(("z", "place"), [(-3, 0), (-1, 1), (0, 2), (0.7, 3), (1.7, 4)])
 def test_a_colour_is_that_of_the_centile(z: float, place: int) -> None:
     assert colour_of(z) == CLASSES[place][1]
+
+
+def test_colours_are_those_of_the_web_application() -> None:
+    scale = re.findall(r'^  "#(\w{6})",$', (WEB / "brain" / "colour.ts").read_text(), re.M)
+    parts = np.array([list(bytes.fromhex(each)) for each in scale])
+    for z, (_, colour) in zip(CLASSES_Z, CLASSES, strict=True):
+        of_z = [np.interp(z, range(-3, 4), part) for part in parts.T]
+        assert colour == pytest.approx(of_z, abs=0.51)
+        assert colour_of(z) == colour
+    light = (WEB / "charts" / "charts.css").read_text().split("@media")[0]
+    assert COLOURS.items() <= dict(re.findall(r"--([\w-]+): (#\w{6});", light)).items()

@@ -34,10 +34,19 @@ def test_a_value_lies_at_the_centile_that_its_z_says(region: str, engine: Engine
         assert again.z == pytest.approx(CENTILES_Z[name], abs=1e-9)
 
 
-def test_the_median_at_the_persons_age_is_what_is_expected() -> None:
-    norm, setting = compared("hippocampus_total", FREESURFER)
-    expected = scored(engine=FREESURFER).regions["hippocampus_total"].expected
-    assert values_at(72.0, norm, setting)["p50"] == pytest.approx(expected)
+@pytest.mark.parametrize("engine", [BASELINE, FREESURFER], ids=["calibrated", "own"])
+@pytest.mark.parametrize("region", ["hippocampus_total", "lateral_ventricles"])
+def test_the_median_stands_beside_what_was_measured(region: str, engine: Engine) -> None:
+    """On the engine's scale, as the curve; what the norm says is on that of its software."""
+    found = scored(engine=engine).regions[region]
+    assert found.median == values_at(72.0, *compared(region, engine))["p50"]
+    assert found.median is not None and found.expected is not None
+    assert scored(engine=engine, **{region: Quantity(found.median, 1.0)}).regions[
+        region
+    ].z == pytest.approx(0.0, abs=1e-9)
+    ratio = found.calibration.ratio if found.calibration else 1.0
+    assert found.median == pytest.approx(ratio * found.expected)
+    assert (ratio == 1.0) == (engine == FREESURFER)
 
 
 def test_a_normal_norm_spreads_evenly_and_a_logarithm_does_not() -> None:

@@ -30,6 +30,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["upload", "{}/none", "--url", "http://127.0.0.1:9", "--token", "x"], 3, "no_such_file"),
         (["worklist", "list", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["result", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (["report", "x", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
+        (
+            ["report", "x", "--out", "{}/no/x.pdf", "--url", "x", "--token", "x"],
+            3,
+            "no_such_folder",
+        ),
         (["audit", "review", "--url", "http://127.0.0.1:9", "--token", "x"], 1, "no_answer"),
         (["audit", "ledger", "--home", "{}/none"], 78, "not_running"),
         (["redrive", "nobody", "--home", "{}/none"], 3, "no_such_service"),
@@ -66,7 +72,7 @@ def test_help_names_every_command() -> None:
     text = run("--help").stdout
     commands = (
         "up", "down", "upload", "watch", "result", "analyze", "sample", "token", "audit",
-        "redrive", "doctor", "demo", "worklist", "score", "rerun",
+        "redrive", "doctor", "demo", "worklist", "score", "rerun", "report",
     )  # fmt: skip
     assert all(f" {command} " in text for command in commands)
 

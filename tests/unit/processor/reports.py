@@ -57,16 +57,17 @@ def scored(**changes: Any) -> e.AtrophyScored:
         "acquisition": e.Acquisition(),
         "regions": {
             "hippocampus_left": e.RegionScore(
-                volume_mm3=volumes["hippocampus_left"].value, expected_mm3=3400.5, z=-1.7, **NORM
+                volume_mm3=volumes["hippocampus_left"].value, expected_mm3=3300.0,
+                median_mm3=3400.5, z=-1.7, **NORM,
             ),
             "hippocampus_total": e.RegionScore(
-                volume_mm3=volumes["hippocampus_total"].value, expected_mm3=6800.0, z=2.5, **NORM
+                volume_mm3=volumes["hippocampus_total"].value, median_mm3=6800.0, z=2.5, **NORM
             ),
             "hippocampus_right": e.RegionScore(volume_mm3=1.0, reason="age_unknown"),
         },
         "thickness": {
             "cortex_left": e.ThicknessScore(
-                thickness_mm=2.5, expected_mm=2.4, z=0.5, centile=69.1, pack="one"
+                thickness_mm=2.5, median_mm=2.4, z=0.5, centile=69.1, pack="one"
             )
         },
         "summaries": {

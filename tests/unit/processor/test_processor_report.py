@@ -28,7 +28,7 @@ from memoryguard.processor.report import SAID, digest_of, report
 
 VOLUME = "SCT:118565006"
 ERROR = "SCT:371884006"
-Z, EXPECTED, CENTILE = "DCM:121416", "SCT:373099004", "DCM:121415"
+Z, MEDIAN, CENTILE = "DCM:121416", "SCT:373099004", "DCM:121415"
 AUTHORITY, POPULATION = "DCM:121406", "DCM:121405"
 CHANGE = f"{PRIVATE}:VOLUME_CHANGE"
 
@@ -64,7 +64,7 @@ def test_a_score_is_told_with_its_norm(found: dict[str, dict[str, Any]]) -> None
         said = found[name]
         assert said.get((VOLUME, Z)) == (None if region.z is None else (region.z, "1"))
     left = found["hippocampus_left"]
-    assert left[VOLUME, EXPECTED] == (3400.5, "mm3")
+    assert left[VOLUME, MEDIAN] == (3400.5, "mm3")
     assert left[VOLUME, CENTILE] == (4.25, "%")
     assert left[VOLUME, Z, ERROR] == (0.123456789012, "1")
     assert left[VOLUME, POPULATION] == "Healthy people of that age, sex and head size"
@@ -74,9 +74,9 @@ def test_a_score_is_told_with_its_norm(found: dict[str, dict[str, Any]]) -> None
         " the value was divided by 1.02 to be compared"
     )
     thick = found["cortex_left"]
-    assert thick[f"{PRIVATE}:THICKNESS", EXPECTED] == (2.4, "mm")
+    assert thick[f"{PRIVATE}:THICKNESS", MEDIAN] == (2.4, "mm")
     for name in ("hippocampus_right", "thalamus_left", "cortex_right"):
-        assert not {path for path in found[name] if {Z, EXPECTED, CENTILE} & set(path)}, name
+        assert not {path for path in found[name] if {Z, MEDIAN, CENTILE} & set(path)}, name
 
 
 def test_change_is_told_where_there_is_one(found: dict[str, dict[str, Any]]) -> None:

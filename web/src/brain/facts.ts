@@ -12,7 +12,7 @@ export interface Facts {
   structures: string[];
   volumeMm3: number | null;
   errorSdMm3: number | null;
-  expectedMm3: number | null;
+  medianMm3: number | null;
   z: number | null;
   zSd: number | null;
   centile: number | null;
@@ -50,7 +50,7 @@ function entry(document: Analysis, key: string): Facts {
     structures: STRUCTURES.filter((structure) => regionOf(structure) === key),
     volumeMm3: document.volumes_mm3[key] ?? null,
     errorSdMm3: document.errors_sd.volumes_mm3[key] ?? null,
-    expectedMm3: score?.expected_mm3 ?? null,
+    medianMm3: score?.median_mm3 ?? null,
     z: score?.z ?? null,
     zSd: score?.z_sd ?? null,
     centile: score?.centile ?? null,
@@ -69,7 +69,7 @@ export function lines(facts: Facts): [string, string][] {
       words.volume,
       facts.volumeMm3 === null ? words.notMeasured : volume(facts.volumeMm3, facts.errorSdMm3),
     ],
-    [words.expected, facts.expectedMm3 === null ? null : volume(facts.expectedMm3)],
+    [words.expected, facts.medianMm3 === null ? null : volume(facts.medianMm3)],
     [words.z, facts.z === null ? null : zSaid(facts.z, facts.zSd)],
     [words.centile, facts.centile === null ? null : centile(facts.centile, facts.centileBand)],
   ];

@@ -670,7 +670,7 @@ export const messages = {
   volumes: {
     title: "Volumes",
     caption:
-      "Each volume beside healthy people of the same age, sex and head size. ± is one standard deviation of the measurement. The green band is the middle 80 % of healthy people, the dot is this scan, the line its uncertainty (one standard deviation).",
+      "Each volume beside healthy people of the same age, sex and head size. ± is one standard deviation of the measurement. Expected is their median, as this program measures. The green band is the middle 80 %, the dot is this scan, the line its uncertainty (one standard deviation).",
     heads: [
       "Structure",
       "Measured",

@@ -65,7 +65,7 @@ function Row({ document, item }: { document: Analysis; item: Item }) {
     <tr>
       <th scope="row">{nameOf(item.name)}</th>
       <td className="number">{measuredOf(document, item)}</td>
-      <td className="number">{score.expected === null ? "" : write(item, score.expected)}</td>
+      <td className="number">{score.median == null ? "" : write(item, score.median)}</td>
       <td className="number">
         {signed(score.z)}
         {score.z_sd !== null && ` ± ${score.z_sd.toFixed(1)}`}
@@ -108,10 +108,10 @@ function write({ group }: Item, value: number, errorSd?: number | null): string 
 function scoreOf({ atrophy }: Analysis, { group, name }: Item) {
   if (group === "volumes_mm3") {
     const score = atrophy.regions[name];
-    return score && { ...score, expected: score.expected_mm3 };
+    return score && { ...score, median: score.median_mm3 };
   }
   const score = atrophy.thickness[name];
-  return score && { ...score, expected: score.expected_mm };
+  return score && { ...score, median: score.median_mm };
 }
 
 export function Derived({ document }: { document: Analysis }) {

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 State = Literal["uploaded", "processing", "completed", "failed"]
+Form = Literal["pdf", "clinician", "plain", "fhir", "csv"]
+"""Of a result as a document: a PDF by one's role, for clinicians or in plain words; or data."""
 FINAL: frozenset[str] = frozenset({"completed", "failed"})
 
 

@@ -90,6 +90,7 @@ class Methods:
     analysis = Asking(of_scans.analysis)
     scans = Giving(of_scans.scans)
     download = Asking(of_scans.download)
+    report = Asking(of_scans.report)
 
     record_health = Asking(people.record_health)
     erase = Asking(people.erase)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-from memoryguard.client.documents import FINAL, Analysis, Artifact, Status
+from memoryguard.client.documents import FINAL, Analysis, Artifact, Form, Status
 from memoryguard.client.errors import ApiError
 from memoryguard.client.wire import (
     PAUSE_S,
@@ -24,6 +25,7 @@ from memoryguard.client.wire import (
     Step,
     Stream,
     asked,
+    fetched,
     last_of,
     opened,
     pause_s,
@@ -34,6 +36,13 @@ KNOWN_TRIES = 40  # of a quarter of a second: a scan that was just uploaded is h
 STREAM_TRIES = 5  # in a row without any news; then it is asked for
 POLL_S = 2.0
 ASK_TRIES = 5_400  # three hours
+FORMS: Mapping[Form, str] = {
+    "pdf": "report.pdf",
+    "clinician": "report.pdf?for=clinician",
+    "plain": "report.pdf?for=plain",
+    "fhir": "fhir",
+    "csv": "measurements.csv",
+}
 
 
 def named(imaging_id: str, what: str = "") -> str:
@@ -190,13 +199,44 @@ def download(imaging_id: str, name: str, into: Path) -> Flow[Path]:
     found = there.get(name)
     if found is None:
         raise ApiError("no_such_artifact", "no such file was made of it", ", ".join(sorted(there)))
+    with _whole(into) as part:
+        yield from _written(found, named(imaging_id, name), part)
+    return into
+
+
+def report(imaging_id: str, into: Path, form: Form = "pdf") -> Flow[Path]:
+    """Fetch the result as a document.
+
+    Parameters
+    ----------
+    imaging_id
+        Of the scan.
+    into
+        Where to write it. It is there when it is whole, and not before.
+    form
+        ``pdf`` (for clinicians or in plain words, as one's role is), ``clinician``, ``plain``,
+        ``fhir`` (a Bundle of R4) or ``csv``.
+
+    Raises
+    ------
+    ApiError
+        ``not_ready`` (409), ``not_found``.
+    """
+    content = yield from fetched(Request("GET", named(imaging_id, FORMS[form])))
+    with _whole(into) as part:
+        part.write_bytes(content)
+    return into
+
+
+@contextmanager
+def _whole(into: Path) -> Generator[Path]:
+    """Give a place to write to beside a file, which is there when all is written."""
     part = into.with_name(into.name + ".part")
     try:
-        yield from _written(found, named(imaging_id, name), part)
+        yield part
         part.replace(into)
     finally:
         part.unlink(missing_ok=True)
-    return into
 
 
 def _written(found: Artifact, path: str, part: Path) -> Flow[None]:

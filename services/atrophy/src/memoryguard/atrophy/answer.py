@@ -149,6 +149,7 @@ def _region(score: scoring.RegionScore) -> RegionScore:
         volume_mm3=score.measured.value,
         error_sd_mm3=score.measured.error_sd,
         expected_mm3=score.expected,
+        median_mm3=score.median,
         **_compared(score),
     )
 
@@ -158,6 +159,7 @@ def _thickness(score: scoring.RegionScore) -> ThicknessScore:
         thickness_mm=score.measured.value,
         error_sd_mm=score.measured.error_sd,
         expected_mm=score.expected,
+        median_mm=score.median,
         **_compared(score),
     )
 

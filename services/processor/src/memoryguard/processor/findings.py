@@ -25,7 +25,7 @@ YEARS: Final = Code("a", "UCUM", "year")
 
 VOLUME: Final = Code("118565006", "SCT", "Volume")
 UNCERTAINTY: Final = Code("371884006", "SCT", "+/-, range of measurement uncertainty")
-EXPECTED: Final = Code("373099004", "SCT", "Median Value of population")
+MEDIAN: Final = Code("373099004", "SCT", "Median Value of population")
 Z_SCORE: Final = Code("121416", "DCM", "Z-Score of measurement")
 CENTILE: Final = Code("121415", "DCM", "Percentile Ranking of measurement")
 _DERIVATION: Final = Code("121401", "DCM", "Derivation")
@@ -49,7 +49,7 @@ class Measured:
 
     value: float
     error_sd: float | None
-    expected: float | None
+    median: float | None
     score: NormScore | None
     unit: Code
 
@@ -69,8 +69,8 @@ def _valued(quantities: Mapping[str, Any]) -> list[str]:
 
 def _volume_group(name: str, scored: AtrophyScored, basis: Basis) -> Any:
     measured, region = scored.volumes_mm3[name], scored.regions.get(name)
-    expected = region.expected_mm3 if region else None
-    told = Measured(measured.value or 0.0, measured.error_sd, expected, region, MM3)
+    median = region.median_mm3 if region else None
+    told = Measured(measured.value or 0.0, measured.error_sd, median, region, MM3)
     numbers = [_number(VOLUME, told, scored.packs)]
     change = scored.change.get(name)
     if change and change.percent_per_year is not None:
@@ -80,8 +80,8 @@ def _volume_group(name: str, scored: AtrophyScored, basis: Basis) -> Any:
 
 def _thickness_group(name: str, scored: AtrophyScored, basis: Basis) -> Any:
     measured, score = scored.thickness_mm[name], scored.thickness.get(name)
-    expected = score.expected_mm if score else None
-    told = Measured(measured.value or 0.0, measured.error_sd, expected, score, MM)
+    median = score.median_mm if score else None
+    told = Measured(measured.value or 0.0, measured.error_sd, median, score, MM)
     return _group(name, [_number(codes.THICKNESS, told, scored.packs)], None, scored, basis)
 
 
@@ -155,8 +155,8 @@ def _compared(told: Measured, packs: Mapping[str, NormPack]) -> Any | None:
     if score is None or score.z is None:
         return None
     numbers = [_property(Z_SCORE, score.z, ONE, _error(score.z_sd, ONE))]
-    if told.expected is not None:
-        numbers.append(_property(EXPECTED, told.expected, told.unit))
+    if told.median is not None:
+        numbers.append(_property(MEDIAN, told.median, told.unit))
     if score.centile is not None:
         numbers.append(_property(CENTILE, score.centile, PERCENT))
     return MeasurementStatisticalProperties(numbers, POPULATION, _authority(score, packs))

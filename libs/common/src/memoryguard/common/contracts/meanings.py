@@ -67,8 +67,14 @@ MEANINGS: Mapping[str, str] = {
     "volume_mm3": "Measured volume.",
     "error_sd_mm3": "One standard deviation of the measured volume.",
     "error_sd_mm": "One standard deviation of the measured thickness.",
-    "expected_mm": "What the norm predicts for that age, sex and head size.",
-    "expected_mm3": "What the norm predicts for that age, sex and head size.",
+    "expected_mm": "What the norm predicts for that age, sex and head size, as the norm's own"
+    " software measures: not to be set beside the measured value.",
+    "expected_mm3": "What the norm predicts for that age, sex and head size, as the norm's own"
+    " software measures: not to be set beside the measured value.",
+    "median_mm": "Median of healthy people of that age, sex, head size and scanner, as this engine"
+    " measures: the curve at that age.",
+    "median_mm3": "Median of healthy people of that age, sex, head size and scanner, as this engine"
+    " measures: the curve at that age.",
     "thickness_mm": "Thickness per structure, millimetres.",
     "seconds": "Duration of each stage.",
     # documents

@@ -163,6 +163,7 @@ class RegionScore(NormScore):
     volume_mm3: float | None
     error_sd_mm3: float | None = None
     expected_mm3: float | None = None
+    median_mm3: float | None = None
 
 
 class ThicknessScore(NormScore):
@@ -171,6 +172,7 @@ class ThicknessScore(NormScore):
     thickness_mm: float | None = Field(description="Measured thickness.")
     error_sd_mm: float | None = None
     expected_mm: float | None = None
+    median_mm: float | None = None
 
 
 class Summary(Part):

@@ -48,7 +48,7 @@ VOLUME_RATIO: Final = Coded(OWN, "volume-ratio")
 AGE: Final = Coded(DCM, "121033", "Subject Age")
 Z_SCORE: Final = Coded(DCM, "121416", "Z-Score of measurement")
 CENTILE: Final = Coded(DCM, "121415", "Percentile Ranking of measurement")
-EXPECTED: Final = Coded(SCT, "373098007")
+MEDIAN: Final = Coded(SCT, "373099004")
 REPORT: Final = Coded(LOINC, "18748-4")
 MR: Final = Coded(DCM, "MR", "Magnetic Resonance")
 

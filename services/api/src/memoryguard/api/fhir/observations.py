@@ -147,11 +147,11 @@ def _interpretation(score: Mapping[str, Any] | None) -> list[Json]:
 
 
 def _reference_range(group: Group, score: Mapping[str, Any] | None) -> list[Json]:
-    """Say what is expected. The norms' bounds are not said by any event, so none stand here."""
-    if score is None or group.said("expected", score) is None:
+    """Say the median. The norms' bounds are not said by any event, so none stand here."""
+    median = None if score is None else group.said("median", score)
+    if score is None or median is None:
         return []
-    expected = group.said("expected", score)
-    written = words.volume(expected) if group.unit == "mm3" else words.thickness(expected)
+    written = words.volume(median) if group.unit == "mm3" else words.thickness(median)
     text = f"{written} expected for age, sex and head size (norm: {score['pack']})"
     return [{"text": text.replace(words.NO_BREAK, " ")}]
 
@@ -162,9 +162,10 @@ def _compared(group: Group, score: Mapping[str, Any] | None) -> Iterator[Json]:
         return
     reason, z = score["reason"], score["z"]
     yield component(codes.Z_SCORE, "z", **measured(z, "1", score["z_sd"], reason))
-    expected = group.said("expected", score)
-    if expected is not None:
-        yield component(codes.EXPECTED, "Expected", **measured(expected, group.unit, None, None))
+    median = group.said("median", score)
+    if median is not None:
+        said = measured(median, group.unit, None, None)
+        yield component(codes.MEDIAN, "Median of healthy people", **said)
     if score["centile"] is not None:
         centile = measured(score["centile"], "%", None, None)
         yield component(codes.CENTILE, "Centile", **centile)

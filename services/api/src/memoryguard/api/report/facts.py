@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from memoryguard.api import words
+from memoryguard.api.report import curves
 from memoryguard.api.report.centiles import CLASSES, EDGES, hexadecimal
 from memoryguard.api.report.proof import Printed, code, printed
 
@@ -77,6 +78,8 @@ def facts_of(document: Document) -> Facts:
         "classes": [{"name": name, "colour": hexadecimal(c)} for name, c in CLASSES],
         "edges": list(EDGES.values()),
         "regions": [*_volumes(document), *_thickness(document)],
+        "curves": curves.curves(document),
+        "curve_colours": curves.COLOURS,
         "change": change(document),
         "similarity": similarity(document),
         "quality": quality(document),
@@ -233,17 +236,17 @@ def _volumes(document: Document) -> Iterator[Facts]:
     for name in VOLUMES:
         said = document["atrophy"]["regions"].get(name)
         if said and said["volume_mm3"] is not None:
-            error, expected = said.get("error_sd_mm3"), said.get("expected_mm3")
-            value = words.volume(said["volume_mm3"], error)
-            yield _row(name, said, value, words.volume(expected) if expected else "")
+            value = words.volume(said["volume_mm3"], said.get("error_sd_mm3"))
+            median = said.get("median_mm3")
+            yield _row(name, said, value, words.volume(median) if median else "")
 
 
 def _thickness(document: Document) -> Iterator[Facts]:
     said = document["atrophy"]["thickness"].get("cortex_mean")
     if said and said.get("thickness_mm") is not None:
-        expected = said.get("expected_mm")
+        median = said.get("median_mm")
         value = words.thickness(said["thickness_mm"], said.get("error_sd_mm"))
-        yield _row("cortex_mean", said, value, words.thickness(expected) if expected else "")
+        yield _row("cortex_mean", said, value, words.thickness(median) if median else "")
 
 
 def _row(name: str, said: Document, value: str, expected: str) -> Facts:
@@ -268,6 +271,7 @@ def _verdict(said: Document) -> str:
         words.severity(said["severity"], said["direction"])
         .replace(" for age", "")
         .removeprefix("within the ")
+        .removesuffix(" to say")
     )
 
 

@@ -76,8 +76,9 @@ def _sizes(group: str, scores: str, unit: str) -> tuple[Column, ...]:
         Column(f"<name>_error_sd_{unit}", unit, "its error, one SD", cells.size_error(group)),
         Column(f"<name>_{unit}_reason", "", "why it is empty", cells.size_reason(group)),
         Column(
-            f"<name>_expected_{unit}", unit,
-            "mean of healthy people of that age, sex and head size", said(f"expected_{unit}"),
+            f"<name>_median_{unit}", unit,
+            "of healthy people of that age, sex, head size and scanner, as this engine measures",
+            said(f"median_{unit}"),
         ),
         Column("<name>_z", "SD", "distance from them", said("z")),
         Column("<name>_z_sd", "SD", "error of z, one SD", said("z_sd")),

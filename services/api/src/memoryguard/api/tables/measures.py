@@ -23,7 +23,7 @@ class Measure:
     reason: object = None
     low: object = None
     high: object = None
-    expected: object = None
+    median: object = None
     z: object = None
     z_sd: object = None
     centile: object = None
@@ -38,13 +38,13 @@ class Measure:
 MEANINGS: Final[Mapping[str, str]] = {
     "kind": "volume, thickness, asymmetry, ratio, change or probability",
     "name": "what was measured: a structure, a ratio, a group",
-    "unit": "of value, error_sd, low, high and expected: mm3, mm, %, 1, %/a",
+    "unit": "of value, error_sd, low, high and median: mm3, mm, %, 1, %/a",
     "value": "as measured",
     "error_sd": "its error, one SD",
     "reason": "why value is empty; of a change also why it has no interval",
     "low": "95 % interval, from (change, probability)",
     "high": "to",
-    "expected": "mean of healthy people of that age, sex and head size",
+    "median": "of healthy people of that age, sex, head size and scanner, as this engine measures",
     "z": "distance from them, in SD",
     "z_sd": "error of z, one SD",
     "centile": "share of them that lies below, in %",
@@ -91,7 +91,7 @@ def _sizes(known: Known, kind: str, group: str, scores: str, unit: str) -> Itera
             kind, name, unit, value,
             error_sd=cells.size_error(group)(known, name),
             reason=known.why_not(group, name),
-            expected=score.get(f"expected_{unit}"),
+            median=score.get(f"median_{unit}"),
             z=score.get("z"), z_sd=score.get("z_sd"), centile=score.get("centile"),
             severity=score.get("severity"),
             z_reason=cells.score_reason(scores)(known, name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from memoryguard.atrophy.domain import norms, plausible
 from memoryguard.atrophy.domain.choice import NormChoice
-from memoryguard.atrophy.domain.curve import curve
+from memoryguard.atrophy.domain.curve import curve, values_at
 from memoryguard.atrophy.domain.measure import Person, Quantity
 from memoryguard.atrophy.domain.pack import Offset, Pack
 from memoryguard.atrophy.domain.result import Calibrated, RegionScore
@@ -80,12 +80,13 @@ def _compare(measured: Quantity, setting: Setting, norm: Norm) -> RegionScore | 
 
     The caller has checked that everything needed is there.
     """
-    if measured.value is None or setting.intracranial.value is None:
-        raise ValueError("a value is only compared when it and the head size are known")
+    age_years, head_mm3 = setting.person.age_years, setting.intracranial.value
+    if measured.value is None or age_years is None or head_mm3 is None:
+        raise ValueError("a value is only compared when it, the age and the head size are known")
     ratio = norm.offset.ratio if norm.offset else 1.0
     value = measured.value / ratio
     error_sd = None if measured.error_sd is None else measured.error_sd / ratio
-    expectation = norm.expect(setting.person, setting.intracranial.value)
+    expectation = norm.expect(setting.person, head_mm3)
     parts = sd_parts(Quantity(value, error_sd), setting, norm, expectation)
     if parts is None:
         return None
@@ -98,6 +99,7 @@ def _compare(measured: Quantity, setting: Setting, norm: Norm) -> RegionScore | 
         direction=side,
         pack=norm.name,
         expected=expectation.expected,
+        median=values_at(age_years, norm, setting)["p50"],
         scale=expectation.scale,
         residual_sd=expectation.resid_sd,
         z=z,

@@ -74,9 +74,10 @@ class RegionScore:
     `measured` and `expected` are volumes in mm³, or thicknesses in mm. `z` counts residual SDs
     of the norm (`residual_sd`, on `scale`); `z_sd` is how uncertain that z is, from `sd_parts`.
     `expected` is the norm's prediction (for ventricles the median, since their logarithm is
-    normal). `pack` joins the names with a plus where two norms are averaged; `site` is what healthy
-    controls of that scanner are off, which is taken out of z. `centile` is in
-    percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
+    normal), on the scale of the norm's software; `median` is the same on the scale of `measured`:
+    the curve at this person's age. `pack` joins the names with a plus where two norms are averaged;
+    `site` is what healthy controls of that scanner are off, which is taken out of z. `centile` is
+    in percent, `centile_band` its 80 % band. `reason` says why `z` is None, `severity_reason` why
     the word is "uncertain". `curve` is the norm over age.
     """
 
@@ -84,6 +85,7 @@ class RegionScore:
     direction: Direction
     pack: str | None = None
     expected: float | None = None
+    median: float | None = None
     scale: str | None = None
     residual_sd: float | None = None
     z: float | None = None
