@@ -7,10 +7,10 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-/** Where it is, a token of each user, a measured scan of anna's, folders to send, and where
- * pictures go.
- * @type {{url: string, tokens: Record<string, string>, scan: string, second: string,
- *   tomography: string, pictures: string}} */
+/** Where it is, a token of each user, whom the identity provider knows, a measured scan of anna's,
+ * folders and a zip to send, and where pictures go.
+ * @type {{url: string, tokens: Record<string, string>, from_provider: string, scan: string,
+ *   second: string, tomography: string, zip: string, pictures: string}} */
 export const platform = JSON.parse(readFileSync(process.env.MEMORYGUARD_VISIT, "utf8"));
 
 export const DESK = { width: 1440, height: 900 };
@@ -73,6 +73,27 @@ export async function asked(who, method, path, body = undefined) {
   });
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
   return response.status === 204 ? null : await response.json();
+}
+
+/** Drop files and folders of this computer on the middle of an element, as a hand does.
+ * @param {import("playwright-core").Page} page
+ * @param {import("playwright-core").Locator} target
+ * @param {string} path
+ * @param {() => Promise<void>} over what to look at before it is let go */
+export async function drop(page, target, path, over = async () => {}) {
+  const box = await target.boundingBox();
+  if (!box) throw new Error("nothing to drop on");
+  const event = {
+    x: box.x + box.width / 2,
+    y: box.y + box.height / 2,
+    data: { items: [], files: [path], dragOperationsMask: 1 }, // copy
+  };
+  const debug = await page.context().newCDPSession(page);
+  await debug.send("Input.dispatchDragEvent", { type: "dragEnter", ...event });
+  await debug.send("Input.dispatchDragEvent", { type: "dragOver", ...event });
+  await over();
+  await debug.send("Input.dispatchDragEvent", { type: "drop", ...event });
+  await debug.detach();
 }
 
 /** Keep a picture of a page, as CI output and for the README.
