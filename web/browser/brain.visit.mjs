@@ -2,17 +2,20 @@
 // The brain in 3D: pointing, keys, pulsing and stillness, a phone, and no WebGL at all.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seen } from "./canvas.mjs";
 import { browserFor, PHONE, picture, platform, signedIn } from "./visit.mjs";
 
 const RESULT = `/imaging/${platform.scan}`;
 const HALF_PULSE_MS = 1250;
+/** Software draws it soon. */
+const SMALL = { viewport: { width: 900, height: 800 } };
 
 /** @param {import("playwright-core").Page} page */
 async function drawn(page) {
   const canvas = page.locator(".brain-stage canvas");
   await canvas.waitFor();
   await canvas.scrollIntoViewIfNeeded();
-  await page.waitForTimeout(2000); // software draws the first frames slowly
+  await seen(canvas, ({ coloured }) => coloured > 0);
   return canvas;
 }
 
@@ -68,6 +71,7 @@ test("what is outside the usual range pulses, and is still where motion is not w
     await page.locator(".brain-list .alert").first().waitFor();
     await canvas.click({ position: { x: 4, y: 4 } }); // stops turning, points at nothing
     await page.mouse.move(0, 0);
+    await page.waitForTimeout(500); // what followed the pointer is drawn
     assert.equal(await moves(page, canvas), expected, reducedMotion);
     await context.close();
   }
@@ -100,14 +104,14 @@ test("keys lead through the structures", async (t) => {
 
 test("smooth slices are drawn by NiiVue, and move together", async (t) => {
   const browser = await browserFor(t);
-  const { page, wrong } = await signedIn(browser, "anna", RESULT);
+  const { page, wrong } = await signedIn(browser, "anna", RESULT, SMALL);
   const room = page.locator(".brain-room");
   await room.scrollIntoViewIfNeeded();
   const smooth = room.getByRole("button", { name: "Smooth and zoomable" });
   await smooth.press("Enter");
   assert.equal(await smooth.getAttribute("aria-pressed"), "true");
   const canvas = room.locator(".planes.shaded canvas");
-  const drawn = await until(canvas, ({ shades, coloured }) => shades > 50 && coloured > 500);
+  const first = await seen(canvas, ({ greys, coloured }) => greys > 50 && coloured > 500);
   await picture(page, "smooth-slices");
 
   const places = () => room.locator("output").allInnerTexts();
@@ -119,48 +123,16 @@ test("smooth slices are drawn by NiiVue, and move together", async (t) => {
   const after = await places();
   assert.notDeepEqual(after.slice(0, 3), before.slice(0, 3), "the rulers tell the new place");
   await room.getByRole("slider", { name: "Down to up" }).press("Home");
-  const low = await until(canvas, ({ picture }) => !picture.equals(drawn.picture));
+  const low = await seen(canvas, ({ picture }) => !picture.equals(first.picture));
   await room.getByRole("slider", { name: "Down to up" }).press("End");
-  await until(canvas, ({ picture }) => !picture.equals(low.picture));
+  await seen(canvas, ({ picture }) => !picture.equals(low.picture));
   await room.getByRole("slider", { name: "Overlay" }).press("Home");
-  await until(canvas, ({ coloured }) => coloured < drawn.coloured / 2);
+  await seen(canvas, ({ coloured }) => coloured < first.coloured / 4); // the frame has some
   await smooth.press("Enter");
   await room.locator(".planes.flat canvas").first().waitFor();
   assert.deepEqual((await places())[3], "0 %");
   assert.deepEqual(wrong, []);
 });
-
-/** Look at a picture until it is as wanted.
- * @param {import("playwright-core").Locator} canvas
- * @param {(seen: {picture: Buffer, shades: number, coloured: number}) => boolean} wanted */
-async function until(canvas, wanted) {
-  for (let tries = 0; tries < 60; tries++) {
-    const picture = await canvas.screenshot();
-    const counts = await canvas.evaluate(shadesOf, picture.toString("base64"));
-    if (wanted({ picture, ...counts })) return { picture, ...counts };
-    await canvas.page().waitForTimeout(250);
-  }
-  throw new Error("the picture is not as it should be");
-}
-
-/** How many greys a picture has, and how many of its pixels are coloured; in the page.
- * @param {Element} _ @param {string} base64 */
-async function shadesOf(_, base64) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([bytes]));
-  const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
-  if (!pen) throw new Error("no canvas");
-  pen.drawImage(bitmap, 0, 0);
-  const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
-  const greys = new Set();
-  let coloured = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    const parts = data.subarray(at, at + 3);
-    if (Math.max(...parts) - Math.min(...parts) > 40) coloured++;
-    else greys.add(parts[0]);
-  }
-  return { shades: greys.size, coloured };
-}
 
 test("without WebGL there are slices and tables", async (t) => {
   const browser = await browserFor(t, { webGl: false });

@@ -46,7 +46,10 @@ test("an emergency opens a scan, and everybody who watches is told", async (t) =
   const anna = await signedIn(browser, "anna", "/sharing");
   await anna.page.getByRole("heading", { name: "Who has looked at your data" }).waitFor();
   const looks = anna.page.getByRole("row").filter({ hasText: "dora" });
-  await looks.filter({ hasText: "opened your data in an emergency" }).waitFor();
+  await looks
+    .filter({ hasText: "opened your data in an emergency" })
+    .getByText("Somebody's safety")
+    .waitFor();
   await looks.filter({ hasText: "the results" }).filter({ hasText: "emergency access" }).waitFor();
   await picture(anna.page, "who-looked", { fullPage: true });
 

@@ -62,6 +62,8 @@ test("a sign-in that another browser began signs nobody in", async (t) => {
   await usable(page, "a sign-in refused");
   await picture(page, "sign-in-refused");
   assert.deepEqual(await context.cookies(), []);
+  await page.getByRole("link", { name: "Begin again" }).click();
+  await page.getByText("Please sign in").waitFor();
 });
 
 /** Where an address leads on to.

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { usable } from "./axe.mjs";
+import { seen } from "./canvas.mjs";
 import { browserFor, drop, PHONE, picture, platform, signedIn } from "./visit.mjs";
 
 const MEASURED_MS = 120_000;
@@ -51,10 +52,10 @@ test("a folder is dropped, sent, followed and read", async (t) => {
   const phone = { viewport: PHONE, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
   const small = await signedIn(browser, "anna", new URL(page.url()).pathname, phone);
   await small.page.locator(".curtain input").waitFor();
-  await small.page.waitForTimeout(2000); // software draws the first frames slowly
+  await seen(small.page.locator(".brain-stage canvas"), ({ coloured }) => coloured > 0);
   const wide = await small.page.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(wide <= PHONE.width, `${wide} pixels wide`);
-  await picture(small.page, "compare-phone", { fullPage: true });
+  await picture(small.page, "compare-phone");
   assert.deepEqual(small.wrong, []);
 });
 
@@ -72,7 +73,7 @@ async function compared(page) {
   for (const volume of [was, is]) assert.match(volume ?? "", /^\d\.\d\d\s±\s\d\.\d\d\smL$/);
 
   const canvas = page.locator(".brain-stage canvas");
-  await page.waitForTimeout(2000); // software draws the first frames slowly
+  await seen(canvas, ({ coloured }) => coloured > 0);
   await picture(page, "compare", { fullPage: true });
   await curtain.focus();
   await page.keyboard.press("Home");

@@ -5,6 +5,7 @@
 // may sign in, and runs each *.visit.mjs here with `node --test`.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "node:test";
 import { chromium } from "playwright-core";
 
 /** Where it is, a token of each user, whom the identity provider knows, a measured scan of anna's,
@@ -26,16 +27,28 @@ const QUIET = [
 const DRAWS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 const CANNOT_DRAW = ["--disable-gpu", "--disable-3d-apis"];
 
-/** Start a browser; it ends with the test.
+/** Those that run, by whether they draw.
+ * @type {Map<boolean, Promise<import("playwright-core").Browser>>} */
+const browsers = new Map();
+after(() => Promise.all([...browsers.values()].map(async (browser) => (await browser).close())));
+
+/** The browser of a visit; its pages, and all that it knew of them, end with the test.
  * @param {import("node:test").TestContext} test
  * @param {{webGl?: boolean}} options */
 export async function browserFor(test, { webGl = true } = {}) {
-  const browser = await chromium.launch({
+  const running = browsers.get(webGl) ?? launched(webGl);
+  browsers.set(webGl, running);
+  const browser = await running;
+  test.after(() => Promise.all(browser.contexts().map((context) => context.close())));
+  return browser;
+}
+
+/** @param {boolean} webGl */
+function launched(webGl) {
+  return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [...QUIET, ...(webGl ? DRAWS : CANNOT_DRAW)],
   });
-  test.after(() => browser.close());
-  return browser;
 }
 
 /** Open a page signed in as somebody, by a one-time link; what goes wrong in it is collected.
