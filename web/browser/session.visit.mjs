@@ -46,6 +46,7 @@ test("somebody signs in at their organisation, and out again", async (t) => {
   await usable(page, "an account that is open");
   await picture(page, "account");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.waitForURL(`${platform.url}/`); // only then has the platform ended the session
   await page.getByText("Please sign in").waitFor();
   assert.deepEqual(await context.cookies(), []);
   await context.addCookies([/** @type {any} */ (cookie)]);
