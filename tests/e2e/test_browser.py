@@ -10,19 +10,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp.test_utils import TestServer
 from deployment import ROOT, program
+from identity_provider import CLIENT, SECRET, WHO, IdentityProvider
 from web import result_page, script_bytes
 
+from memoryguard.api.provider import CALLBACK
 from memoryguard.cli.home import make_home
 from memoryguard.cli.sample import make_ct, make_sample
 from memoryguard.cli.up import platform
 from memoryguard.client import AsyncClient
+from memoryguard.common.testing.broker import HOST, free_port
 from memoryguard.common.testing.databases import fresh_database
 
 WEB = ROOT / "web"
@@ -38,8 +43,27 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port() -> AsyncGenerator[int]:
+    """Where the platform will listen, at which an identity provider's people may sign in.
+
+    The provider is ``localhost``: to a browser another site than ``127.0.0.1``.
+    """
+    port, provider = free_port(), IdentityProvider()
+    async with TestServer(provider.app()) as server:
+        provider.url = f"http://localhost:{server.port}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MEMORYGUARD_OIDC_ISSUER", provider.url)
+            patch.setenv("MEMORYGUARD_API_OIDC_CLIENT_ID", CLIENT)
+            patch.setenv("MEMORYGUARD_API_OIDC_CLIENT_SECRET", SECRET)
+            back = f"http://{HOST}:{port}{CALLBACK}"
+            patch.setenv("MEMORYGUARD_API_OIDC_REDIRECT_URL", back)
+            patch.setenv("MEMORYGUARD_API_CLINICIANS_SEE", "granted")
+            yield port
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def known(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, port: int
 ) -> AsyncGenerator[Path]:
     """A platform with a person's first scan and her second one beside it, told of in a file."""
     program("node")
@@ -49,9 +73,10 @@ async def known(
     issuer = home.issuer()
     tokens = {user: issuer.issue(user, [role]) for user, role in USERS.items()}
     first, second = [folder / "sample" / scan["folder"] for scan in person.document["scans"]]
+    tomography = make_ct(folder / "tomography")
     async with (
         fresh_database(postgres_url) as url,
-        platform(home, database_url=url) as running,
+        platform(home, database_url=url, port=port) as running,
         AsyncClient(running.url, tokens["anna"]) as anna,
     ):
         await anna.send("PUT", "/api/v1/users/anna/health-metrics", person.document["health"])
@@ -67,7 +92,9 @@ async def known(
                     "tokens": tokens,
                     "scan": scan_id,
                     "second": str(second),
-                    "tomography": str(make_ct(folder / "tomography")),
+                    "tomography": str(tomography),
+                    "zip": shutil.make_archive(str(tomography), "zip", tomography),
+                    "from_provider": WHO,
                     "pictures": str(PICTURES),
                 }
             )

@@ -2,17 +2,20 @@
 // The brain in 3D: pointing, keys, pulsing and stillness, a phone, and no WebGL at all.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seen } from "./canvas.mjs";
 import { browserFor, PHONE, picture, platform, signedIn } from "./visit.mjs";
 
 const RESULT = `/imaging/${platform.scan}`;
 const HALF_PULSE_MS = 1250;
+/** Software draws it soon. */
+const SMALL = { viewport: { width: 900, height: 800 } };
 
 /** @param {import("playwright-core").Page} page */
 async function drawn(page) {
   const canvas = page.locator(".brain-stage canvas");
   await canvas.waitFor();
   await canvas.scrollIntoViewIfNeeded();
-  await page.waitForTimeout(2000); // software draws the first frames slowly
+  await seen(canvas, ({ coloured }) => coloured > 0);
   return canvas;
 }
 
@@ -68,6 +71,7 @@ test("what is outside the usual range pulses, and is still where motion is not w
     await page.locator(".brain-list .alert").first().waitFor();
     await canvas.click({ position: { x: 4, y: 4 } }); // stops turning, points at nothing
     await page.mouse.move(0, 0);
+    await page.waitForTimeout(500); // what followed the pointer is drawn
     assert.equal(await moves(page, canvas), expected, reducedMotion);
     await context.close();
   }
@@ -96,6 +100,38 @@ test("keys lead through the structures", async (t) => {
   await page.locator('[aria-live="polite"]', { hasText: name }).first().waitFor();
   await page.keyboard.press("Escape");
   assert.equal(await list.getByRole("option", { selected: true }).count(), 0);
+});
+
+test("smooth slices are drawn by NiiVue, and move together", async (t) => {
+  const browser = await browserFor(t);
+  const { page, wrong } = await signedIn(browser, "anna", RESULT, SMALL);
+  const room = page.locator(".brain-room");
+  await room.scrollIntoViewIfNeeded();
+  const smooth = room.getByRole("button", { name: "Smooth and zoomable" });
+  await smooth.press("Enter");
+  assert.equal(await smooth.getAttribute("aria-pressed"), "true");
+  const canvas = room.locator(".planes.shaded canvas");
+  const first = await seen(canvas, ({ greys, coloured }) => greys > 50 && coloured > 500);
+  await picture(page, "smooth-slices");
+
+  const places = () => room.locator("output").allInnerTexts();
+  const before = await places();
+  const box = await canvas.boundingBox();
+  assert.ok(box);
+  await page.mouse.click(box.x + box.width * 0.12, box.y + box.height * 0.4);
+  await page.waitForTimeout(500);
+  const after = await places();
+  assert.notDeepEqual(after.slice(0, 3), before.slice(0, 3), "the rulers tell the new place");
+  await room.getByRole("slider", { name: "Down to up" }).press("Home");
+  const low = await seen(canvas, ({ picture }) => !picture.equals(first.picture));
+  await room.getByRole("slider", { name: "Down to up" }).press("End");
+  await seen(canvas, ({ picture }) => !picture.equals(low.picture));
+  await room.getByRole("slider", { name: "Overlay" }).press("Home");
+  await seen(canvas, ({ coloured }) => coloured < first.coloured / 4); // the frame has some
+  await smooth.press("Enter");
+  await room.locator(".planes.flat canvas").first().waitFor();
+  assert.deepEqual((await places())[3], "0 %");
+  assert.deepEqual(wrong, []);
 });
 
 test("without WebGL there are slices and tables", async (t) => {

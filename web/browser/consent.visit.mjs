@@ -24,20 +24,39 @@ test("consent is taken back while the result is open", async (t) => {
   await picture(carl.page, "taken-back");
 });
 
-test("who looked is told to the patient", async (t) => {
+test("an emergency opens a scan, and everybody who watches is told", async (t) => {
   const browser = await browserFor(t);
-  await asked("dora", "GET", `/api/v1/imaging/${platform.scan}/analysis`);
-  const { page } = await signedIn(browser, "anna", "/sharing");
-  await page.getByRole("heading", { name: "Who has looked at your data" }).waitFor();
-  await page.getByText("dora").first().waitFor();
-});
-
-test("an emergency asks for an account and a reason", async (t) => {
-  const browser = await browserFor(t);
-  const { page } = await signedIn(browser, "dora", "/imaging/no-such-scan");
+  const { page, wrong } = await signedIn(browser, "dora", `/imaging/${platform.scan}`);
   await page.getByRole("button", { name: "Open it in an emergency" }).click();
   await page.locator("dialog[open]").waitFor();
   await usable(page, "emergency access");
+  await picture(page, "emergency");
   await page.keyboard.press("Escape");
   assert.equal(await page.locator("dialog[open]").count(), 0);
+  assert.doesNotMatch(await page.locator("main").innerText(), /\smL/);
+  await page.getByRole("button", { name: "Open it in an emergency" }).click();
+  await page.getByLabel("Account of the person").fill("anna");
+  await page.getByLabel("Reason").selectOption({ label: "Somebody's safety" });
+  wrong.splice(0); // that it was closed
+  await page.getByRole("button", { name: "Open the data" }).click();
+  await page.getByText("Hippocampi").first().waitFor();
+  await picture(page, "emergency-open");
+  assert.deepEqual(wrong, []);
+
+  const anna = await signedIn(browser, "anna", "/sharing");
+  await anna.page.getByRole("heading", { name: "Who has looked at your data" }).waitFor();
+  const looks = anna.page.getByRole("row").filter({ hasText: "dora" });
+  await looks
+    .filter({ hasText: "opened your data in an emergency" })
+    .getByText("Somebody's safety")
+    .waitFor();
+  await looks.filter({ hasText: "the results" }).filter({ hasText: "emergency access" }).waitFor();
+  await picture(anna.page, "who-looked", { fullPage: true });
+
+  const olga = await signedIn(browser, "olga", "/log");
+  await olga.page.getByText("Filter the entries").click();
+  await olga.page.getByLabel("By account").fill("dora");
+  await olga.page.getByRole("button", { name: "Filter", exact: true }).click();
+  await olga.page.getByRole("cell", { name: "access.override" }).first().waitFor();
+  await picture(olga.page, "emergency-log", { fullPage: true });
 });

@@ -25,8 +25,8 @@ const SCHEMES = /** @type {const} */ ([
 for (const [who, path, name] of PAGES) {
   test(name, async (t) => {
     const browser = await browserFor(t);
-    for (const [scheme, options] of SCHEMES) {
-      const { page, context, wrong } = await signedIn(browser, who, path, options);
+    const looked = SCHEMES.map(async ([scheme, options]) => {
+      const { page, wrong } = await signedIn(browser, who, path, options);
       await page.locator("h1").waitFor();
       await page.waitForLoadState("networkidle");
       await usable(page, `${name}, ${scheme}`);
@@ -36,8 +36,8 @@ for (const [who, path, name] of PAGES) {
       assert.ok(width <= 0, `${name}, ${scheme}: ${width} pixels wider than the screen`);
       if (scheme === "wide" && name !== "a-result") await picture(page, name);
       if (name !== "nothing-here" && who) assert.deepEqual(wrong, [], `${name}, ${scheme}`);
-      await context.close();
-    }
+    });
+    await Promise.all(looked);
   });
 }
 

@@ -5,24 +5,32 @@
 // may sign in, and runs each *.visit.mjs here with `node --test`.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "node:test";
 import { DESK, started } from "./chromium.mjs";
 
-/** Where it is, a token of each user, a measured scan of anna's, folders to send, and where
- * pictures go.
- * @type {{url: string, tokens: Record<string, string>, scan: string, second: string,
- *   tomography: string, pictures: string}} */
+/** Where it is, a token of each user, whom the identity provider knows, a measured scan of anna's,
+ * folders and a zip to send, and where pictures go.
+ * @type {{url: string, tokens: Record<string, string>, from_provider: string, scan: string,
+ *   second: string, tomography: string, zip: string, pictures: string}} */
 export const platform = JSON.parse(readFileSync(process.env.MEMORYGUARD_VISIT, "utf8"));
 
 export const PHONE = { width: 390, height: 844 };
 const DRAWS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 const CANNOT_DRAW = ["--disable-gpu", "--disable-3d-apis"];
 
-/** Start a browser; it ends with the test.
+/** Those that run, by whether they draw.
+ * @type {Map<boolean, Promise<import("playwright-core").Browser>>} */
+const browsers = new Map();
+after(() => Promise.all([...browsers.values()].map(async (browser) => (await browser).close())));
+
+/** The browser of a visit; its pages, and all that it knew of them, end with the test.
  * @param {import("node:test").TestContext} test
  * @param {{webGl?: boolean}} options */
 export async function browserFor(test, { webGl = true } = {}) {
-  const browser = await started(webGl ? DRAWS : CANNOT_DRAW);
-  test.after(() => browser.close());
+  const running = browsers.get(webGl) ?? started(webGl ? DRAWS : CANNOT_DRAW);
+  browsers.set(webGl, running);
+  const browser = await running;
+  test.after(() => Promise.all(browser.contexts().map((context) => context.close())));
   return browser;
 }
 
@@ -61,6 +69,27 @@ export async function asked(who, method, path, body = undefined) {
   });
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
   return response.status === 204 ? null : await response.json();
+}
+
+/** Drop files and folders of this computer on the middle of an element, as a hand does.
+ * @param {import("playwright-core").Page} page
+ * @param {import("playwright-core").Locator} target
+ * @param {string} path
+ * @param {() => Promise<void>} over what to look at before it is let go */
+export async function drop(page, target, path, over = async () => {}) {
+  const box = await target.boundingBox();
+  if (!box) throw new Error("nothing to drop on");
+  const event = {
+    x: box.x + box.width / 2,
+    y: box.y + box.height / 2,
+    data: { items: [], files: [path], dragOperationsMask: 1 }, // copy
+  };
+  const debug = await page.context().newCDPSession(page);
+  await debug.send("Input.dispatchDragEvent", { type: "dragEnter", ...event });
+  await debug.send("Input.dispatchDragEvent", { type: "dragOver", ...event });
+  await over();
+  await debug.send("Input.dispatchDragEvent", { type: "drop", ...event });
+  await debug.detach();
 }
 
 /** Keep a picture of a page, as CI output and for the README.

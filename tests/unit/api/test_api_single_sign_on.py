@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import secrets
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from joserfc import jwt
+from identity_provider import CLIENT, SECRET, WHO, IdentityProvider
 from joserfc.jwk import ECKey
 from pydantic import SecretStr
 from yarl import URL
@@ -39,88 +35,14 @@ from memoryguard.common.runtime.service import Service
 from memoryguard.common.runtime.settings import OidcSettings
 from memoryguard.common.testing.settings import folder_settings
 
-KEY = ECKey.generate_key("P-256", {"kid": "2026"})
 OTHER = ECKey.generate_key("P-256", {"kid": "2026"})
-CLIENT, SECRET = "memory guard", "not:so secret"
-WHO = "f3b1-dora"
-
-
-@dataclass
-class Idp:
-    """A small OpenID provider: one client, one person who is signed in there already."""
-
-    url: str = ""
-    codes: dict[str, dict[str, str]] = field(default_factory=dict)
-    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
-    key: ECKey = field(default_factory=lambda: KEY)
-    status: int = 200
-    discovery: dict[str, Any] = field(default_factory=dict)
-
-    def app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/.well-known/openid-configuration", self.configuration)
-        app.router.add_get("/keys", self.keys)
-        app.router.add_get("/authorize", self.authorize)
-        app.router.add_post("/token", self.token)
-        return app
-
-    async def configuration(self, _: web.Request) -> web.Response:
-        document = {
-            "issuer": self.url,
-            "jwks_uri": f"{self.url}/keys",
-            "authorization_endpoint": f"{self.url}/authorize?tenant=1",
-            "token_endpoint": f"{self.url}/token",
-        }
-        return web.json_response(document | self.discovery)
-
-    async def keys(self, _: web.Request) -> web.Response:
-        return web.json_response({"keys": [dict(KEY.as_dict(private=False))]})
-
-    async def authorize(self, request: web.Request) -> web.Response:
-        asked = dict(request.query)
-        assert asked["response_type"] == "code"
-        assert asked["code_challenge_method"] == "S256"
-        assert (asked["client_id"], asked["tenant"]) == (CLIENT, "1")
-        code = secrets.token_urlsafe()
-        self.codes[code] = asked
-        back = URL(asked["redirect_uri"]).update_query(code=code, state=asked["state"])
-        raise web.HTTPFound(back)
-
-    async def token(self, request: web.Request) -> web.Response:
-        """Check code, client and verifier as RFC 6749 and RFC 7636 say."""
-        if self.status != 200:
-            return web.Response(status=self.status)
-        form = dict(await request.post())
-        asked = self.codes.pop(str(form["code"]), None)
-        digest = hashlib.sha256(str(form["code_verifier"]).encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        basic = base64.b64decode(request.headers["Authorization"].removeprefix("Basic "))
-        if (
-            asked is None
-            or challenge != asked["code_challenge"]
-            or form["redirect_uri"] != asked["redirect_uri"]
-            or basic != b"memory+guard:not%3Aso+secret"
-        ):
-            return web.json_response({"error": "invalid_grant"}, status=400)
-        answer = {
-            "token_type": "Bearer",
-            "access_token": self._signed("access_token", aud="memoryguard", roles=["clinician"]),
-            "id_token": self._signed("id_token", aud=CLIENT, nonce=asked["nonce"]),
-        }
-        return web.json_response(answer)
-
-    def _signed(self, kind: str, **claims: Any) -> str:
-        said = {"iss": self.url, "sub": WHO, "exp": int(time.time()) + 60, **claims}
-        said |= self.claims.get(kind, {})
-        header = {"alg": "ES256", "kid": "2026"}
-        return jwt.encode(header, said, self.key, algorithms=["ES256"])
 
 
 @dataclass
 class Site:
     """The api with this provider, as a browser reaches it, and the browser."""
 
-    idp: Idp
+    idp: IdentityProvider
     platform: Platform
     browser: TestClient[web.Request, web.Application]
 
@@ -171,7 +93,7 @@ def settings_of(**changes: Any) -> ApiSettings:
 @pytest_asyncio.fixture
 async def site(tmp_path: Path, database_url: str) -> AsyncGenerator[Site]:
     async with AsyncExitStack() as stack:
-        idp = Idp()
+        idp = IdentityProvider()
         server = await stack.enter_async_context(TestServer(idp.app()))
         idp.url = str(server.make_url("/")).rstrip("/")
         settings, _ = folder_settings(tmp_path, database_url)

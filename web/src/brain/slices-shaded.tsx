@@ -63,6 +63,9 @@ function viewerOf(told: (to: Point) => void): Niivue {
     crosshairWidth: 1,
     crosshairGap: 6,
     dragAndDropEnabled: false,
+    // The middle of an edge is where the crosshair ends.
+    isCornerOrientationText: true,
+    fontColor: [0.67, 0.72, 0.77, 1],
     isRuler: true,
     rulerColor: [0.67, 0.72, 0.77, 1],
     rulerWidth: 2,

@@ -55,9 +55,15 @@ const purposes: Record<string, string> = {
   FAMRQT: "at the family's request",
   HCOMPL: "a legal duty",
   PATRQT: "at the person's own request",
-  BTG: "emergency",
+  BTG: "emergency access",
   HOPERAT: "operation of the service",
   HRESCH: "research",
+};
+
+const emergencies: Record<string, string> = {
+  emergency_treatment: "Emergency treatment",
+  patient_cannot_consent: "The person cannot consent now",
+  safety: "Somebody's safety",
 };
 
 const bases: Record<string, string> = {
@@ -165,11 +171,7 @@ export const messages = {
       "You open this person's data without being let, for an hour. The person and the compliance officers see who did it, when and why.",
     account: "Account of the person",
     reason: "Reason",
-    reasons: {
-      emergency_treatment: "Emergency treatment",
-      patient_cannot_consent: "The person cannot consent now",
-      safety: "Somebody's safety",
-    },
+    reasons: emergencies,
     open: "Open the data",
     leave: "Leave it closed",
   },
@@ -261,10 +263,13 @@ export const messages = {
           granted: `may see your data now${grantee ? `: ${grantee}` : ""}`,
           revoked: `may no longer see your data${grantee ? `: ${grantee}` : ""}`,
         })[what] ?? what,
-      why: ({ purpose, basis }: Looked): string =>
-        [purpose && (purposes[purpose] ?? purpose), basis && (bases[basis] ?? basis)]
-          .filter(Boolean)
-          .join("; "),
+      why: ({ purpose, basis }: Looked): string => {
+        const told = [
+          purpose && (purposes[purpose] ?? emergencies[purpose] ?? purpose),
+          basis && (bases[basis] ?? basis),
+        ];
+        return [...new Set(told.filter(Boolean))].join("; ");
+      },
     },
   },
   log: {

@@ -16,7 +16,8 @@ from datetime import timedelta
 from aiohttp import web
 
 from memoryguard.api import described
-from memoryguard.api.page import error_page, refused_page
+from memoryguard.api.markup import el
+from memoryguard.api.page import error_page, page, refused_page
 from memoryguard.api.provider import CALLBACK, Flow, Provider, failed
 from memoryguard.api.sessions import CODE_BYTES, Sessions
 from memoryguard.api.sign_in import ELSEWHERE, PAGE_PATH, encrypted, signed_in
@@ -170,4 +171,5 @@ def _refused(error: Denied) -> web.Response:
     if error.http_status == 429:
         return refused_page(error)
     what = error.message[:1].upper() + error.message[1:]
-    return error_page(400, "You are not signed in", f"{what}. Begin again on the first page.")
+    again = el("p", el("a", "Begin again", href="/"))
+    return page("You are not signed in", el("p", f"{what}."), again, status=400)
