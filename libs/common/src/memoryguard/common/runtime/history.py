@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BATCH_RECORDS = 500
 SILENCE_S = 30.0  # a broker that is silent for so long is away
 POLL_MS = 500
+# A question for the ends waits on the broker behind a fetch that waits for more than there is.
+FETCH_WAIT_MS = 20
 
 TOPICS = tuple(stream.topic for stream in STREAMS)
 
@@ -83,6 +85,7 @@ async def opened(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=batch_records,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     await start(client, kafka)
     try:
