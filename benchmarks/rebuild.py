@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--bus", choices=BUSES, action="append", help="both by default")
-    parser.add_argument("--regions", type=int, action="append", help="of a score; 2 and 35")
+    parser.add_argument("--regions", type=int, action="append", help=f"of a score; {SIZES}")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     buses = args.bus or [bus for bus in BUSES if bus != "kafka" or kafka_is_there()]
