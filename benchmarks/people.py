@@ -18,8 +18,8 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "libs" / "common" / "examples"
 STEPS = ("scan.received", "volumes.extracted", "document.made", "atrophy.scored",
          "risk.predicted", "health.recorded")  # fmt: skip
 REGIONS = 60
-"""Of a score as large as the demo's: 34 regions, 7 of them with a norm's curve, have 31 kB; with the
-change since an earlier scan 53 kB. Golden regions have a curve each, and no change: so many have 42.
+"""Of a score as large as the demo's: 34 regions, 7 of them with a norm's curve, have 31 kB; with
+the change since an earlier scan, 53 kB. Of golden regions, which have a curve each, 60 have 42.
 """
 GOLDEN = [json.loads((EXAMPLES / f"memoryguard.{step}.v1.json").read_text()) for step in STEPS]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from "vitest";
-import { centile, number, plural, signed, size, thickness, volume } from "./format";
+import { centile, number, plural, signed, size, thickness, volume, volumeChange } from "./format";
 
 const plain = (text: string) => text.replaceAll("\u00a0", " ");
 
@@ -12,6 +12,12 @@ it("writes a volume with its error and no more decimals than are worth reading",
   expect(plain(thickness(2.413, 0.04))).toBe("2.41 ± 0.04 mm");
 });
 
+it("writes a change of a volume with the decimals of the volumes", () => {
+  expect(plain(volumeChange(2700, 2500))).toBe("−0.20 mL");
+  expect(plain(volumeChange(284_100, 284_900))).toBe("+1 mL");
+  expect(plain(volumeChange(284_100, 284_240))).toBe("0 mL");
+});
+
 it("never breaks a number from its unit", () => {
   expect(volume(3712.4, 61)).not.toContain(" ");
   expect(signed(2.4, " %")).not.toContain(" ");
@@ -20,7 +26,9 @@ it("never breaks a number from its unit", () => {
 it("writes signs as signs", () => {
   expect(signed(1.26)).toBe("+1.3");
   expect(signed(-1.26)).toBe("−1.3");
-  expect(plain(signed(0, " %"))).toBe("+0.0 %");
+  expect([0, -0.04, 0.04].map((value) => plain(signed(value, " %")))).toEqual(
+    Array(3).fill("0.0 %"),
+  );
 });
 
 it("does not tell the ends of centiles apart", () => {

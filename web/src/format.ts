@@ -13,9 +13,20 @@ function fixed(value: number, decimals: number): string {
 /** A volume in mL with one standard deviation of its error. */
 export function volume(mm3: number, errorSdMm3?: number | null): string {
   const ml = mm3 / MM3_PER_ML;
-  const decimals = Math.abs(ml) < 20 ? 2 : Math.abs(ml) < 100 ? 1 : 0;
+  const decimals = decimalsOf(ml);
   const spread = errorSdMm3 == null ? "" : ` ± ${fixed(errorSdMm3 / MM3_PER_ML, decimals)}`;
   return `${fixed(ml, decimals)}${spread} mL`.replaceAll(" ", NO_BREAK);
+}
+
+/** How much larger or smaller a volume is than an earlier one, with the decimals that both have. */
+export function volumeChange(wasMm3: number, isMm3: number): string {
+  const [was, is] = [wasMm3 / MM3_PER_ML, isMm3 / MM3_PER_ML];
+  return signed(is - was, " mL", Math.min(decimalsOf(was), decimalsOf(is)));
+}
+
+function decimalsOf(ml: number): number {
+  if (Math.abs(ml) < 20) return 2;
+  return Math.abs(ml) < 100 ? 1 : 0;
 }
 
 /** A thickness in mm with one standard deviation of its error. */
@@ -24,11 +35,11 @@ export function thickness(mm: number, errorSdMm?: number | null): string {
   return `${mm.toFixed(2)}${spread} mm`.replaceAll(" ", NO_BREAK);
 }
 
-/** A number with its sign, a true minus, and its unit. */
+/** A number with its sign, a true minus, and its unit; what is read as nothing has no sign. */
 export function signed(value: number, unit = "", decimals = 1): string {
-  const text = value.toFixed(decimals);
-  const sign = value >= 0 && !text.startsWith("-") ? `+${text}` : text.replace("-", "−");
-  return `${sign}${unit}`.replaceAll(" ", NO_BREAK);
+  const text = Math.abs(value).toFixed(decimals);
+  const sign = Number(text) === 0 ? "" : value < 0 ? "−" : "+";
+  return `${sign}${text}${unit}`.replaceAll(" ", NO_BREAK);
 }
 
 /** A centile with its 80 % band; the ends are not told apart finer than 1 %. */

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { analysis, CHANGE } from "../brain/sample";
 import type { Change } from "../contracts/events";
 import type { Analysis } from "../documents";
-import { difference, inOrder, Row } from "./compare";
+import { inOrder, Row } from "./compare";
 
 function pair(change: Record<string, Change>, reasons: Record<string, string> = {}) {
   const earlier = analysis({ imaging_id: "earlier", volumes_mm3: { hippocampus_left: 2700 } });
@@ -66,12 +66,5 @@ describe("two scans", () => {
   it("say why an interval is missing", () => {
     const unsure = { ...CHANGE, ci95_percent_per_year: null, error_reason: "no_error" } as Change;
     expect(row({ hippocampus_left: unsure })[5]).toBe("no error");
-  });
-});
-
-describe("a difference", () => {
-  it("has a sign and a unit", () => {
-    expect(difference(2700, 2500).replaceAll("\u00a0", " ")).toBe("−0.20 mL");
-    expect(difference(1000, 1500).replaceAll("\u00a0", " ")).toBe("+0.50 mL");
   });
 });

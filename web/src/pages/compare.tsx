@@ -5,7 +5,7 @@ import { lazy, Suspense } from "react";
 import { Link } from "wouter";
 import type { Change } from "../contracts/events";
 import type { Analysis } from "../documents";
-import { moment, signed, volume } from "../format";
+import { moment, signed, volume, volumeChange } from "../format";
 import { Title } from "../frame";
 import { Awaited, useDocument } from "../loading";
 import { messages } from "../messages/en";
@@ -90,7 +90,7 @@ export function Row({
       <Measured document={later} name={name} />
       {known && change ? (
         <>
-          <td className="number">{difference(was, is)}</td>
+          <td className="number">{volumeChange(was, is)}</td>
           <td>{rateSaid(rate, change)}</td>
           <td>{interval(change)}</td>
         </>
@@ -113,12 +113,6 @@ function Measured({ document, name }: { document: Analysis; name: string }) {
     );
   }
   return <td className="number">{volume(value, document.errors_sd.volumes_mm3[name])}</td>;
-}
-
-/** In the unit and with the decimals of the volumes beside it. */
-export function difference(wasMm3: number, isMm3: number): string {
-  const said = volume(Math.abs(isMm3 - wasMm3));
-  return `${isMm3 < wasMm3 ? "−" : "+"}${said}`;
 }
 
 function rateSaid(rate: number, change: Change): string {
