@@ -59,7 +59,11 @@ class Wire:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.served += 1
         limit = self.cuts.pop(0) if self.cuts else None
-        theirs, ours = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            theirs, ours = await asyncio.open_connection("127.0.0.1", self.target)
+        except BaseException:
+            writer.transport.abort()
+            raise
         back = asyncio.create_task(self._back(theirs, writer, deaf=limit == ANSWER))
         forth = asyncio.create_task(self._forth(reader, ours, limit))
         try:

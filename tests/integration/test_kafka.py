@@ -234,7 +234,18 @@ class Wiretap:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_broker, to_broker = await asyncio.open_connection(HOST, self._port)
+        async with ending(writer):
+            from_broker, to_broker = await asyncio.open_connection(HOST, self._port)
+            async with ending(to_broker):
+                await self._carry(reader, writer, from_broker, to_broker)
+
+    async def _carry(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        from_broker: asyncio.StreamReader,
+        to_broker: asyncio.StreamWriter,
+    ) -> None:
         produced = asyncio.Event()
 
         async def answers() -> None:
@@ -261,10 +272,17 @@ class Wiretap:
         finally:
             to_broker.close()
             await asyncio.wait([answering])
-            for each in (to_broker, writer):
-                with suppress(ConnectionError):
-                    each.close()
-                    await each.wait_closed()
+
+
+@asynccontextmanager
+async def ending(writer: asyncio.StreamWriter) -> AsyncGenerator[None]:
+    """Close a connection at the end, whatever comes; a refused or lost one is no fault of ours."""
+    with suppress(ConnectionError):
+        try:
+            yield
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
 
 @asynccontextmanager
