@@ -10,13 +10,14 @@ import { BreakGlass } from "./sharing/break-glass";
 
 export function StillOpen({ id, children }: { id: string; children: ReactNode }) {
   const session = useSession();
-  const [standing, again] = useStanding(`/api/v1/imaging/${encodeURIComponent(id)}`);
+  const [standing, asked, again] = useStanding(`/api/v1/imaging/${encodeURIComponent(id)}`);
   if (standing === "open") return children;
   const words = standing === "closed" ? messages.closed : messages.notFound;
   return (
     <div role="alert">
       <Title>{words.title}</Title>
       <p className="lead warned">{words.text}</p>
+      {asked > 0 && <p>{messages.breakGlass.another}</p>}
       <p>
         <Link href="/">{messages.notFound.home}</Link>
       </p>
@@ -28,7 +29,8 @@ export function StillOpen({ id, children }: { id: string; children: ReactNode })
 /** A scan is taken to be open until the platform says otherwise; `absent` was never open here. */
 type Standing = "open" | "closed" | "absent";
 
-function useStanding(path: string): [Standing, () => void] {
+/** Where a scan stands, how often somebody has asked again, and how to. */
+function useStanding(path: string): [Standing, number, () => void] {
   const [standing, setStanding] = useState<Standing>("open");
   const [times, setTimes] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `times` asks again
@@ -56,5 +58,5 @@ function useStanding(path: string): [Standing, () => void] {
     setStanding("open");
     setTimes((n) => n + 1);
   }, []);
-  return [standing, again];
+  return [standing, times, again];
 }

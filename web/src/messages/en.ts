@@ -174,6 +174,8 @@ export const messages = {
     reasons: emergencies,
     open: "Open the data",
     leave: "Leave it closed",
+    another:
+      "The data of the account that you named is open to you for an hour, but this scan is not among it.",
   },
   signIn: {
     title: "Please sign in",
