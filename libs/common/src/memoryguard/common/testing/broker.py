@@ -200,13 +200,16 @@ class Broker:
 
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + START_S
+        closed = [self.port, *self.listeners.values()]  # they open one after the other
         while self.process and self.process.poll() is None and time.monotonic() < deadline:
             try:
-                socket.create_connection((HOST, self.port), timeout=1).close()
+                socket.create_connection((HOST, closed[0]), timeout=1).close()
             except OSError:
                 time.sleep(POLL_S)
             else:
-                return
+                del closed[0]
+                if not closed:
+                    return
         self.kill()
         raise Misconfigured(
             "broker_not_started", "Kafka does not start", f"see {self.folder / 'broker.log'}"
