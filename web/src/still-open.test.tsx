@@ -7,13 +7,17 @@ import { StillOpen } from "./still-open";
 
 const words = messages.breakGlass;
 
-/** A stream that the platform refuses. */
-class Refused extends EventTarget {
+/** A stream that the platform refuses, or with `said` opens and then ends. */
+class Stream extends EventTarget {
   static readonly CLOSED = 2;
-  readyState = Refused.CLOSED;
+  static said: string[] = [];
+  readyState = Stream.CLOSED;
   constructor() {
     super();
-    queueMicrotask(() => this.dispatchEvent(new Event("error")));
+    const said = Stream.said.length ? Stream.said : ["error"];
+    queueMicrotask(() => {
+      for (const name of said) this.dispatchEvent(new Event(name));
+    });
   }
   close() {}
 }
@@ -29,8 +33,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it("says when an emergency opened somebody else's data", async () => {
-  vi.stubGlobal("EventSource", Refused);
+async function breakGlass(then: string[]) {
+  Stream.said = [];
+  vi.stubGlobal("EventSource", Stream);
   vi.stubGlobal("fetch", vi.fn(platform));
   render(
     <Signed signIn={() => null}>
@@ -41,6 +46,17 @@ it("says when an emergency opened somebody else's data", async () => {
   expect(screen.queryByText(words.another)).toBeNull();
   fireEvent.click(screen.getByRole("button", { name: words.offer }));
   fireEvent.change(screen.getByLabelText(words.account), { target: { value: "bert" } });
+  Stream.said = then;
   fireEvent.click(screen.getByText(words.open));
+}
+
+it("says when an emergency opened somebody else's data", async () => {
+  await breakGlass([]);
   await screen.findByText(words.another);
+});
+
+it("does not say so of a scan that was open until the hour was over", async () => {
+  await breakGlass(["open", "closed"]);
+  await screen.findByText(messages.closed.text);
+  expect(screen.queryByText(words.another)).toBeNull();
 });

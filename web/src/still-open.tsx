@@ -17,7 +17,7 @@ export function StillOpen({ id, children }: { id: string; children: ReactNode })
     <div role="alert">
       <Title>{words.title}</Title>
       <p className="lead warned">{words.text}</p>
-      {asked > 0 && <p>{messages.breakGlass.another}</p>}
+      {standing === "absent" && asked > 0 && <p>{messages.breakGlass.another}</p>}
       <p>
         <Link href="/">{messages.notFound.home}</Link>
       </p>
