@@ -21,6 +21,7 @@ from memoryguard.cli.access import DEFAULT_HOME, AsJson, HomeFolder
 from memoryguard.cli.audit import Known, Watch, database_of, dump_known, key_of, verify_known
 from memoryguard.cli.home import Home
 from memoryguard.common.errors import Misconfigured, Rejected
+from memoryguard.common.files import whole
 from memoryguard.tlog.cosignature import WitnessKey
 from memoryguard.tlog.errors import Unverified
 from memoryguard.tlog.files import (
@@ -224,9 +225,8 @@ def _keep(place: Path | None, report: Report) -> None:
     """Keep the newest checkpoint, so that what was verified once cannot be taken back unnoticed."""
     if place is None or report.newest is None or not report.intact:
         return
-    fresh = place.with_name(f"{place.name}.new")
-    fresh.write_text(report.newest, encoding="utf-8")
-    fresh.replace(place)
+    with whole(place) as part:
+        part.write_text(report.newest, encoding="utf-8")
 
 
 def _show(verdict: Verdict, *, as_json: bool) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +29,7 @@ from memoryguard.client.wire import (
     opened,
     pause_s,
 )
+from memoryguard.common.files import whole
 
 PATH = "/api/v1/imaging"
 KNOWN_TRIES = 40  # of a quarter of a second: a scan that was just uploaded is heard of by then
@@ -199,7 +199,7 @@ def download(imaging_id: str, name: str, into: Path) -> Flow[Path]:
     found = there.get(name)
     if found is None:
         raise ApiError("no_such_artifact", "no such file was made of it", ", ".join(sorted(there)))
-    with _whole(into) as part:
+    with whole(into) as part:
         yield from _written(found, named(imaging_id, name), part)
     return into
 
@@ -223,20 +223,9 @@ def report(imaging_id: str, into: Path, form: Form = "pdf") -> Flow[Path]:
         ``not_ready`` (409), ``not_found``.
     """
     content = yield from fetched(Request("GET", named(imaging_id, FORMS[form])))
-    with _whole(into) as part:
+    with whole(into) as part:
         part.write_bytes(content)
     return into
-
-
-@contextmanager
-def _whole(into: Path) -> Generator[Path]:
-    """Give a place to write to beside a file, which is there when all is written."""
-    part = into.with_name(into.name + ".part")
-    try:
-        yield part
-        part.replace(into)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _written(found: Artifact, path: str, part: Path) -> Flow[None]:

@@ -24,6 +24,7 @@ from memoryguard.cli.score.summary import Summary
 from memoryguard.cli.score.table import Table
 from memoryguard.cli.words import printable
 from memoryguard.common.errors import Rejected
+from memoryguard.common.files import whole
 
 NOTICE = "Research software, not a medical device: no score is a diagnosis."
 TOLD_ROWS = 20
@@ -137,13 +138,8 @@ def _target(out: Path | None) -> Generator[TextIO]:
         return
     if not out.parent.is_dir():
         raise Rejected("no_such_folder", "the folder for the scores does not exist")
-    part = out.with_name(f"{out.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 def _flat(result: Result, names: list[str], *, over_time: bool) -> Flat:

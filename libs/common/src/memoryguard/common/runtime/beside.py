@@ -312,18 +312,14 @@ class _Copy:
 
 async def _ahead(batches: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
     """Have the next batch fetched while this one is worked on."""
-    fetching = asyncio.create_task(_next(batches))
+    fetching = asyncio.ensure_future(anext(batches, None))
     try:
         while (batch := await fetching) is not None:
-            fetching = asyncio.create_task(_next(batches))
+            fetching = asyncio.ensure_future(anext(batches, None))
             yield batch
     finally:
         fetching.cancel()
         await asyncio.wait([fetching])
-
-
-async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
-    return await anext(batches, None)
 
 
 async def _giving_way(items: Sequence[Item]) -> AsyncGenerator[Item]:

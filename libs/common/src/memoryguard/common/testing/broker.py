@@ -201,19 +201,19 @@ class Broker:
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + START_S
         closed = [self.port, *self.listeners.values()]  # they open one after the other
-        while self.process and self.process.poll() is None and time.monotonic() < deadline:
+        running = self.process
+        while closed and running and running.poll() is None and time.monotonic() < deadline:
             try:
                 socket.create_connection((HOST, closed[0]), timeout=1).close()
             except OSError:
                 time.sleep(POLL_S)
             else:
                 del closed[0]
-                if not closed:
-                    return
-        self.kill()
-        raise Misconfigured(
-            "broker_not_started", "Kafka does not start", f"see {self.folder / 'broker.log'}"
-        )
+        if closed:
+            self.kill()
+            raise Misconfigured(
+                "broker_not_started", "Kafka does not start", f"see {self.folder / 'broker.log'}"
+            )
 
 
 def check_parts(jars: Path) -> None:
